@@ -1,0 +1,66 @@
+# make run    serve the quickstart policies on http://127.0.0.1:8377
+# make test   install what the tests need, then lint, type-check and run them all
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements.lock
+
+.PHONY: run test check lint format bench lock system-packages clean
+
+run: $(VENV)/run
+	$(BIN)/sidecar serve --policies policies/quickstart
+
+test: system-packages $(VENV)/dev
+	$(MAKE) --no-print-directory check
+
+check: lint
+	$(BIN)/pytest
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# Programs that tests run for real. Installs what is missing as root, else says how.
+SYSTEM_PROGRAMS := redis-server
+SYSTEM_PACKAGES := redis-server python3-venv
+system-packages:
+	@missing=""; for program in $(SYSTEM_PROGRAMS); do \
+	  command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	$(PYTHON) -c "import ensurepip" 2>/dev/null || missing="$$missing python3-venv"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES); \
+	else \
+	  echo "missing:$$missing. Install with: sudo apt-get install -y $(SYSTEM_PACKAGES)"; exit 1; \
+	fi
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c "import ensurepip" 2>/dev/null || $(MAKE) --no-print-directory system-packages
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run: $(VENV)/bin/python pyproject.toml $(LOCK)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c $(LOCK) -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/bin/python pyproject.toml $(LOCK)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[dev]'
+	@touch $@ $(VENV)/run
+
+# Pin what CI uses to what the newest versions inside the ranges are.
+lock: $(VENV)/bin/python
+	rm -rf .lock && $(PYTHON) -m venv .lock
+	.lock/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	.lock/bin/pip freeze --exclude-editable | grep -v '^mozaiks-sidecar' > $(LOCK)
+	rm -rf .lock
+
+bench: $(VENV)/dev
+	$(BIN)/python -m tests.benchmarks.check
+
+clean:
+	rm -rf $(VENV) data .mypy_cache .pytest_cache .ruff_cache dist build

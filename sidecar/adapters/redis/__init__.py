@@ -1,0 +1,1 @@
+"""Counters and subscriptions on Redis; the one door to the redis library."""

@@ -1,0 +1,247 @@
+"""How do many callers, and several processes, write one SQLite file without waiting for locks?
+
+A thread of its own holds the connection. Whoever calls while it works joins the next
+transaction: a group commit, so that one sync to the disk serves many callers. Each caller's
+work is a savepoint: it happens as a whole or not at all, whatever its neighbours do.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sidecar.errors import ConfigurationError, SidecarError, Unavailable
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+_GROUP: Final = 64
+SCHEMA_VERSION: Final = 1
+
+SCHEMA: Final = """
+CREATE TABLE counter (
+    app TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL,
+    used INTEGER NOT NULL, ends_at INTEGER NOT NULL,
+    PRIMARY KEY (app, name, bucket)
+) WITHOUT ROWID;
+CREATE INDEX counter_ends ON counter (ends_at);
+CREATE TABLE reservation (
+    id TEXT PRIMARY KEY, app TEXT NOT NULL, state TEXT NOT NULL, expires_at INTEGER NOT NULL,
+    tokens INTEGER NOT NULL, fingerprint TEXT NOT NULL, decision TEXT NOT NULL,
+    extension TEXT NOT NULL, request TEXT NOT NULL, limits TEXT NOT NULL, readings TEXT NOT NULL,
+    forgotten_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX reservation_expires ON reservation (expires_at) WHERE state = 'held';
+CREATE INDEX reservation_forgotten ON reservation (forgotten_at);
+CREATE TABLE entry (
+    reservation TEXT NOT NULL, position INTEGER NOT NULL, app TEXT NOT NULL, name TEXT NOT NULL,
+    kind TEXT NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL, meter TEXT NOT NULL,
+    bucket INTEGER NOT NULL, held INTEGER NOT NULL, drawn INTEGER NOT NULL,
+    PRIMARY KEY (reservation, position)
+) WITHOUT ROWID;
+CREATE INDEX entry_held ON entry (app, name, bucket, held) WHERE held > 0;
+CREATE TABLE request (
+    app TEXT NOT NULL, digest TEXT NOT NULL, reservation TEXT NOT NULL,
+    forgotten_at INTEGER NOT NULL, PRIMARY KEY (app, digest)
+) WITHOUT ROWID;
+CREATE INDEX request_forgotten ON request (forgotten_at);
+CREATE TABLE event (
+    app TEXT NOT NULL, digest TEXT NOT NULL, forgotten_at INTEGER NOT NULL,
+    PRIMARY KEY (app, digest)
+) WITHOUT ROWID;
+CREATE INDEX event_forgotten ON event (forgotten_at);
+CREATE TABLE subscription (
+    app TEXT NOT NULL, user TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (app, user)
+) WITHOUT ROWID;
+"""
+
+
+class StoreUnavailable(Unavailable):
+    """The file could not be read or written in time."""
+
+
+class Database:
+    """One SQLite file, or a database in memory.
+
+    Args:
+        path: of the file, None for memory.
+        timeout_s: how long a caller waits in all.
+    """
+
+    def __init__(self, path: Path | None, *, timeout_s: float = 2.0) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Make the file and its tables where they are missing, and begin to work.
+
+        Raises:
+            ConfigurationError: the file cannot be made, or another version made it.
+        """
+        connection = self._connect()
+        self._thread = threading.Thread(
+            target=self._work, args=(connection,), name="sqlite", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish what is queued and close the file."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
+            self._thread = None
+
+    async def run(self, work: Work[T], *, since: float) -> T:
+        """What the work returned, after it is on the disk.
+
+        Raises:
+            StoreUnavailable: it was not done in time, or the file failed. Work that was
+                begun may still be done.
+        """
+        if self._thread is None:
+            raise StoreUnavailable("the database is closed")
+        loop = asyncio.get_running_loop()
+        job = _Job(work, loop, loop.create_future())
+        self._jobs.put(job)
+        remaining = since + self._timeout_s - time.monotonic()
+        try:
+            result: T = await asyncio.wait_for(job.future, max(remaining, 0.001))
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"the database did not answer within {self._timeout_s:.0f} s"
+            ) from None
+        return result
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            if self._path is not None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                ":memory:" if self._path is None else self._path,
+                timeout=self._timeout_s,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            _use_wal(connection, self._timeout_s)
+            # A power cut may not take what was acknowledged; a group commit makes it cheap.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            raise ConfigurationError(
+                f"{self._path}: the database cannot be opened: {error}"
+            ) from error
+        if version not in (0, SCHEMA_VERSION):
+            connection.close()
+            raise ConfigurationError(
+                f"{self._path}: the database has schema {version}, this version reads "
+                f"{SCHEMA_VERSION}"
+            )
+        return connection
+
+    def _work(self, connection: sqlite3.Connection) -> None:
+        while (job := self._jobs.get()) is not None:
+            jobs, last = [job], False
+            while len(jobs) < _GROUP:
+                try:
+                    following = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    last = True
+                    break
+                jobs.append(following)
+            _commit_together(connection, [job for job in jobs if not job.is_abandoned])
+            if last:
+                break
+        connection.close()
+
+
+def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
+    """Turn the write-ahead log on; SQLite does not wait for other processes that do the same."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+class _Job:
+    """Work of one caller, and where its result goes."""
+
+    def __init__(
+        self, work: Work[Any], loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]
+    ) -> None:
+        self.work = work
+        self.loop = loop
+        self.future = future
+        self.result: object = None
+        self.error: Exception | None = None
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits any more; then it need not be begun."""
+        return self.future.cancelled()
+
+    def tell(self) -> None:
+        """Hand the result over; runs in the caller's loop."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+def _commit_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for job in jobs:
+            connection.execute("SAVEPOINT job")
+            try:
+                job.result = job.work(connection)
+            except SidecarError as error:
+                connection.execute("ROLLBACK TO job")
+                job.error = error
+            except sqlite3.Error:
+                raise
+            except Exception as error:  # noqa: BLE001
+                # A defect in one caller's work is that caller's: the thread serves all.
+                connection.execute("ROLLBACK TO job")
+                job.error = error
+            connection.execute("RELEASE job")
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        for job in jobs:
+            job.error = StoreUnavailable(f"the database failed: {error}")
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, told in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_tell, told)
+        except RuntimeError:
+            # The loop is closed: its callers are gone.
+            continue
+
+
+def _tell(jobs: list[_Job]) -> None:
+    for job in jobs:
+        job.tell()

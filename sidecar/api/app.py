@@ -1,0 +1,80 @@
+"""The table of paths: what is served where, and for whose key."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from sidecar.api.auth import Keys, Role
+from sidecar.api.checks import Checks
+from sidecar.api.endpoint import BATCH_LIMIT, Endpoint
+from sidecar.api.entitlements import Entitlements
+from sidecar.api.health import Health
+from sidecar.api.problem import of_status
+from sidecar.api.reservations import Reservations
+from sidecar.api.subscriptions import Subscriptions
+from sidecar.api.usage import Usage
+from sidecar.pdp import PDP
+from sidecar.ports import Clock, Meter, Policies
+from sidecar.ports import Subscriptions as SubscriptionsPort
+
+_CALLERS = (Role.RUNTIME, Role.INTERNAL)
+_READERS = (Role.RUNTIME, Role.INTERNAL, Role.READ)
+_INTERNAL = (Role.INTERNAL,)
+
+_log = structlog.get_logger("sidecar.api")
+
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+
+
+def build_app(
+    pdp: PDP,
+    subscriptions: SubscriptionsPort,
+    meter: Meter,
+    policies: Policies,
+    clock: Clock,
+    keys: Keys,
+    lifespan: Lifespan | None = None,
+) -> Starlette:
+    """The ASGI application over a decision point."""
+    checks, reservations = Checks(pdp), Reservations(pdp)
+    usage, entitlements = Usage(pdp, clock), Entitlements(pdp)
+    syncs, health = Subscriptions(subscriptions, clock), Health(policies, meter, clock)
+    anyone = Keys()
+
+    def post(path: str, endpoint: Endpoint) -> Route:
+        return Route(path, endpoint, methods=["POST"])
+
+    def get(path: str, endpoint: Endpoint) -> Route:
+        return Route(path, endpoint, methods=["GET"])
+
+    routes: list[BaseRoute] = [
+        post("/v1/check", Endpoint(checks.check, keys, _CALLERS)),
+        post("/v1/checks", Endpoint(checks.checks, keys, _CALLERS, body_limit=BATCH_LIMIT)),
+        post("/v1/reservations/{id}/commit", Endpoint(reservations.commit, keys, _CALLERS)),
+        post("/v1/reservations/{id}/release", Endpoint(reservations.release, keys, _CALLERS)),
+        post("/v1/reservations/{id}/extend", Endpoint(reservations.extend, keys, _CALLERS)),
+        post("/v1/usage", Endpoint(usage.report, keys, _CALLERS, body_limit=BATCH_LIMIT)),
+        get("/v1/entitlements", Endpoint(entitlements.show, keys, _READERS)),
+        get("/v1/subscriptions/{app_id}/{user_id:path}", Endpoint(syncs.show, keys, _READERS)),
+        post("/api/internal/subscription/sync", Endpoint(syncs.sync, keys, _INTERNAL)),
+        get("/healthz", Endpoint(health.alive, anyone, ())),
+        get("/readyz", Endpoint(health.ready, anyone, ())),
+    ]
+    handlers = {HTTPException: _http_problem, Exception: _unexpected}
+    return Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # registered for nothing else
+    return of_status(error.status_code, error.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("unexpected", path=request.url.path, exc_info=error)
+    return of_status(500)

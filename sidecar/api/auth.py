@@ -1,0 +1,76 @@
+"""Who is calling, and may it?"""
+
+import hmac
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a key is for."""
+
+    RUNTIME = "runtime"
+    INTERNAL = "internal"
+    READ = "read"
+
+
+class Unauthenticated(Exception):
+    """No key, or none that is known."""
+
+
+class Forbidden(Exception):
+    """A known key, of a role that this path does not serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    role: Role
+    secret: bytes
+
+
+class Keys:
+    """The keys of all callers; with none configured, everybody may do everything.
+
+    That is for loopback: the server refuses to listen elsewhere without a key.
+    """
+
+    def __init__(
+        self, runtime: Iterable[str] = (), internal: Iterable[str] = (), read: Iterable[str] = ()
+    ) -> None:
+        given = {Role.RUNTIME: runtime, Role.INTERNAL: internal, Role.READ: read}
+        self._keys = tuple(
+            _Key(role, secret.encode()) for role, secrets in given.items() for secret in secrets
+        )
+
+    def __repr__(self) -> str:
+        return f"Keys({len(self._keys)})"
+
+    def require(self, roles: Sequence[Role], headers: dict[bytes, bytes]) -> None:
+        """Return if the caller may.
+
+        Args:
+            headers: of the request, names in lower case.
+
+        Raises:
+            Unauthenticated, Forbidden: it may not.
+        """
+        if not self._keys:
+            return
+        presented = _presented(headers)
+        known = set()
+        for key in self._keys:
+            # All are compared, each in constant time: how long it takes tells nothing.
+            if hmac.compare_digest(key.secret, presented):
+                known.add(key.role)
+        if not known:
+            raise Unauthenticated
+        if known.isdisjoint(roles):
+            raise Forbidden
+
+
+def _presented(headers: dict[bytes, bytes]) -> bytes:
+    internal = headers.get(b"x-internal-api-key")
+    if internal is not None:
+        return internal
+    scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
+    return credentials.strip() if scheme.lower() == b"bearer" else b""

@@ -1,0 +1,183 @@
+"""From a request to a call that a resource can answer: key, body, and every way to fail."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from sidecar.api.auth import Forbidden, Keys, Role, Unauthenticated
+from sidecar.api.problem import (
+    BodyTooLarge,
+    FieldFault,
+    InvalidBody,
+    NotJson,
+    of_invalid_body,
+    problem,
+)
+from sidecar.errors import (
+    RequestIdReused,
+    ReservationEnded,
+    Unavailable,
+    UnknownReservation,
+)
+
+T = TypeVar("T")
+
+BODY_LIMIT = 64 * 1024
+BATCH_LIMIT = 2 * 1024 * 1024
+
+_log = structlog.get_logger("sidecar.api")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, its body read and its caller known."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+
+    def read(self, schema: TypeAdapter[T]) -> T:
+        """The body as a value of a schema.
+
+        Raises:
+            NotJson, InvalidBody: it is none.
+        """
+        try:
+            return schema.validate_json(self.body)
+        except ValidationError as error:
+            raise fault_of(error) from None
+
+    def json(self) -> object:
+        """The body as JSON values.
+
+        Raises:
+            NotJson: it is not JSON.
+        """
+        try:
+            return from_json(self.body)
+        except ValueError as error:
+            raise NotJson(str(error)) from None
+
+    def required(self, name: str) -> str:
+        """A query parameter.
+
+        Raises:
+            InvalidBody: it is missing, empty or longer than 256 characters.
+        """
+        value = self.query.get(name, "")
+        if not 1 <= len(value) <= 256:
+            message = "a query parameter of 1 to 256 characters is needed"
+            raise InvalidBody([FieldFault(name, message)])
+        return value
+
+
+def fault_of(error: ValidationError) -> NotJson | InvalidBody:
+    """What pydantic found, in the words of the API."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    if found[0]["type"] == "json_invalid":
+        return NotJson(found[0]["msg"])
+    return InvalidBody(
+        [
+            FieldFault(".".join(map(str, each["loc"])) or "body", _plain(each["msg"]))
+            for each in found
+        ]
+    )
+
+
+def _plain(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return "unknown field" if text == "Extra inputs are not permitted" else text
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+class Endpoint:
+    """An ASGI application for one path and method."""
+
+    def __init__(
+        self,
+        handle: Handler,
+        keys: Keys,
+        roles: Sequence[Role],
+        *,
+        body_limit: int = BODY_LIMIT,
+    ) -> None:
+        self._handle = handle
+        self._keys = keys
+        self._roles = tuple(roles)
+        self._body_limit = body_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = dict(scope["headers"])
+        try:
+            response = await self._answer(scope, headers, receive)
+        except ClientDisconnect:
+            return
+        request_id = headers.get(b"x-request-id", b"")
+        if 0 < len(request_id) <= 256 and request_id.isascii():
+            response.headers["X-Request-ID"] = request_id.decode("ascii")
+        await response(scope, receive, send)
+
+    async def _answer(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+    ) -> Response:
+        try:
+            self._keys.require(self._roles, headers)
+            body = await self._read_body(headers, receive)
+            query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+            return await self._handle(Call(scope["path_params"], query, body))
+        except Unauthenticated:
+            detail = "Give a key as Authorization: Bearer … or as X-Internal-API-Key."
+            challenge = {"WWW-Authenticate": "Bearer"}
+            return problem(401, "unauthenticated", "No valid key", detail, headers=challenge)
+        except Forbidden:
+            detail = f"This path takes a key of the role {' or '.join(self._roles)}."
+            return problem(403, "forbidden", "The key is for something else", detail)
+        except BodyTooLarge as error:
+            return problem(413, "body_too_large", "The body is too large", str(error))
+        except NotJson as error:
+            return problem(400, "not_json", "The body is not JSON", str(error))
+        except InvalidBody as error:
+            return of_invalid_body(error)
+        except UnknownReservation as error:
+            return problem(404, "unknown_reservation", "Unknown reservation", f"{error}.")
+        except ReservationEnded as error:
+            members = {"state": error.state}
+            return problem(
+                409, "reservation_ended", "The reservation has ended", f"{error}.", members=members
+            )
+        except RequestIdReused as error:
+            return problem(409, "request_id_reused", "The request id was reused", f"{error}.")
+        except Unavailable as error:
+            _log.warning("unavailable", path=scope["path"], error=str(error))
+            detail = "The store did not answer in time; sending the same again is harmless."
+            wait = {"Retry-After": "1"}
+            return problem(503, "store_unavailable", "Try again", detail, headers=wait)
+
+    async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > self._body_limit:
+            raise BodyTooLarge(self._body_limit)
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message: Message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._body_limit:
+                raise BodyTooLarge(self._body_limit)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return chunks[0] if len(chunks) == 1 else b"".join(chunks)

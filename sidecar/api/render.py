@@ -1,0 +1,230 @@
+"""How does a decision, a limit, a subscription look in JSON and in headers?"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from sidecar.api.problem import MEDIA_TYPE, TYPE_PREFIX
+from sidecar.domain.decision import Decision, ReasonCode, Remedy, RemedyKind
+from sidecar.domain.limits import Reading
+from sidecar.domain.modes import Refusal
+from sidecar.domain.subscription import Subscription
+from sidecar.domain.usage import Settlement
+from sidecar.domain.windows import Sliding
+from sidecar.pdp import Overview
+
+_WAITING_HELPS = timedelta(days=1)
+
+_TITLES = {
+    ReasonCode.QUOTA_EXCEEDED: "The quota is used up",
+    ReasonCode.QUOTA_WARNING: "The quota is nearly used up",
+    ReasonCode.PLUGIN_NOT_IN_PLAN: "The plan does not include this plugin",
+    ReasonCode.FEATURE_NOT_IN_PLAN: "The plan does not include this feature",
+    ReasonCode.SUBSCRIPTION_INACTIVE: "There is no active subscription",
+    ReasonCode.SUBSCRIPTION_EXPIRED: "The subscription has ended",
+    ReasonCode.RULE_DENIED: "A rule forbids this",
+    ReasonCode.RULE_WARNED: "A rule warns",
+    ReasonCode.RULE_ERROR: "A rule could not be evaluated",
+    ReasonCode.INSUFFICIENT_BALANCE: "The balance is too low",
+    ReasonCode.CONCURRENCY_EXCEEDED: "Too many requests run at once",
+    ReasonCode.STORE_UNAVAILABLE: "The usage counters cannot be read",
+    ReasonCode.SUBSCRIPTION_UNAVAILABLE: "The subscription cannot be read",
+    ReasonCode.UNKNOWN_PLAN: "The plan is unknown",
+}
+
+
+def json_response(
+    body: object, status: int = 200, media_type: str = "application/json"
+) -> Response:
+    """A JSON body that no cache keeps."""
+    response = Response(to_json(body), status, media_type=media_type)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def decision_response(decision: Decision) -> Response:
+    """200 for allow and warn, the refusal's own status as a problem for deny."""
+    body = decision_body(decision)
+    if not decision.is_denied:
+        response = json_response(body)
+    else:
+        response = json_response(body, _status(decision), MEDIA_TYPE)
+        seconds = _retry_after(decision)
+        if seconds is not None:
+            response.headers["Retry-After"] = str(seconds)
+    response.headers.update(_rate_limit(decision))
+    return response
+
+
+def decision_body(decision: Decision) -> dict[str, object]:
+    """The whole decision; a deny carries the members of a problem beside it."""
+    status = _status(decision)
+    reservation = decision.reservation
+    body: dict[str, object] = {
+        "decision_id": decision.id,
+        "effect": decision.effect,
+        "allowed": not decision.is_denied,
+        "status": status,
+        "mode": decision.mode,
+        "plan": decision.plan,
+        "subscription_status": decision.subscription_status,
+        "reasons": [
+            {
+                "code": reason.code,
+                "id": reason.id,
+                "effect": reason.effect,
+                "mode": reason.mode,
+                "message": reason.message,
+            }
+            for reason in decision.reasons
+        ],
+        "would_deny": decision.would_deny,
+        "limits": limits_body(decision.readings),
+        "reservation": None
+        if reservation is None
+        else {
+            "id": reservation.id,
+            "expires_at": reservation.expires_at,
+            "granted": {"tokens": reservation.tokens},
+        },
+        "remedies": [_remedy(remedy) for remedy in decision.remedies],
+        "retryable": decision.is_denied and _retry_after(decision) is not None,
+        "policy": {"revision": decision.revision},
+        "errors": [{"id": error.id, "message": error.message} for error in decision.errors],
+        "degraded": decision.degraded,
+    }
+    if decision.is_denied:
+        first = decision.reasons[0]
+        body["type"] = TYPE_PREFIX + first.code
+        body["title"] = _TITLES[first.code]
+        body["detail"] = first.message
+        body["instance"] = f"/v1/decisions/{decision.id}"
+    return body
+
+
+def limits_body(readings: Sequence[Reading]) -> list[dict[str, object]]:
+    """Limits with what is used and left of them."""
+    return [
+        {
+            "id": reading.limit.id,
+            "meter": reading.limit.meter,
+            "window": str(reading.limit.window),
+            "per": reading.limit.per,
+            "limit": reading.limit.maximum,
+            "used": reading.used,
+            "reserved": reading.reserved,
+            "requested": reading.requested,
+            "remaining": reading.remaining,
+            "resets_at": reading.resets_at,
+        }
+        for reading in readings
+    ]
+
+
+def settlement_body(settlement: Settlement) -> dict[str, object]:
+    """A reservation after a commit or a release."""
+    return {
+        "reservation": {
+            "id": settlement.reservation_id,
+            "state": settlement.state,
+            "expires_at": settlement.expires_at,
+            "granted": {"tokens": settlement.tokens},
+        },
+        "limits": limits_body(settlement.readings),
+    }
+
+
+def subscription_body(state: Subscription) -> dict[str, object]:
+    """A subscription as it is stored; empty values are null."""
+    return {
+        "app_id": state.app_id or None,
+        "user_id": state.user_id,
+        "plan": state.plan or None,
+        "status": state.status,
+        "billing_cycle": state.billing_cycle or None,
+        "next_billing_date": state.next_billing_date,
+        "trial_end_date": state.trial_end,
+        "current_period_start": state.period_start,
+        "current_period_end": state.period_end,
+        "cancel_at_period_end": state.cancel_at_period_end,
+        "stripe_subscription_id": state.external_id or None,
+        "updated_at": state.updated_at if state.history else None,
+        "metadata": state.metadata,
+    }
+
+
+def overview_body(overview: Overview) -> dict[str, object]:
+    """What a settings page shows."""
+    entitlement, plan = overview.entitlement, overview.plan
+    return {
+        "plan": entitlement.plan,
+        "plan_name": plan and plan.name,
+        "mode": entitlement.mode,
+        "plugins": {
+            "allow": plan.plugins_allow if plan else [],
+            "deny": plan.plugins_deny if plan else [],
+        },
+        "features": plan.features if plan else {},
+        "limits": limits_body(overview.readings),
+        "subscription": entitlement.subscription and subscription_body(entitlement.subscription),
+        "policy": {"revision": overview.revision},
+    }
+
+
+def _status(decision: Decision) -> int:
+    return decision.reasons[0].refusal.value if decision.is_denied else 200
+
+
+def _remedy(remedy: Remedy) -> dict[str, object]:
+    match remedy.kind:
+        case RemedyKind.UPGRADE:
+            return {"type": remedy.kind, "plan": remedy.plan, "url": remedy.url}
+        case RemedyKind.TOP_UP:
+            return {"type": remedy.kind, "limit": remedy.limit, "url": remedy.url}
+        case RemedyKind.WAIT:
+            return {"type": remedy.kind, "until": remedy.until}
+
+
+def _retry_after(decision: Decision) -> int | None:
+    """Seconds after which the same request may pass, where that is within a day."""
+    if decision.reasons[0].refusal is Refusal.UNAVAILABLE:
+        return 1
+    for remedy in decision.remedies:
+        if remedy.until is not None and remedy.until - decision.at <= _WAITING_HELPS:
+            return _seconds_until(remedy.until, decision.at)
+    return None
+
+
+def _seconds_until(at: datetime, now: datetime) -> int:
+    return max(0, -((now - at) // timedelta(seconds=1)))
+
+
+def _rate_limit(decision: Decision) -> Mapping[str, str]:
+    """The fields of draft-ietf-httpapi-ratelimit-headers-10, for the limit that binds."""
+    binding = _binding(decision)
+    if binding is None or binding.limit.maximum is None:
+        return {}
+    limit = binding.limit
+    policy = f'"{limit.id}";q={limit.maximum}'
+    if isinstance(limit.window, Sliding):
+        policy += f";w={limit.window.length_ms // 1000}"
+    state = f'"{limit.id}";r={binding.remaining}'
+    if binding.resets_at is not None:
+        state += f";t={_seconds_until(binding.resets_at, decision.at)}"
+    return {"RateLimit-Policy": policy, "RateLimit": state}
+
+
+def _binding(decision: Decision) -> Reading | None:
+    """The limit that refuses first, else the one with the least part of it left."""
+    bounded = [reading for reading in decision.readings if reading.limit.maximum is not None]
+    refusing = {reason.id for reason in decision.reasons if reason.refuses}
+    for reading in bounded:
+        if reading.limit.id in refusing:
+            return reading
+    return min(
+        bounded,
+        key=lambda reading: (reading.remaining or 0) / (reading.limit.maximum or 1),
+        default=None,
+    )

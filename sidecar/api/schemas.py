@@ -1,0 +1,366 @@
+"""What callers send, exactly; each body hands over a value of the domain."""
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    field_validator,
+    model_validator,
+)
+
+from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest, Subject
+from sidecar.domain.subscription import Status, Subscription
+from sidecar.domain.usage import UsageEvent
+
+MAX_TEXT = 256
+MAX_ATTRIBUTES = 64
+MAX_DEPTH = 4
+MAX_TTL_S = 86_400
+MAX_EVENTS = 1_000
+MAX_CHECKS = 100
+OLDEST_EVENT = timedelta(days=7)
+EVENT_AHEAD = timedelta(minutes=5)
+PUSH_AHEAD = timedelta(days=1)
+
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+Seconds = Annotated[int, Field(ge=1, le=MAX_TTL_S)]
+
+
+class Body(BaseModel):
+    """A body whose fields are all known and whose types are meant."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class EstimateBody(Body):
+    """Tokens that a request may use."""
+
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.input_tokens + self.output_tokens > MAX_INTEGER:
+            raise ValueError("the tokens add up to more than 2^53-1")
+        return self
+
+    def amounts(self) -> Amounts:
+        """The estimate of one request."""
+        return Amounts(
+            tokens=self.input_tokens + self.output_tokens,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            requests=1,
+            concurrency=1,
+        )
+
+
+def _bounded(value: object, depth: int = 1) -> None:
+    match value:
+        case str() if len(value) > MAX_TEXT:
+            raise ValueError(f"text of more than {MAX_TEXT} characters")
+        case dict() | list():
+            if depth > MAX_DEPTH:
+                raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+            if len(value) > MAX_ATTRIBUTES:
+                raise ValueError(f"more than {MAX_ATTRIBUTES} entries")
+            for item in value.values() if isinstance(value, dict) else value:
+                _bounded(item, depth + 1)
+            if isinstance(value, dict):
+                for key in value:
+                    _bounded(key)
+        case int() if abs(value) > MAX_INTEGER:
+            raise ValueError("a number beyond 2^53-1")
+        case float() if value != value or abs(value) > 1e308:
+            raise ValueError("a number that is not finite")
+
+
+def _attributes(value: dict[str, Any]) -> dict[str, Any]:
+    _bounded(value)
+    return value
+
+
+Attributes = Annotated[dict[str, Any], AfterValidator(_attributes)]
+
+
+class CheckBody(Body):
+    """`POST /v1/check`."""
+
+    app_id: Name
+    user_id: Name
+    tenant_id: Text | None = None
+    plugin: Text | None = None
+    feature: Text | None = None
+    action: Text | None = None
+    workflow: Text | None = None
+    agent: Text | None = None
+    model: Text | None = None
+    session_id: Text | None = None
+    estimate: EstimateBody | None = None
+    estimated_tokens: Count | None = None
+    attributes: Attributes | None = None
+    reserve: bool = False
+    ttl_s: Seconds = 60
+    request_id: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_estimate(self) -> Self:
+        if self.estimate is not None and self.estimated_tokens is not None:
+            raise ValueError("give estimate or estimated_tokens, not both")
+        return self
+
+    def request(self) -> CheckRequest:
+        """The question that this body asks."""
+        if self.estimate is not None:
+            estimate = self.estimate.amounts()
+        else:
+            estimate = Amounts(tokens=self.estimated_tokens or 0, requests=1, concurrency=1)
+        return CheckRequest(
+            subject=Subject(self.app_id, self.user_id, self.tenant_id or ""),
+            plugin=self.plugin or "",
+            feature=self.feature or "",
+            action=self.action or "",
+            workflow=self.workflow or "",
+            agent=self.agent or "",
+            model=self.model or "",
+            session_id=self.session_id or "",
+            estimate=estimate,
+            attributes=self.attributes or {},
+            reserve=self.reserve,
+            ttl_s=self.ttl_s,
+            request_id=self.request_id or "",
+        )
+
+
+class ChecksBody(Body):
+    """`POST /v1/checks`."""
+
+    checks: Annotated[list[CheckBody], Field(min_length=1, max_length=MAX_CHECKS)]
+
+
+class CommitBody(Body):
+    """`POST /v1/reservations/{id}/commit`: the total of the run so far."""
+
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    total_tokens: Count | None = None
+    model: Text | None = None
+    final: bool = True
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.input_tokens is None and self.output_tokens is None and self.total_tokens is None:
+            raise ValueError("say what was used: input_tokens and output_tokens, or total_tokens")
+        if (self.input_tokens or 0) + (self.output_tokens or 0) > MAX_INTEGER:
+            raise ValueError("the tokens add up to more than 2^53-1")
+        return self
+
+    def amounts(self) -> Amounts:
+        """What was used."""
+        parts = (self.input_tokens or 0) + (self.output_tokens or 0)
+        return Amounts(
+            tokens=parts if self.total_tokens is None else self.total_tokens,
+            input_tokens=self.input_tokens or 0,
+            output_tokens=self.output_tokens or 0,
+        )
+
+
+class ExtendBody(Body):
+    """`POST /v1/reservations/{id}/extend`."""
+
+    ttl_s: Seconds = 60
+    estimate: EstimateBody | None = None
+
+    def amounts(self) -> Amounts:
+        """What is held in addition; the run is still the same one request."""
+        asked = self.estimate or EstimateBody()
+        return Amounts(
+            tokens=asked.input_tokens + asked.output_tokens,
+            input_tokens=asked.input_tokens,
+            output_tokens=asked.output_tokens,
+        )
+
+
+def _instant(value: object) -> object:
+    """An ISO 8601 text or seconds since 1970; without a zone it is UTC."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return value
+    try:
+        if isinstance(value, str):
+            instant = datetime.fromisoformat(value)
+        else:
+            instant = datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise ValueError("not a date and time in ISO 8601") from None
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    if not 1970 <= instant.year <= 9000:
+        raise ValueError("a year outside 1970 to 9000")
+    return instant.astimezone(UTC)
+
+
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+
+
+class UsageEventBody(Body):
+    """One `chat.usage_delta` of the runtime."""
+
+    event_id: Text | None = None
+    event_ts: Instant | None = None
+    chat_id: Text | None = None
+    app_id: Name
+    user_id: Name
+    tenant_id: Text | None = None
+    workflow_name: Text | None = None
+    agent_name: Text | None = None
+    model_name: Text | None = None
+    plugin: Text | None = None
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
+    total_tokens: Count | None = None
+    cached: bool | Count | None = None
+    duration_sec: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    invocation_id: Text | None = None
+    reservation_id: Annotated[str, Field(max_length=1024)] | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.prompt_tokens + self.completion_tokens > MAX_INTEGER:
+            raise ValueError("the tokens add up to more than 2^53-1")
+        return self
+
+    def event(self, now: datetime) -> UsageEvent:
+        """The use that is reported.
+
+        Raises:
+            ValueError: it is too old, or lies in the future.
+        """
+        at = self.event_ts or now
+        if at < now - OLDEST_EVENT:
+            raise ValueError("event_ts: more than 7 days old")
+        if at > now + EVENT_AHEAD:
+            raise ValueError("event_ts: more than 5 minutes ahead")
+        total = self.total_tokens
+        used = Amounts(
+            tokens=self.prompt_tokens + self.completion_tokens if total is None else total,
+            input_tokens=self.prompt_tokens,
+            output_tokens=self.completion_tokens,
+            requests=1,
+        )
+        request = CheckRequest(
+            subject=Subject(self.app_id, self.user_id, self.tenant_id or ""),
+            plugin=self.plugin or "",
+            workflow=self.workflow_name or "",
+            agent=self.agent_name or "",
+            model=self.model_name or "",
+            session_id=self.chat_id or "",
+            estimate=used,
+        )
+        event_id = self.event_id or _digest(self.model_dump(mode="json", exclude_unset=True))
+        return UsageEvent(event_id, at, request, used, self.reservation_id or "")
+
+
+def _digest(body: dict[str, Any]) -> str:
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return "body:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+PushedStatus = Literal[
+    "active", "trialing", "past_due", "paused", "unpaid", "canceled",
+    "incomplete", "incomplete_expired", "inactive",
+]  # fmt: skip
+
+
+def _either(camel: str, snake: str) -> AliasChoices:
+    return AliasChoices(camel, snake)
+
+
+class SubscriptionBody(BaseModel):
+    """`POST /api/internal/subscription/sync`; camelCase or snake_case, unknown fields ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, populate_by_name=True)
+
+    user_id: Name = Field(validation_alias=_either("userId", "user_id"))
+    plan: Text | None
+    status: PushedStatus
+    app_id: Text | None = Field(None, validation_alias=_either("appId", "app_id"))
+    billing_cycle: Text | None = Field(
+        None, validation_alias=_either("billingCycle", "billing_cycle")
+    )
+    next_billing_date: Instant | None = Field(
+        None, validation_alias=_either("nextBillingDate", "next_billing_date")
+    )
+    trial_end: Instant | None = Field(
+        None, validation_alias=_either("trialEndDate", "trial_end_date")
+    )
+    period_start: Instant | None = Field(
+        None, validation_alias=_either("currentPeriodStart", "current_period_start")
+    )
+    period_end: Instant | None = Field(
+        None, validation_alias=_either("currentPeriodEnd", "current_period_end")
+    )
+    cancel_at_period_end: bool = Field(
+        False, validation_alias=_either("cancelAtPeriodEnd", "cancel_at_period_end")
+    )
+    external_id: Text | None = Field(
+        None, validation_alias=_either("stripeSubscriptionId", "stripe_subscription_id")
+    )
+    event_id: Text | None = Field(None, validation_alias=_either("eventId", "event_id"))
+    updated_at: Instant | None = Field(None, validation_alias=_either("updatedAt", "updated_at"))
+    metadata: Attributes | None = None
+
+    @field_validator("cancel_at_period_end", mode="before")
+    @classmethod
+    def _null_is_false(cls, value: object) -> object:
+        return False if value is None else value
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if not self.plan and self.status != "trialing":
+            raise ValueError("plan: only a trial may leave its plan to the policy")
+        if self.period_start and self.period_end and self.period_end <= self.period_start:
+            raise ValueError("currentPeriodEnd: not after currentPeriodStart")
+        return self
+
+    def subscription(self, now: datetime) -> Subscription:
+        """The state that is pushed; its arrival counts where it does not say when.
+
+        Raises:
+            ValueError: it claims to be from the future, and would make all later pushes stale.
+        """
+        if self.updated_at is not None and self.updated_at > now + PUSH_AHEAD:
+            raise ValueError("updatedAt: more than a day ahead")
+        return Subscription(
+            user_id=self.user_id,
+            app_id=self.app_id or "",
+            plan=self.plan or "",
+            status=Status(self.status),
+            billing_cycle=self.billing_cycle or "",
+            next_billing_date=self.next_billing_date,
+            trial_end=self.trial_end,
+            period_start=self.period_start,
+            period_end=self.period_end,
+            cancel_at_period_end=self.cancel_at_period_end,
+            external_id=self.external_id or "",
+            metadata=self.metadata or {},
+            event_id=self.event_id or "",
+            updated_at=self.updated_at or now,
+        )
+
+
+CHECK = TypeAdapter(CheckBody)
+CHECKS = TypeAdapter(ChecksBody)
+COMMIT = TypeAdapter(CommitBody)
+EXTEND = TypeAdapter(ExtendBody)
+USAGE_EVENT = TypeAdapter(UsageEventBody)
+SUBSCRIPTION = TypeAdapter(SubscriptionBody)

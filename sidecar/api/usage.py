@@ -1,0 +1,70 @@
+"""`POST /v1/usage`: what was really used, after the fact."""
+
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from sidecar.api.endpoint import Call, fault_of
+from sidecar.api.problem import FieldFault, InvalidBody
+from sidecar.api.render import json_response
+from sidecar.api.schemas import MAX_EVENTS, USAGE_EVENT
+from sidecar.domain.usage import UsageEvent, app_of
+from sidecar.pdp import PDP
+from sidecar.ports import Clock
+
+
+class Usage:
+    """Counts events, each once; a wrong one is rejected by its index and stops no other."""
+
+    def __init__(self, pdp: PDP, clock: Clock) -> None:
+        self._pdp = pdp
+        self._clock = clock
+
+    async def report(self, call: Call) -> Response:
+        """One event, an array of them, or `{"events": [...]}`."""
+        body = call.json()
+        match body:
+            case {"events": list() as items, **rest} if not rest:
+                pass
+            case list() as items:
+                pass
+            case dict():
+                return await self._report_one(body)
+            case _:
+                fault = "expected an event, an array of events or an object with events"
+                raise InvalidBody([FieldFault("body", fault)])
+        if len(items) > MAX_EVENTS:
+            raise InvalidBody([FieldFault("events", f"more than {MAX_EVENTS} events")])
+        events: list[UsageEvent] = []
+        rejected: list[dict[str, object]] = []
+        for index, item in enumerate(items):
+            try:
+                events.append(self._read(item))
+            except InvalidBody as error:
+                rejected.append({"index": index, "error": str(error)})
+        return await self._record(events, rejected)
+
+    async def _report_one(self, item: object) -> Response:
+        return await self._record([self._read(item)], [])
+
+    async def _record(
+        self, events: list[UsageEvent], rejected: list[dict[str, object]]
+    ) -> Response:
+        tally = await self._pdp.record(events)
+        answer = {
+            "accepted": tally.accepted, "duplicates": tally.duplicates, "rejected": rejected,
+        }  # fmt: skip
+        return json_response(answer, 202)
+
+    def _read(self, item: object) -> UsageEvent:
+        try:
+            event = USAGE_EVENT.validate_python(item).event(self._clock.now())
+        except ValidationError as error:
+            fault = fault_of(error)
+            assert isinstance(fault, InvalidBody)  # it was JSON already
+            raise fault from None
+        except ValueError as error:
+            field, _, message = str(error).partition(": ")
+            raise InvalidBody([FieldFault(field, message)]) from None
+        if event.reservation_id and app_of(event.reservation_id) != event.request.subject.app_id:
+            raise InvalidBody([FieldFault("reservation_id", "not a reservation of this app")])
+        return event

@@ -1,0 +1,175 @@
+"""From settings to a running decision point: the one place where ports meet adapters."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from sidecar.adapters.cached import CachedSubscriptions
+from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.decision_log import LoggedDecisions, NoDecisions
+from sidecar.adapters.redis.connection import RedisConnection
+from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
+from sidecar.adapters.redis.subscriptions import REPLACE, RedisSubscriptions
+from sidecar.adapters.sqlite.database import Database
+from sidecar.adapters.sqlite.meter import SqliteMeter
+from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
+from sidecar.api.app import build_app
+from sidecar.api.auth import Keys
+from sidecar.errors import ConfigurationError, Unavailable
+from sidecar.logs import configure_logging
+from sidecar.pdp import PDP
+from sidecar.policy.load import load, shipped
+from sidecar.policy.snapshot import PolicySet
+from sidecar.ports import Clock, DecisionLog, Meter, Subscriptions
+from sidecar.settings import Settings
+
+_STORES = {"sqlite", "redis", "rediss", "unix"}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPolicies:
+    """The policies that were loaded at the start."""
+
+    snapshot: PolicySet
+
+
+class Store:
+    """Counters and subscriptions on one technology, opened before the first request."""
+
+    def __init__(self, url: str, timeout_ms: int) -> None:
+        parts = _store_url(url)
+        self.meter: Meter
+        self.subscriptions: Subscriptions
+        self._database: Database | None = None
+        self._redis: RedisConnection | None = None
+        if parts.scheme == "sqlite":
+            path = parts.path.removeprefix("/")
+            self._database = Database(Path(path) if path else None)
+            self.meter = SqliteMeter(self._database)
+            self.subscriptions = SqliteSubscriptions(self._database)
+        else:
+            scripts = (*SCRIPTS, REPLACE)
+            self._redis = RedisConnection(url, timeout_s=timeout_ms / 1000, scripts=scripts)
+            self.meter = RedisMeter(self._redis)
+            self.subscriptions = CachedSubscriptions(RedisSubscriptions(self._redis))
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Open, and close in the end; Redis may come later, the file must be there."""
+        if self._database is not None:
+            self._database.open()
+        try:
+            yield
+        finally:
+            if self._database is not None:
+                self._database.close()
+            if self._redis is not None:
+                await self._redis.close()
+
+
+def load_policies(settings: Settings) -> PolicySet:
+    """The policies that the settings name.
+
+    Raises:
+        ConfigurationError: they do not load; the message has every finding.
+    """
+    return load(
+        settings.sidecar_policies or shipped("self-hosted"),
+        ceiling=settings.ceiling,
+        upgrade_url=settings.sidecar_upgrade_url,
+    )
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, policies: PolicySet
+) -> AsyncIterator[tuple[PDP, Subscriptions, Clock]]:
+    """A decision point without a server, for commands."""
+    store = Store(settings.sidecar_store, settings.sidecar_store_timeout_ms)
+    async with store.opened():
+        pdp = _decision_point(store, LoadedPolicies(policies), NoDecisions())
+        yield pdp, store.subscriptions, SystemClock()
+
+
+def create_app(settings: Settings, log_format: str = "console") -> Starlette:
+    """The ASGI application; its lifespan opens and closes the store.
+
+    Raises:
+        ConfigurationError: the policies or the store's address are wrong.
+    """
+    configure_logging(log_format)
+    policies = LoadedPolicies(load_policies(settings))
+    store = Store(settings.sidecar_store, settings.sidecar_store_timeout_ms)
+    pdp = _decision_point(store, policies, LoggedDecisions())
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(store.opened())
+            yield
+
+    keys = Keys(
+        runtime=_revealed(settings.sidecar_runtime_keys),
+        internal=_revealed(settings.internal_api_keys),
+        read=_revealed(settings.sidecar_read_keys),
+    )
+    return build_app(pdp, store.subscriptions, store.meter, policies, SystemClock(), keys, lifespan)
+
+
+def describe_store(url: str) -> str:
+    """A store's address for people, without its password."""
+    parts = _store_url(url)
+    if parts.scheme == "sqlite":
+        path = parts.path.removeprefix("/")
+        return f"embedded SQLite, {Path(path).resolve()}" if path else "embedded SQLite, in memory"
+    host = parts.hostname or parts.path
+    port = f":{parts.port}" if parts.port else ""
+    return f"Redis, {parts.scheme}://{host}{port}"
+
+
+async def store_fault(settings: Settings) -> str | None:
+    """Why the store cannot be used now, None if it can.
+
+    Raises:
+        ConfigurationError: it can never be used as it is set.
+    """
+    store = Store(settings.sidecar_store, max(settings.sidecar_store_timeout_ms, 1_000))
+    async with store.opened():
+        try:
+            await store.meter.ping(since=time.monotonic())
+        except Unavailable as error:
+            return str(error)
+    return None
+
+
+def _decision_point(store: Store, policies: LoadedPolicies, log: DecisionLog) -> PDP:
+    return PDP(policies, store.subscriptions, store.meter, log, SystemClock())
+
+
+def _store_url(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"SIDECAR_STORE: not an address: {error}") from None
+    if parts.scheme not in _STORES:
+        raise ConfigurationError(
+            f"SIDECAR_STORE: no store has the scheme {parts.scheme!r}; "
+            "use sqlite:///PATH, redis://, rediss:// or unix://"
+        )
+    if parts.scheme == "sqlite" and parts.netloc:
+        raise ConfigurationError(
+            "SIDECAR_STORE: a path follows three slashes, as in sqlite:///./data/sidecar.db "
+            "or, absolute, sqlite:////var/lib/sidecar.db"
+        )
+    return parts
+
+
+def _revealed(secrets: list[SecretStr]) -> list[str]:
+    return [secret.get_secret_value() for secret in secrets]

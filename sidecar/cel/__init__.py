@@ -1,0 +1,56 @@
+"""A compiler for the Common Expression Language: typed, bounded, explainable, and plain Python at run time."""
+
+from sidecar.cel.environment import Budget, Environment
+from sidecar.cel.problems import Problem
+from sidecar.cel.program import Program, Step, compile, over_budget
+from sidecar.cel.times import Duration, Timestamp
+from sidecar.cel.types import (
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    UINT,
+    List,
+    Map,
+    Member,
+    Object,
+    String,
+    Type,
+)
+from sidecar.cel.values import CelError, CelType, Uint
+
+__all__ = [
+    "BOOL",
+    "BYTES",
+    "DOUBLE",
+    "DURATION",
+    "DYN",
+    "INT",
+    "NULL",
+    "STRING",
+    "TIMESTAMP",
+    "UINT",
+    "Budget",
+    "CelError",
+    "CelType",
+    "Duration",
+    "Environment",
+    "List",
+    "Map",
+    "Member",
+    "Object",
+    "Problem",
+    "Program",
+    "Step",
+    "String",
+    "Timestamp",
+    "Type",
+    "Uint",
+    "compile",
+    "over_budget",
+]

@@ -1,0 +1,97 @@
+"""Which parts have the same value whatever the bindings are: they are computed once, at load."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sidecar.cel.runtime import CHECKED
+from sidecar.cel.times import Duration, Timestamp
+from sidecar.cel.typed import (
+    Apply,
+    Bind,
+    Choice,
+    Const,
+    Elements,
+    Entries,
+    Field,
+    Item,
+    Logic,
+    Loop,
+    Node,
+    OptionalMap,
+)
+from sidecar.cel.values import CelType, Failure, Uint
+
+_SCALARS = (type(None), bool, int, Uint, float, str, bytes, Timestamp, Duration, CelType)
+_LONGEST = 1_000
+
+
+def folded(node: Node) -> Node:
+    """The tree with its constant parts replaced by their values; a part that fails is left to fail at run time."""
+    match node:
+        case Apply():
+            return _applied(replace(node, arguments=tuple(folded(each) for each in node.arguments)))
+        case Logic():
+            return _logic(replace(node, operands=tuple(folded(each) for each in node.operands)))
+        case Choice():
+            condition, then, otherwise = (
+                folded(node.condition),
+                folded(node.then),
+                folded(node.otherwise),
+            )
+            if isinstance(condition, Const) and isinstance(condition.value, bool):
+                # the type of the whole stays: it was joined from both branches
+                chosen = then if condition.value else otherwise
+                return replace(chosen, type=node.type) if isinstance(chosen, Const) else chosen
+            return replace(node, condition=condition, then=then, otherwise=otherwise)
+        case Field():
+            return replace(node, operand=folded(node.operand))
+        case Item():
+            return replace(node, operand=folded(node.operand), index=folded(node.index))
+        case Elements():
+            return replace(
+                node, elements=tuple((folded(each), optional) for each, optional in node.elements)
+            )
+        case Entries():
+            entries = tuple(
+                (folded(key), folded(value), optional) for key, value, optional in node.entries
+            )
+            return replace(node, entries=entries)
+        case Loop():
+            filtering = None if node.condition is None else folded(node.condition)
+            step = None if node.step is None else folded(node.step)
+            return replace(node, range=folded(node.range), condition=filtering, step=step)
+        case Bind() | OptionalMap():
+            return replace(node, value=folded(node.value), body=folded(node.body))
+    return node
+
+
+def _applied(node: Apply) -> Node:
+    values = [each.value for each in node.arguments if isinstance(each, Const)]
+    if len(values) != len(node.arguments) or not values:
+        return node
+    try:
+        value = CHECKED[node.function](*values)
+    except (Failure, TypeError, ArithmeticError, ValueError):
+        return node
+    if type(value) not in _SCALARS or (isinstance(value, str | bytes) and len(value) > _LONGEST):
+        return node
+    return Const(node.type, node.start, node.end, value)
+
+
+def _logic(node: Logic) -> Node:
+    """Decided by one operand whatever the others are, errors included; else without those that decide nothing."""
+    decisive = node.operator == "||"
+    for each in node.operands:
+        if isinstance(each, Const) and each.value is decisive:
+            return Const(node.type, node.start, node.end, decisive)
+    rest = tuple(
+        each
+        for each in node.operands
+        if not (isinstance(each, Const) and each.value is (not decisive))
+    )
+    if not rest:
+        return Const(node.type, node.start, node.end, not decisive)
+    if len(rest) == 1 and rest[0].type.kind == "bool":
+        return rest[0]
+    return replace(node, operands=rest)

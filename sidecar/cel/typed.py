@@ -1,0 +1,160 @@
+"""The checked tree: every part with its type, every name resolved, every macro a loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sidecar.cel.types import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A part of the expression with its type and its place in the source."""
+
+    type: Type
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Const(Node):
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Variable(Node):
+    """A declared variable, read from the bindings by its full name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Local(Node):
+    """The variable of a macro; the name is unique in the expression."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Node):
+    """A member by name: of an object, a map or a dyn; ``test`` for has(), ``optional`` for ``.?``."""
+
+    operand: Node
+    name: str
+    test: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Node):
+    """An element by index or key; ``optional`` for ``[?]``."""
+
+    operand: Node
+    index: Node
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Apply(Node):
+    """A function or an operator, its arguments in order, a receiver first."""
+
+    function: str
+    arguments: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Logic(Node):
+    """``&&`` or ``||`` over any number of operands."""
+
+    operator: str
+    operands: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Node):
+    condition: Node
+    then: Node
+    otherwise: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Elements(Node):
+    """A list literal; the flag marks an optional element."""
+
+    elements: tuple[tuple[Node, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entries(Node):
+    """A map literal; the flag marks an optional entry."""
+
+    entries: tuple[tuple[Node, Node, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop(Node):
+    """A macro over a list or the keys of a map.
+
+    ``kind`` is all, exists, exists_one, map (with ``condition`` a filter), map_of (transformMap).
+    ``names`` holds one local, or two: index and element, or key and value.
+    """
+
+    kind: str
+    range: Node
+    names: tuple[str, ...]
+    condition: Node | None
+    step: Node | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bind(Node):
+    """``cel.bind``: a local with a value."""
+
+    name: str
+    value: Node
+    body: Node
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalMap(Node):
+    """``optMap`` and ``optFlatMap``: the body over the held value, if there is one."""
+
+    name: str
+    value: Node
+    body: Node
+    flat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Broken(Node):
+    """A part that always fails, in the unchecked mode only."""
+
+    message: str
+
+
+def parts(node: Node) -> tuple[Node, ...]:
+    """The direct parts of a node, in the order of evaluation."""
+    match node:
+        case Field():
+            return (node.operand,)
+        case Item():
+            return (node.operand, node.index)
+        case Apply():
+            return node.arguments
+        case Logic():
+            return node.operands
+        case Choice():
+            return (node.condition, node.then, node.otherwise)
+        case Elements():
+            return tuple(each for each, _ in node.elements)
+        case Entries():
+            return tuple(part for key, value, _ in node.entries for part in (key, value))
+        case Loop():
+            return tuple(
+                part for part in (node.range, node.condition, node.step) if part is not None
+            )
+        case Bind() | OptionalMap():
+            return (node.value, node.body)
+        case _:
+            return ()

@@ -1,0 +1,158 @@
+"""`sidecar serve`: run the server, and say in words what it enforces."""
+
+import asyncio
+import ipaddress
+import os
+import socket
+from functools import partial
+from pathlib import Path
+
+import click
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from sidecar.bootstrap import create_app, describe_store, load_policies, store_fault
+from sidecar.domain.modes import Ceiling, Mode
+from sidecar.errors import ConfigurationError
+from sidecar.policy.snapshot import PolicySet
+from sidecar.settings import NOT_READ_YET, Settings, read_settings
+
+
+@click.command(epilog="Settings are read from the environment; the README lists them all.")
+@click.option("--policies", type=click.Path(path_type=Path), help="Directory of policy files.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8377, show_default=True, help="0 takes any."
+)
+@click.option("--uds", type=click.Path(path_type=Path), help="Listen on this unix socket instead.")
+@click.option("--store", help="Where usage is counted, as SIDECAR_STORE.")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["console", "json"]),
+    default="console",
+    show_default=True,
+)
+def serve(
+    policies: Path | None,
+    host: str,
+    port: int,
+    uds: Path | None,
+    store: str | None,
+    workers: int,
+    log_format: str,
+) -> None:
+    """Serve decisions."""
+    settings = read_settings(sidecar_policies=policies, sidecar_store=store)
+    if uds is None:
+        _refuse_open_door(settings, host)
+    loaded = load_policies(settings)
+    fault = asyncio.run(store_fault(settings))
+    listener, address = _listen(host, port, uds)
+    _introduce(settings, loaded, address, fault)
+    config = uvicorn.Config(
+        partial(create_app, settings, log_format),
+        factory=True,
+        workers=workers,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        timeout_keep_alive=75,
+    )
+    server = uvicorn.Server(config)
+    try:
+        if workers == 1:
+            server.run(sockets=[listener])
+        else:
+            Multiprocess(config, [listener]).run()
+    finally:
+        listener.close()
+        if uds is not None:
+            uds.unlink(missing_ok=True)
+
+
+def _refuse_open_door(settings: Settings, host: str) -> None:
+    if settings.has_keys or settings.sidecar_insecure or _is_loopback(host):
+        return
+    raise ConfigurationError(
+        f"no key is configured, so {host} is not listened on: anybody there could use and change "
+        "quotas. Set SIDECAR_RUNTIME_KEYS and INTERNAL_API_KEY, or SIDECAR_INSECURE=true."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(host: str, port: int, uds: Path | None) -> tuple[socket.socket, str]:
+    if uds is not None:
+        return _listen_on_file(uds), f"unix:{uds}"
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    listener.set_inheritable(True)
+    shown = f"[{host}]" if ":" in host else host
+    return listener, f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def _listen_on_file(uds: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if uds.is_socket():
+            # Left behind by a server that was killed; one that still listens is not displaced.
+            probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                probe.connect(str(uds))
+            except ConnectionRefusedError:
+                uds.unlink()
+            finally:
+                probe.close()
+        listener.bind(str(uds))
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {uds}: {error.strerror}") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _introduce(
+    settings: Settings, policies: PolicySet, address: str, store_fault: str | None
+) -> None:
+    """What a person wants to know at the start."""
+    where = settings.sidecar_policies or "the shipped self-hosted set"
+    click.echo(f"sidecar listens on {address}")
+    click.echo(f"  policies  {where}  {policies.revision}")
+    click.echo(f"  mode      {_mode_in_words(settings, policies)}")
+    store = describe_store(settings.sidecar_store)
+    click.echo(f"  store     {store}" + (f"  NOT READY: {store_fault}" if store_fault else ""))
+    click.echo(f"  callers   {'show a key' if settings.has_keys else 'need no key'}")
+    for name in NOT_READ_YET:
+        if os.environ.get(name):
+            click.echo(f"  note      {name} is set, and this version does not read it", err=True)
+
+
+def _mode_in_words(settings: Settings, policies: PolicySet) -> str:
+    modes = {plan.mode for plan in policies.plans}
+    strictest = next((mode for mode in (Mode.ENFORCE, Mode.ADVISORY) if mode in modes), Mode.OFF)
+    mixed = " for some plans" if len(modes) > 1 else ""
+    quotas = settings.mozaiks_enforce_quotas
+    match settings.ceiling:
+        case Ceiling.AS_WRITTEN:
+            why = "as the files say"
+        case Ceiling.CAPPED:
+            why = "MOZAIKS_ENFORCE_QUOTAS=false lets nothing be harsher than a warning"
+        case Ceiling.RAISED if quotas:
+            why = "MOZAIKS_ENFORCE_QUOTAS=true"
+        case Ceiling.RAISED:
+            why = "MOZAIKS_MODE=platform"
+    return f"{strictest.value}{mixed}: {why}"

@@ -1,0 +1,1 @@
+"""Values and arithmetic of entitlement; standard library only, no input or output."""

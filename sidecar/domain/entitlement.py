@@ -1,0 +1,53 @@
+"""What a subject may have: its plan, and what that plan says of plugins, features and limits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sidecar.domain.decision import Reason, RuleError
+from sidecar.domain.limits import Charge
+from sidecar.domain.modes import FailureMode, Mode
+from sidecar.domain.subscription import Standing, Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """What the policies say of one request before any counter is read.
+
+    Attributes:
+        subscription: None where it could not be had.
+        plan: the plan in force, None where no plan can be had.
+        mode, failure_mode: of the plan's file, under the operator's ceiling.
+        reasons: of subscription, plugin and feature.
+        charges: every limit that applies, longest window first.
+        errors: conditions of limits that could not be evaluated; such a limit applies.
+    """
+
+    subscription: Subscription | None
+    standing: Standing
+    plan: str | None
+    mode: Mode
+    failure_mode: FailureMode
+    reasons: tuple[Reason, ...] = ()
+    charges: tuple[Charge, ...] = ()
+    errors: tuple[RuleError, ...] = ()
+
+    @property
+    def subscription_status(self) -> str:
+        """The status as it was synced, `unknown` where it could not be had."""
+        return "unknown" if self.subscription is None else self.subscription.status.value
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the answer is already a deny, so that nothing need be held."""
+        return any(reason.refuses for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """What a settings page shows of a plan."""
+
+    id: str
+    name: str
+    plugins_allow: tuple[str, ...]
+    plugins_deny: tuple[str, ...]
+    features: Mapping[str, bool]

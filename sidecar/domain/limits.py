@@ -1,0 +1,142 @@
+"""How much may be used, in which counter it is counted, and what was read there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from urllib.parse import quote
+
+from sidecar.domain.modes import FailureMode, Mode, Refusal
+from sidecar.domain.request import CheckRequest, MeterKind
+from sidecar.domain.windows import BillingCycle, Fixed, Sliding, Window
+
+
+class Dimension(StrEnum):
+    """What a counter is kept for; the order here is the order in its key."""
+
+    APP = "app"
+    TENANT = "tenant"
+    USER = "user"
+    MODEL = "model"
+    WORKFLOW = "workflow"
+    PLUGIN = "plugin"
+    AGENT = "agent"
+    SESSION = "session"
+
+
+_VALUES: Mapping[Dimension, Callable[[CheckRequest], str]] = {
+    Dimension.TENANT: lambda request: request.subject.tenant_id,
+    Dimension.USER: lambda request: request.subject.user_id,
+    Dimension.MODEL: lambda request: request.model,
+    Dimension.WORKFLOW: lambda request: request.workflow,
+    Dimension.PLUGIN: lambda request: request.plugin,
+    Dimension.AGENT: lambda request: request.agent,
+    Dimension.SESSION: lambda request: request.session_id,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound on one meter over one window.
+
+    Attributes:
+        maximum: units, None where there is no bound and the counter only reports.
+        warn_from: units from which a warning is given, None for never.
+        refusal: HTTP status of a refusal by this limit.
+        conditional: whether a `when` chooses its requests; then its counter is its own.
+    """
+
+    id: str
+    meter: MeterKind
+    maximum: int | None
+    window: Window
+    per: tuple[Dimension, ...]
+    mode: Mode
+    failure_mode: FailureMode = FailureMode.OPEN
+    warn_from: int | None = None
+    refusal: Refusal = Refusal.PAYMENT_REQUIRED
+    message: str = ""
+    conditional: bool = False
+
+    @property
+    def is_enforced(self) -> bool:
+        """Whether it can refuse: it has a bound, and its mode lets it."""
+        return self.maximum is not None and self.mode is Mode.ENFORCE
+
+    def counter(self, request: CheckRequest) -> str:
+        """The key of the counter that this request falls into, unique within its app.
+
+        The plan, the maximum and the mode are not part of it: an upgrade or a raised limit
+        keeps what was used. Values are percent-encoded, so no two sets of values collide.
+        """
+        window = self.window
+        span = f"{window.length_ms}ms" if isinstance(window, Sliding) else window.value
+        parts = [self.meter.value, span]
+        for dimension in self.per:
+            if dimension is not Dimension.APP:
+                value = _VALUES[dimension](request)
+                parts.append(f"{dimension.value}={value if value.isalnum() else quote(value, '')}")
+        if self.conditional:
+            parts.append(f"#{self.id}")
+        return ":".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Units asked of one limit."""
+
+    limit: Limit
+    counter: str
+    amount: int
+    cycle: BillingCycle
+
+    @property
+    def need(self) -> int:
+        """Room that must be there: at least one unit, so that a used-up limit refuses."""
+        return self.amount or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a limit's counter held at one instant, before the request's own charge.
+
+    Attributes:
+        used, reserved, requested: units.
+        resets_at: the end of the period. For a sliding window, when the oldest use that
+            counts leaves it, or, where the request does not fit, when it will.
+    """
+
+    limit: Limit
+    used: int
+    reserved: int
+    requested: int
+    resets_at: datetime | None
+
+    @property
+    def remaining(self) -> int | None:
+        """Units still free, None without a bound."""
+        if self.limit.maximum is None:
+            return None
+        return max(0, self.limit.maximum - self.used - self.reserved)
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether the request does not fit; a limit with nothing left fits no request."""
+        remaining = self.remaining
+        return remaining is not None and (self.requested or 1) > remaining
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the use, with this request, has reached the point of warning."""
+        warn_from = self.limit.warn_from
+        return warn_from is not None and self.used + self.reserved + self.requested >= warn_from
+
+    @property
+    def ends(self) -> bool:
+        """Whether waiting can bring room: not in a lifetime, nor to a request above the bound."""
+        maximum = self.limit.maximum
+        return (
+            self.limit.window is not Fixed.LIFETIME
+            and maximum is not None
+            and (self.requested or 1) <= maximum
+        )

@@ -1,0 +1,188 @@
+"""What has the billing side said of this user, and does it still hold at this instant?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from sidecar.domain.request import Subject
+from sidecar.domain.windows import BillingCycle
+
+HISTORY_LENGTH = 64
+"""Changes remembered with a subscription: for duplicates, late arrivals and the start of grace."""
+
+
+class Status(StrEnum):
+    """The status of a subscription, as payment providers spell it; `none` was never synced."""
+
+    ACTIVE = "active"
+    TRIALING = "trialing"
+    PAST_DUE = "past_due"
+    PAUSED = "paused"
+    UNPAID = "unpaid"
+    CANCELED = "canceled"
+    INCOMPLETE = "incomplete"
+    INCOMPLETE_EXPIRED = "incomplete_expired"
+    INACTIVE = "inactive"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One state that the billing side reported, as the history keeps it."""
+
+    updated_at: datetime
+    status: Status
+    plan: str
+    event_id: str = ""
+
+
+_CYCLE_MONTHS = {
+    "quarterly": 3,
+    "quarter": 3,
+    "annual": 12,
+    "annually": 12,
+    "yearly": 12,
+    "year": 12,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """The state of one user's subscription, for one app or, with an empty `app_id`, for all.
+
+    Attributes:
+        plan: the plan's id, empty only for a trial that leaves it to the policy.
+        updated_at: when the billing side says that this state began to hold.
+        history: changes by their `updated_at`, the newest last.
+    """
+
+    user_id: str
+    app_id: str = ""
+    plan: str = ""
+    status: Status = Status.NONE
+    billing_cycle: str = ""
+    next_billing_date: datetime | None = None
+    trial_end: datetime | None = None
+    period_start: datetime | None = None
+    period_end: datetime | None = None
+    cancel_at_period_end: bool = False
+    external_id: str = ""
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    event_id: str = ""
+    updated_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    history: tuple[Change, ...] = ()
+
+    @property
+    def cycle(self) -> BillingCycle:
+        """How its billing periods lie in time."""
+        return BillingCycle(
+            start=self.period_start,
+            end=self.period_end,
+            anchor=self.next_billing_date,
+            months=_CYCLE_MONTHS.get(self.billing_cycle.lower(), 1),
+        )
+
+    @property
+    def status_since(self) -> datetime:
+        """When the present status began: repeating it does not begin it anew."""
+        since = self.updated_at
+        for change in reversed(self.history):
+            if change.status is not self.status:
+                break
+            since = change.updated_at
+        return since
+
+
+def never_synced(subject: Subject) -> Subscription:
+    """The state of a user of whom nothing was ever said."""
+    return Subscription(user_id=subject.user_id)
+
+
+class SyncOutcome(StrEnum):
+    """What a pushed state did."""
+
+    SYNCED = "synced"
+    DUPLICATE = "duplicate"
+    STALE = "stale"
+
+
+def merge(stored: Subscription | None, pushed: Subscription) -> tuple[SyncOutcome, Subscription]:
+    """The state after a push, whatever the order in which pushes arrive.
+
+    The whole state is replaced, unless the event was seen before or what is stored is newer.
+    A stale push still enters the history, so that the history does not depend on the order.
+    """
+    if stored is None:
+        return SyncOutcome.SYNCED, replace(pushed, history=(_change(pushed),))
+    if pushed.event_id and any(change.event_id == pushed.event_id for change in stored.history):
+        return SyncOutcome.DUPLICATE, stored
+    history = tuple(
+        sorted((*stored.history, _change(pushed)), key=lambda change: change.updated_at)
+    )[-HISTORY_LENGTH:]
+    if pushed.updated_at < stored.updated_at:
+        return SyncOutcome.STALE, replace(stored, history=history)
+    return SyncOutcome.SYNCED, replace(pushed, history=history)
+
+
+def _change(state: Subscription) -> Change:
+    return Change(state.updated_at, state.status, state.plan, state.event_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the policy makes of a status.
+
+    Attributes:
+        active: statuses under which the plan holds.
+        grace: statuses under which it still holds for a while, counted from their beginning.
+        trial_plan, trial_length: for a trial that names no plan, or no end.
+    """
+
+    active: frozenset[Status] = frozenset({Status.ACTIVE, Status.TRIALING})
+    grace: Mapping[Status, timedelta] = field(default_factory=dict)
+    trial_plan: str = ""
+    trial_length: timedelta | None = None
+
+
+class Standing(StrEnum):
+    """Whether the plan of a subscription holds at an instant."""
+
+    HOLDS = "holds"
+    GRACE = "grace"
+    EXPIRED = "expired"
+    INACTIVE = "inactive"
+
+
+def standing(subscription: Subscription, terms: Terms, now: datetime) -> Standing:
+    """Whether the subscription's plan holds now.
+
+    Only the end of a trial and a cancellation at the period's end take effect by the clock;
+    any other past date is the billing side's to act on.
+    """
+    in_grace = False
+    if subscription.status not in terms.active:
+        grace = terms.grace.get(subscription.status)
+        if grace is None:
+            return Standing.INACTIVE
+        if now >= subscription.status_since + grace:
+            return Standing.EXPIRED
+        in_grace = True
+    end = _end(subscription, terms)
+    if end is not None and now >= end:
+        return Standing.EXPIRED
+    return Standing.GRACE if in_grace else Standing.HOLDS
+
+
+def _end(subscription: Subscription, terms: Terms) -> datetime | None:
+    ends = []
+    if subscription.status is Status.TRIALING:
+        if subscription.trial_end is not None:
+            ends.append(subscription.trial_end)
+        elif terms.trial_length is not None:
+            ends.append(subscription.status_since + terms.trial_length)
+    if subscription.cancel_at_period_end:
+        period_end = subscription.period_end or subscription.next_billing_date
+        if period_end is not None:
+            ends.append(period_end)
+    return min(ends, default=None)

@@ -1,0 +1,110 @@
+"""What was really used, and what became of a reservation."""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sidecar.domain.decision import Reservation
+from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.request import Amounts, CheckRequest
+
+
+@dataclass(frozen=True, slots=True)
+class UsageEvent:
+    """One report of use after the fact.
+
+    Attributes:
+        id: deduplicated on for eight days; where the sender gave none, a digest of the body.
+        at: when it was used, which decides the window it counts in.
+        request: whom and what to count it for.
+        reservation_id: the hold that it draws down, empty for none.
+    """
+
+    id: str
+    at: datetime
+    request: CheckRequest
+    used: Amounts
+    reservation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargedEvent:
+    """A usage event with the counters that it goes into."""
+
+    event: UsageEvent
+    charges: tuple[Charge, ...]
+
+
+class ReservationState(StrEnum):
+    """The life of a reservation; only a held one takes room."""
+
+    HELD = "held"
+    COMMITTED = "committed"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A reservation after a commit, a release or an extension, with its limits after it."""
+
+    reservation_id: str
+    state: ReservationState
+    expires_at: datetime
+    tokens: int
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of a batch of usage events."""
+
+    accepted: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a reservation is made of, beside its charges.
+
+    Attributes:
+        decision_id: of the decision that it belongs to; a repeated request gets it again.
+    """
+
+    reservation_id: str
+    decision_id: str
+    request: CheckRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Metering:
+    """What one visit to the counters gave.
+
+    Attributes:
+        readings: one for each charge, in their order, before the request's own units.
+        reservation: what is held now, None after a read or a refusal.
+        decision_id: of the first answer, where this request was answered before.
+    """
+
+    readings: tuple[Reading, ...]
+    reservation: Reservation | None = None
+    decision_id: str | None = None
+
+
+def name_reservation(app_id: str, token: str) -> str:
+    """The id of a reservation; it carries its app, because that is where it is kept."""
+    return f"res_{urlsafe_b64encode(app_id.encode()).decode().rstrip('=')}.{token}"
+
+
+def app_of(reservation_id: str) -> str | None:
+    """The app that a reservation's id carries, None if it is no reservation's id."""
+    name, dot, token = reservation_id.partition(".")
+    if not (name.startswith("res_") and dot and token):
+        return None
+    encoded = name.removeprefix("res_")
+    try:
+        return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode() or None
+    except (binascii.Error, UnicodeDecodeError):
+        return None

@@ -1,0 +1,209 @@
+"""The decision point: five facts are put side by side, one answer goes out.
+
+    rules        = policies.snapshot                       one immutable set, one revision
+    subscription = await subscriptions.find(...)           cached                   (wait 1, rarely)
+    entitlement  = rules.resolve(...)                      pure: plan, globs, the limits that apply
+    metering     = await meter.reserve | read(...)         all limits, all or nothing      (wait 2)
+    verdict      = rules.decide(...)                       pure: compiled CEL, deny > warn > allow
+
+Time and snapshot are taken once, at the top. A fact that could not be had is None from there
+on, and the policies' failure mode speaks in its place.
+"""
+
+import asyncio
+import secrets
+from collections import defaultdict
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+
+from sidecar.domain.decision import Decision, Effect
+from sidecar.domain.entitlement import Entitlement, PlanSummary
+from sidecar.domain.limits import Reading
+from sidecar.domain.request import Amounts, CheckRequest, Subject
+from sidecar.domain.usage import (
+    ChargedEvent,
+    Hold,
+    Metering,
+    Settlement,
+    Tally,
+    UsageEvent,
+    name_reservation,
+)
+from sidecar.errors import Unavailable
+from sidecar.ports import Clock, DecisionLog, Meter, Policies, Rules, Subscriptions
+
+T = TypeVar("T")
+_BATCH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A subject's entitlement as a settings page shows it."""
+
+    entitlement: Entitlement
+    plan: PlanSummary | None
+    readings: tuple[Reading, ...]
+    revision: str
+
+
+class PDP:
+    """Decides checks, settles reservations, counts usage."""
+
+    def __init__(
+        self,
+        policies: Policies,
+        subscriptions: Subscriptions,
+        meter: Meter,
+        log: DecisionLog,
+        clock: Clock,
+    ) -> None:
+        self._policies = policies
+        self._subscriptions = subscriptions
+        self._meter = meter
+        self._log = log
+        self._clock = clock
+
+    async def check(self, request: CheckRequest) -> Decision:
+        """Allow, warn or deny; with `reserve`, hold the estimate in every limit at once.
+
+        Raises:
+            RequestIdReused: the request's id came before with another body.
+        """
+        now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
+        subscription = await _unless_unavailable(
+            self._subscriptions.find(request.subject, since=since)
+        )
+        entitlement = rules.resolve(subscription, request, now)
+        hold = Hold(_new_reservation_id(request), _new_decision_id(), request)
+        metering = await _unless_unavailable(self._meter_charges(hold, entitlement, since))
+        decision = _decide(rules, hold, entitlement, metering, now)
+        if metering is not None and metering.reservation is not None and decision.is_denied:
+            # If this is lost, the hold still ends by its own expiry.
+            await _unless_unavailable(self._meter.withdraw(metering.reservation.id, since=since))
+        self._log.record(request, decision)
+        return decision
+
+    async def check_all(self, requests: Sequence[CheckRequest]) -> list[Decision]:
+        """One decision for each request, in their order."""
+        return list(await asyncio.gather(*map(self.check, requests)))
+
+    async def extend(self, reservation_id: str, ttl_s: int, estimate: Amounts) -> Decision:
+        """Let a reservation live on and hold a further estimate, if a check would allow it.
+
+        Raises:
+            UnknownReservation, ReservationEnded: there is no live one.
+            Unavailable: the store did not answer in time; nothing is known to have changed.
+        """
+        now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
+        first = await self._meter.held_request(reservation_id, since=since)
+        request = replace(first, estimate=estimate, ttl_s=ttl_s, request_id="")
+        subscription = await self._subscriptions.find(request.subject, since=since)
+        entitlement = rules.resolve(subscription, request, now)
+        hold = Hold(reservation_id, _new_decision_id(), request)
+        readings = await self._meter.read(request.subject.app_id, entitlement.charges, since=since)
+        decision = _decide(rules, hold, entitlement, Metering(readings), now)
+        if not decision.is_denied:
+            metering = await self._meter.extend(hold, entitlement.charges, since=since)
+            decision = _decide(rules, hold, entitlement, metering, now)
+        self._log.record(request, decision)
+        return decision
+
+    async def commit(self, reservation_id: str, used: Amounts, *, final: bool) -> Settlement:
+        """Charge what a reservation's run has used; see `Meter.commit`."""
+        since = self._clock.monotonic()
+        return await self._meter.commit(reservation_id, used, final=final, since=since)
+
+    async def release(self, reservation_id: str) -> Settlement:
+        """Give back what a reservation holds; see `Meter.release`."""
+        return await self._meter.release(reservation_id, since=self._clock.monotonic())
+
+    async def record(self, events: Sequence[UsageEvent]) -> Tally:
+        """Count reported use, each event once.
+
+        Raises:
+            Unavailable: some may not have been counted; sending all again is harmless.
+        """
+        now, rules = self._clock.now(), self._policies.snapshot
+        by_app: dict[str, list[ChargedEvent]] = defaultdict(list)
+        for event in events:
+            subject = event.request.subject
+            since = self._clock.monotonic()
+            subscription = await self._subscriptions.find(subject, since=since)
+            charges = rules.charges(subscription, event.request, now)
+            by_app[subject.app_id].append(ChargedEvent(event, charges))
+        # Nobody waits for this with a chat: each visit to the store has the time of its own.
+        tallies = [
+            await self._meter.record(
+                app_id, charged[start : start + _BATCH], since=self._clock.monotonic()
+            )
+            for app_id, charged in by_app.items()
+            for start in range(0, len(charged), _BATCH)
+        ]
+        return Tally(
+            sum(tally.accepted for tally in tallies), sum(tally.duplicates for tally in tallies)
+        )
+
+    async def overview(self, subject: Subject) -> Overview:
+        """The plan in force with all its limits and what is left of them.
+
+        Raises:
+            Unavailable: subscription or counters could not be had in time.
+        """
+        now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
+        subscription = await self._subscriptions.find(subject, since=since)
+        entitlement, plan = rules.overview(subscription, subject, now)
+        readings = await self._meter.read(subject.app_id, entitlement.charges, since=since)
+        return Overview(entitlement, plan, readings, rules.revision)
+
+    async def _meter_charges(self, hold: Hold, entitlement: Entitlement, since: float) -> Metering:
+        if hold.request.reserve and not entitlement.refuses:
+            return await self._meter.reserve(hold, entitlement.charges, since=since)
+        if not entitlement.charges:
+            return Metering(())
+        app_id = hold.request.subject.app_id
+        return Metering(await self._meter.read(app_id, entitlement.charges, since=since))
+
+
+def _decide(
+    rules: Rules,
+    hold: Hold,
+    entitlement: Entitlement,
+    metering: Metering | None,
+    now: datetime,
+) -> Decision:
+    readings = None if metering is None else metering.readings
+    verdict = rules.decide(hold.request, entitlement, readings, now)
+    denied = verdict.effect is Effect.DENY
+    return Decision(
+        id=(metering and metering.decision_id) or hold.decision_id,
+        at=now,
+        effect=verdict.effect,
+        mode=entitlement.mode,
+        plan=entitlement.plan,
+        subscription_status=entitlement.subscription_status,
+        reasons=verdict.reasons,
+        readings=tuple(readings or ()),
+        revision=rules.revision,
+        reservation=None if denied or metering is None else metering.reservation,
+        remedies=verdict.remedies,
+        errors=verdict.errors,
+        degraded=verdict.degraded,
+    )
+
+
+async def _unless_unavailable(fact: Awaitable[T]) -> T | None:
+    """A fact, or None if it could not be had in time."""
+    try:
+        return await fact
+    except Unavailable:
+        return None
+
+
+def _new_decision_id() -> str:
+    return "dec_" + secrets.token_urlsafe(16)
+
+
+def _new_reservation_id(request: CheckRequest) -> str:
+    return name_reservation(request.subject.app_id, secrets.token_urlsafe(16))

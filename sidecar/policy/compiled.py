@@ -1,0 +1,112 @@
+"""Policies after compilation: everything that a decision needs, prepared at load."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sidecar.domain.limits import Limit
+from sidecar.domain.modes import FailureMode, Mode, Refusal
+from sidecar.domain.request import Subject
+from sidecar.policy.conditions import Condition
+from sidecar.policy.globs import Globs
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where in which file something is written."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Another maximum for some subjects, for a time."""
+
+    id: str
+    apps: frozenset[str]
+    tenants: frozenset[str]
+    users: frozenset[str]
+    maximum: int | None
+    begins: datetime | None
+    ends: datetime | None
+    origin: Origin
+
+    @property
+    def rank(self) -> int:
+        """How narrow it is: a user before a tenant before an app."""
+        return 3 if self.users else 2 if self.tenants else 1
+
+    def applies(self, subject: Subject, now: datetime) -> bool:
+        """Whether it holds for a subject now; every list that it has must name the subject."""
+        return (
+            (not self.apps or subject.app_id in self.apps)
+            and (not self.tenants or subject.tenant_id in self.tenants)
+            and (not self.users or subject.user_id in self.users)
+            and (self.begins is None or self.begins <= now)
+            and (self.ends is None or now < self.ends)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledLimit:
+    """A limit with the condition that chooses its requests and the overrides of its maximum.
+
+    Attributes:
+        warn_at: parts of the maximum, as numerator and denominator, None for never.
+        overrides: the narrowest first.
+    """
+
+    limit: Limit
+    when: Condition | None
+    warn_at: tuple[int, int] | None
+    overrides: tuple[Override, ...]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule; None as glob or condition matches every request."""
+
+    id: str
+    plugins: Globs | None
+    when: Condition | None
+    effect: Literal["deny", "warn"]
+    on_error: Literal["deny", "warn", "skip"]
+    mode: Mode
+    refusal: Refusal
+    message: str
+    message_expr: Condition | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPlan:
+    """A plan with all that it inherits.
+
+    Attributes:
+        limits: longest window first.
+        rules: those whose `match` names this plan or none, in file order.
+        facts: what expressions see as `plan`.
+    """
+
+    id: str
+    name: str
+    mode: Mode
+    failure_mode: FailureMode
+    plugins_allow: Globs
+    plugins_deny: Globs
+    features: Mapping[str, bool]
+    limits: tuple[CompiledLimit, ...]
+    rules: tuple[CompiledRule, ...]
+    facts: Mapping[str, object]
+    origin: Origin
+
+    def allows_plugin(self, name: str) -> bool:
+        """Whether the plan includes a plugin; a deny wins."""
+        return self.plugins_allow.match(name) and not self.plugins_deny.match(name)
+
+    def allows_feature(self, name: str) -> bool:
+        """Whether the plan includes a feature; `*` speaks for all that are not named."""
+        return self.features.get(name, self.features.get("*", False))

@@ -1,0 +1,266 @@
+"""What may an expression in a policy see, and what did it evaluate to?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sidecar import cel
+from sidecar.cel import (
+    BOOL,
+    DOUBLE,
+    DYN,
+    INT,
+    STRING,
+    TIMESTAMP,
+    CelError,
+    Environment,
+    List,
+    Map,
+    Member,
+    Object,
+    Program,
+    String,
+    Type,
+)
+from sidecar.domain.limits import Reading
+from sidecar.domain.request import MAX_INTEGER, CheckRequest
+from sidecar.domain.subscription import Status, Subscription
+from sidecar.policy.diagnostics import Diagnostic
+from sidecar.policy.source import Path, SourceFile
+
+_REQUEST_STRINGS = (
+    "app_id", "user_id", "tenant_id", "plugin", "feature", "action",
+    "workflow", "agent", "model", "session_id", "request_id",
+)  # fmt: skip
+_REQUEST = Object(
+    "request",
+    {
+        **{name: Member(STRING) for name in _REQUEST_STRINGS},
+        "estimated_tokens": Member(INT),
+        "estimate": Member(
+            Object(
+                "estimate",
+                {name: Member(INT) for name in ("input_tokens", "output_tokens", "total_tokens")},
+            )
+        ),
+        "attributes": Member(Map(STRING, DYN, max_size=64)),
+    },
+)
+_SUBSCRIPTION = Object(
+    "subscription",
+    {
+        "status": Member(String(known=frozenset(status.value for status in Status))),
+        "plan": Member(STRING),
+        "billing_cycle": Member(STRING),
+        "cancel_at_period_end": Member(BOOL),
+        "trial_end": Member(TIMESTAMP, optional=True),
+        "current_period_start": Member(TIMESTAMP, optional=True),
+        "current_period_end": Member(TIMESTAMP, optional=True),
+        "next_billing_date": Member(TIMESTAMP, optional=True),
+        "metadata": Member(Map(STRING, DYN, max_size=64)),
+    },
+)
+_LIMIT = Object(
+    "limit",
+    {
+        **{name: Member(INT) for name in ("used", "reserved", "remaining", "max")},
+        "ratio": Member(DOUBLE),
+    },
+)
+
+
+def plan_type(plan_ids: Sequence[str]) -> Object:
+    """The type of `plan` in a directory with these plans."""
+    return Object(
+        "plan",
+        {
+            "id": Member(String(known=frozenset(plan_ids))),
+            "name": Member(STRING),
+            "features": Member(Map(STRING, BOOL, max_size=256)),
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled expression, with the variables that must be had before it."""
+
+    program: Program
+    scope: "Scope"
+    variables: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Scope:
+    """The constants and variables of one file; filled while the file is compiled."""
+
+    constants: Mapping[str, object]
+    plan: Object
+    variables: dict[str, Condition] = field(default_factory=dict)
+    reads_limits: set[str] = field(default_factory=set)
+
+    def compile(
+        self, source: SourceFile, path: Path, text: str, result: Type, *, before_counting: bool
+    ) -> Condition | list[Diagnostic]:
+        """An expression of this file, or what is wrong with it.
+
+        Args:
+            before_counting: whether it chooses what is counted, so that no counter was read yet.
+        """
+        awkward = source.awkward_expression(path)
+        if awkward is not None:
+            return [awkward]
+        program = cel.compile(text, self._environment(before_counting), result=result)
+        if not isinstance(program, Program):
+            return [
+                source.finding(
+                    problem.code,
+                    problem.message,
+                    source.expression_place(path, problem.start, problem.end),
+                    hint=problem.hint,
+                    path=path,
+                )
+                for problem in program
+            ]
+        direct = {ref[1] for ref in program.references if ref[0] == "vars" and len(ref) > 1}
+        needed = direct | {deep for name in direct for deep in self.variables[name].variables}
+        return Condition(program, self, tuple(name for name in self.variables if name in needed))
+
+    def declare(self, name: str, condition: Condition) -> None:
+        """Let the expressions below use a variable."""
+        self.variables[name] = condition
+        roots = {ref[0] for ref in condition.program.references}
+        if "limits" in roots or any(used in self.reads_limits for used in condition.variables):
+            self.reads_limits.add(name)
+
+    def _environment(self, before_counting: bool) -> Environment:
+        variables: dict[str, Type] = {
+            "request": _REQUEST,
+            "subscription": _SUBSCRIPTION,
+            "plan": self.plan,
+            "now": TIMESTAMP,
+            "constants": Object(
+                "constants",
+                {name: Member(_type_of(value)) for name, value in self.constants.items()},
+            ),
+            "vars": Object(
+                "vars",
+                {
+                    name: Member(condition.program.result)
+                    for name, condition in self.variables.items()
+                    if not (before_counting and name in self.reads_limits)
+                },
+            ),
+        }
+        if not before_counting:
+            variables["limits"] = Map(STRING, _LIMIT, max_size=64)
+        return Environment(variables)
+
+
+class Context:
+    """The facts of one decision, as expressions see them."""
+
+    def __init__(
+        self,
+        request: CheckRequest,
+        subscription: Subscription | None,
+        plan: Mapping[str, object],
+        now: datetime,
+        readings: Sequence[Reading] | None = None,
+    ) -> None:
+        self._base = {
+            "request": _request_bindings(request),
+            "subscription": _subscription_bindings(subscription),
+            "plan": plan,
+            "now": now,
+            "limits": {reading.limit.id: _limit_bindings(reading) for reading in readings or ()},
+        }
+        self._by_scope: dict[int, dict[str, object]] = {}
+
+    def evaluate(self, condition: Condition) -> object:
+        """The value of a condition, or the `CelError` of it or of a variable that it needs."""
+        scope = condition.scope
+        bindings = self._by_scope.get(id(scope))
+        if bindings is None:
+            bindings = {**self._base, "constants": scope.constants, "vars": {}}
+            self._by_scope[id(scope)] = bindings
+        if condition.variables:
+            values: dict[str, object] = bindings["vars"]  # type: ignore[assignment] # built above
+            for name in condition.variables:
+                if name not in values:
+                    value = scope.variables[name].program.evaluate(bindings)
+                    if isinstance(value, CelError):
+                        return value
+                    values[name] = value
+        return condition.program.evaluate(bindings)
+
+
+def _request_bindings(request: CheckRequest) -> dict[str, object]:
+    subject, estimate = request.subject, request.estimate
+    return {
+        "app_id": subject.app_id,
+        "user_id": subject.user_id,
+        "tenant_id": subject.tenant_id,
+        "plugin": request.plugin,
+        "feature": request.feature,
+        "action": request.action,
+        "workflow": request.workflow,
+        "agent": request.agent,
+        "model": request.model,
+        "session_id": request.session_id,
+        "request_id": request.request_id,
+        "estimated_tokens": estimate.tokens,
+        "estimate": {
+            "input_tokens": estimate.input_tokens,
+            "output_tokens": estimate.output_tokens,
+            "total_tokens": estimate.tokens,
+        },
+        "attributes": request.attributes,
+    }
+
+
+def _subscription_bindings(subscription: Subscription | None) -> dict[str, object]:
+    state = subscription or Subscription(user_id="")
+    dates = {
+        "trial_end": state.trial_end,
+        "current_period_start": state.period_start,
+        "current_period_end": state.period_end,
+        "next_billing_date": state.next_billing_date,
+    }
+    return {
+        "status": state.status.value,
+        "plan": state.plan,
+        "billing_cycle": state.billing_cycle,
+        "cancel_at_period_end": state.cancel_at_period_end,
+        "metadata": state.metadata,
+        **{name: at for name, at in dates.items() if at is not None},
+    }
+
+
+def _limit_bindings(reading: Reading) -> dict[str, object]:
+    maximum = reading.limit.maximum
+    taken = reading.used + reading.reserved
+    return {
+        "used": reading.used,
+        "reserved": reading.reserved,
+        "remaining": MAX_INTEGER if reading.remaining is None else reading.remaining,
+        "max": MAX_INTEGER if maximum is None else maximum,
+        "ratio": 0.0 if maximum is None else 1.0 if maximum == 0 else taken / maximum,
+    }
+
+
+def _type_of(value: object) -> Type:
+    match value:
+        case bool():
+            return BOOL
+        case int():
+            return INT
+        case float():
+            return DOUBLE
+        case str():
+            return STRING
+        case list():
+            types = {_type_of(item) for item in value}
+            return List(types.pop() if len(types) == 1 else DYN, max_size=max(1, len(value)))
+        case _:
+            return DYN

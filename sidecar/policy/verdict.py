@@ -1,0 +1,164 @@
+"""What follows from the facts: limits against readings, rules against everything."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sidecar.cel import CelError
+from sidecar.domain.decision import Effect, Reason, ReasonCode, Remedy, RuleError, combine
+from sidecar.domain.entitlement import Entitlement
+from sidecar.domain.limits import Limit, Reading
+from sidecar.domain.modes import FailureMode, Mode, Refusal
+from sidecar.domain.request import CheckRequest, MeterKind
+from sidecar.domain.windows import Fixed, Sliding
+from sidecar.policy.compiled import CompiledPlan, CompiledRule
+from sidecar.policy.conditions import Context
+
+MAX_MESSAGE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The effect in force, why, and what would help."""
+
+    effect: Effect
+    reasons: tuple[Reason, ...]
+    errors: tuple[RuleError, ...]
+    degraded: bool
+    remedies: tuple[Remedy, ...] = ()
+
+
+def judge(
+    plan: CompiledPlan | None,
+    request: CheckRequest,
+    entitlement: Entitlement,
+    readings: Sequence[Reading] | None,
+    now: datetime,
+) -> Verdict:
+    """Every reason there is, in order: subscription, plugin, feature, limits, rules.
+
+    Args:
+        readings: one for each charge of the entitlement, None if they could not be had.
+    """
+    reasons = list(entitlement.reasons)
+    errors = list(entitlement.errors)
+    if readings is None:
+        reasons.extend(_without_readings(entitlement))
+    else:
+        reasons.extend(_of_limits(readings))
+    if plan is not None:
+        rules = [rule for rule in plan.rules if _concerns(rule, request)]
+        if rules:
+            context = Context(request, entitlement.subscription, plan.facts, now, readings)
+            for rule in rules:
+                reasons.extend(_of_rule(rule, context, errors))
+    effect, ordered = combine(reasons)
+    degraded = readings is None or entitlement.subscription is None
+    return Verdict(effect, ordered, tuple(errors), degraded)
+
+
+def _of_limits(readings: Iterable[Reading]) -> Iterable[Reason]:
+    for reading in readings:
+        limit = reading.limit
+        if reading.is_exceeded:
+            code = ReasonCode.QUOTA_EXCEEDED
+            if limit.meter is MeterKind.CONCURRENCY:
+                code = ReasonCode.CONCURRENCY_EXCEEDED
+            message = limit.message or _exceeded(reading)
+            yield Reason(code, limit.id, Effect.DENY, limit.mode, message, limit.refusal)
+        elif reading.is_near:
+            code = ReasonCode.QUOTA_WARNING
+            yield Reason(code, limit.id, Effect.WARN, limit.mode, _near(reading))
+
+
+def _without_readings(entitlement: Entitlement) -> Iterable[Reason]:
+    """One refusal if a closed limit could not be read, in the strictest of their modes."""
+    closed = [
+        charge.limit.mode
+        for charge in entitlement.charges
+        if charge.limit.maximum is not None and charge.limit.failure_mode is FailureMode.CLOSED
+    ]
+    for mode in (Mode.ENFORCE, Mode.ADVISORY):
+        if mode in closed:
+            message = "The usage counters could not be read in time."
+            yield Reason(
+                ReasonCode.STORE_UNAVAILABLE, "store", Effect.DENY, mode, message,
+                Refusal.UNAVAILABLE,
+            )  # fmt: skip
+            return
+
+
+def _concerns(rule: CompiledRule, request: CheckRequest) -> bool:
+    return rule.plugins is None or (request.plugin != "" and rule.plugins.match(request.plugin))
+
+
+def _of_rule(rule: CompiledRule, context: Context, errors: list[RuleError]) -> Iterable[Reason]:
+    holds = True if rule.when is None else context.evaluate(rule.when)
+    if isinstance(holds, CelError):
+        errors.append(RuleError(rule.id, holds.message))
+        if rule.on_error != "skip":
+            yield Reason(
+                ReasonCode.RULE_ERROR, rule.id, Effect(rule.on_error), rule.mode,
+                rule.message, rule.refusal,
+            )  # fmt: skip
+    elif holds:
+        effect = Effect(rule.effect)
+        denies = effect is Effect.DENY
+        code = ReasonCode.RULE_DENIED if denies else ReasonCode.RULE_WARNED
+        message = _message(rule, context, errors)
+        yield Reason(code, rule.id, effect, rule.mode, message, rule.refusal)
+
+
+def _message(rule: CompiledRule, context: Context, errors: list[RuleError]) -> str:
+    """The computed message; the static one where there is none or it cannot be computed."""
+    if rule.message_expr is None:
+        return rule.message
+    text = context.evaluate(rule.message_expr)
+    if isinstance(text, CelError):
+        errors.append(RuleError(rule.id, f"message_expr: {text.message}"))
+        return rule.message
+    text = str(text)
+    return text if text and len(text) <= MAX_MESSAGE else rule.message
+
+
+_UNITS = {
+    MeterKind.TOKENS: "tokens",
+    MeterKind.INPUT_TOKENS: "input tokens",
+    MeterKind.OUTPUT_TOKENS: "output tokens",
+    MeterKind.REQUESTS: "requests",
+    MeterKind.COST: "micro-units of cost",
+    MeterKind.CONCURRENCY: "concurrent requests",
+}
+_SPANS = {
+    Fixed.BILLING_MONTH: "this billing month",
+    Fixed.BILLING_PERIOD: "this billing period",
+    Fixed.LIFETIME: "in all",
+    Fixed.HOUR: "this hour",
+    Fixed.DAY: "today (UTC)",
+    Fixed.WEEK: "this week (UTC)",
+    Fixed.MONTH: "this month (UTC)",
+}
+
+
+def _span(limit: Limit) -> str:
+    window = limit.window
+    if limit.meter is MeterKind.CONCURRENCY:
+        return "at once"
+    return f"in {window}" if isinstance(window, Sliding) else _SPANS[window]
+
+
+def _exceeded(reading: Reading) -> str:
+    limit = reading.limit
+    taken = f"{reading.used:,} used"
+    if reading.reserved:
+        taken += f", {reading.reserved:,} reserved"
+    return (
+        f"The plan allows {limit.maximum:,} {_UNITS[limit.meter]} {_span(limit)}; "
+        f"{taken}, {reading.requested:,} asked for."
+    )
+
+
+def _near(reading: Reading) -> str:
+    limit = reading.limit
+    reached = reading.used + reading.reserved + reading.requested
+    return f"{reached:,} of {limit.maximum:,} {_UNITS[limit.meter]} {_span(limit)}."

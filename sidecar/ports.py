@@ -1,0 +1,194 @@
+"""What the decision point needs of the world, each need under the name of its role.
+
+`since` is a monotonic instant in seconds: when the request that waits began. An adapter gives
+up, with `Unavailable`, when its own time-out has passed since then, so that all the waits of
+one request together are bounded.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from sidecar.domain.decision import Decision, Effect, Reason, Remedy, RuleError
+from sidecar.domain.entitlement import Entitlement, PlanSummary
+from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.request import Amounts, CheckRequest, Subject
+from sidecar.domain.subscription import Subscription, SyncOutcome
+from sidecar.domain.usage import ChargedEvent, Hold, Metering, Settlement, Tally
+
+
+class Clock(Protocol):
+    """The time, for people and for time-outs."""
+
+    def now(self) -> datetime:
+        """The aware UTC time."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+        ...
+
+
+class Subscriptions(Protocol):
+    """What the billing side said of each user."""
+
+    async def find(self, subject: Subject, *, since: float) -> Subscription:
+        """The state for the subject's app, else for all its apps, else one that says `none`.
+
+        Raises:
+            SubscriptionsUnavailable: it could not be had in time.
+        """
+        ...
+
+    async def sync(self, pushed: Subscription, *, since: float) -> tuple[SyncOutcome, Subscription]:
+        """Merge a pushed state with what is stored, and say what that did.
+
+        Raises:
+            SubscriptionsUnavailable: nothing is known to be stored.
+        """
+        ...
+
+
+class Verdict(Protocol):
+    """What the policies conclude from the facts."""
+
+    @property
+    def effect(self) -> Effect: ...
+    @property
+    def reasons(self) -> tuple[Reason, ...]: ...
+    @property
+    def remedies(self) -> tuple[Remedy, ...]: ...
+    @property
+    def errors(self) -> tuple[RuleError, ...]: ...
+    @property
+    def degraded(self) -> bool: ...
+
+
+class Rules(Protocol):
+    """One immutable set of compiled policies."""
+
+    @property
+    def revision(self) -> str:
+        """`sha256:` and 64 hexadecimal digits, of the names and contents of its files."""
+        ...
+
+    def resolve(
+        self, subscription: Subscription | None, request: CheckRequest, now: datetime
+    ) -> Entitlement:
+        """The plan and all that it says of the request; None is a subscription not to be had."""
+        ...
+
+    def overview(
+        self, subscription: Subscription, subject: Subject, now: datetime
+    ) -> tuple[Entitlement, PlanSummary | None]:
+        """The plan with every limit that is kept for the user, whatever is asked."""
+        ...
+
+    def charges(
+        self, subscription: Subscription, request: CheckRequest, now: datetime
+    ) -> tuple[Charge, ...]:
+        """The limits that a report of use counts in."""
+        ...
+
+    def decide(
+        self,
+        request: CheckRequest,
+        entitlement: Entitlement,
+        readings: Sequence[Reading] | None,
+        now: datetime,
+    ) -> Verdict:
+        """The conclusion; readings None means that the counters could not be had."""
+        ...
+
+
+class Policies(Protocol):
+    """Where the policies in force are had from."""
+
+    @property
+    def snapshot(self) -> Rules:
+        """The set in force at this instant."""
+        ...
+
+
+class Meter(Protocol):
+    """Counts what is used and holds what is reserved, each change exactly once.
+
+    Raises, every method:
+        MeterUnavailable: the store did not answer in time; whether it applied is unknown,
+            and the same call again is harmless.
+    """
+
+    async def read(
+        self, app_id: str, charges: Sequence[Charge], *, since: float
+    ) -> tuple[Reading, ...]:
+        """What the counters of these charges hold."""
+        ...
+
+    async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
+        """Hold every charge, or none if an enforced limit has no room.
+
+        Raises:
+            RequestIdReused: the request's id came before with another body.
+        """
+        ...
+
+    async def extend(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
+        """Hold further units, or none, and let the reservation live its `ttl_s` from now.
+
+        Raises:
+            UnknownReservation, ReservationEnded: there is nothing live to extend.
+        """
+        ...
+
+    async def held_request(self, reservation_id: str, *, since: float) -> CheckRequest:
+        """The request that a live reservation was made for.
+
+        Raises:
+            UnknownReservation, ReservationEnded: there is no live one.
+        """
+        ...
+
+    async def commit(
+        self, reservation_id: str, used: Amounts, *, final: bool, since: float
+    ) -> Settlement:
+        """Charge what the run has used so far, in the windows in which it was held.
+
+        `used` is the total of the hold, not a difference: repeating a commit is harmless.
+        A final one gives the rest back. After expiry it still charges.
+
+        Raises:
+            UnknownReservation, ReservationEnded: no such one, or it was released.
+        """
+        ...
+
+    async def release(self, reservation_id: str, *, since: float) -> Settlement:
+        """Give back all that is held.
+
+        Raises:
+            UnknownReservation, ReservationEnded: no such one, or it was committed.
+        """
+        ...
+
+    async def withdraw(self, reservation_id: str, *, since: float) -> None:
+        """Undo a reservation whose request was refused after all, and forget it.
+
+        Raises:
+            UnknownReservation, ReservationEnded: no such one, or it was committed.
+        """
+        ...
+
+    async def record(self, app_id: str, events: Sequence[ChargedEvent], *, since: float) -> Tally:
+        """Count events that were not counted before, each in the window of its own time."""
+        ...
+
+    async def ping(self, *, since: float) -> None:
+        """Return if the store answers."""
+        ...
+
+
+class DecisionLog(Protocol):
+    """Where decisions are told; it never waits and never fails a decision."""
+
+    def record(self, request: CheckRequest, decision: Decision) -> None:
+        """Note one decision."""
+        ...

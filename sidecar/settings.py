@@ -1,0 +1,129 @@
+"""What can be set from outside; the only reader of the environment."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from sidecar.domain.modes import Ceiling
+from sidecar.errors import ConfigurationError
+
+DEFAULT_STORE = "sqlite:///./data/sidecar.db"
+
+NOT_READ_YET = (
+    "CONTROL_PLANE_USAGE_INGEST_ENABLED", "CONTROL_PLANE_USAGE_INGEST_URL",
+    "SUBSCRIPTION_API_URL", "MOZAIKS_GATEWAY_URL", "WALLET_API_URL",
+    "SIDECAR_WEBHOOK_URL", "SIDECAR_PRICES", "SIDECAR_SHADOW_POLICIES", "SIDECAR_JWKS_URL",
+)  # fmt: skip
+"""Settings of features that this version does not have; whoever sets one is told so."""
+
+
+class Deployment(StrEnum):
+    """Whose installation this is."""
+
+    SELF_HOSTED = "self-hosted"
+    PLATFORM = "platform"
+
+
+def _keys(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _unset_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+Keys = Annotated[list[SecretStr], NoDecode, BeforeValidator(_keys)]
+
+
+class Settings(BaseSettings):
+    """Every setting, from the environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, frozen=True)
+
+    mozaiks_mode: Deployment = Field(
+        Deployment.SELF_HOSTED,
+        description="Whose installation this is: self-hosted or platform. On platform every "
+        "advisory file is enforced.",
+    )
+    mozaiks_enforce_quotas: Annotated[bool | None, BeforeValidator(_unset_if_empty)] = Field(
+        None,
+        description="true: files are enforced, those that say off excepted; false: nothing is "
+        "harsher than a warning; unset: as the files say (on platform: true).",
+    )
+    sidecar_policies: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = Field(
+        None, description="The directory of policy files. Default: the shipped self-hosted set."
+    )
+    sidecar_store: str = Field(
+        DEFAULT_STORE,
+        description="Where usage is counted: sqlite:///PATH (embedded; sqlite:// is memory), "
+        "redis://, rediss:// or unix://.",
+    )
+    sidecar_store_timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = Field(
+        50,
+        description="How long one request waits for Redis in all, in milliseconds; then the "
+        "policies' failure mode decides. The embedded store has 2000.",
+    )
+    internal_api_keys: Keys = Field(
+        [],
+        validation_alias=AliasChoices("internal_api_keys", "INTERNAL_API_KEY"),
+        description="Keys of the control plane, comma-separated.",
+    )
+    sidecar_runtime_keys: Keys = Field(
+        [], description="Keys of runtimes: check, reservations, usage; comma-separated."
+    )
+    sidecar_read_keys: Keys = Field(
+        [], description="Keys that only read: dashboards, support; comma-separated."
+    )
+    sidecar_insecure: bool = Field(
+        False, description="true: listen on other addresses than loopback without any key."
+    )
+    sidecar_upgrade_url: Annotated[str | None, BeforeValidator(_unset_if_empty)] = Field(
+        None,
+        description="Where a user can upgrade, shown in refusals; {app_id}, {user_id} and "
+        "{plan} are filled in.",
+    )
+
+    @property
+    def ceiling(self) -> Ceiling:
+        """What the operator does to the modes that files state."""
+        match self.mozaiks_enforce_quotas:
+            case True:
+                return Ceiling.RAISED
+            case False:
+                return Ceiling.CAPPED
+            case None if self.mozaiks_mode is Deployment.PLATFORM:
+                return Ceiling.RAISED
+            case None:
+                return Ceiling.AS_WRITTEN
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether any caller has to show a key."""
+        return bool(self.internal_api_keys or self.sidecar_runtime_keys or self.sidecar_read_keys)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return "INTERNAL_API_KEY" if name == "internal_api_keys" else name.upper()
+
+
+def read_settings(**given: object) -> Settings:
+    """The settings of the environment, with what was given on the command line in front.
+
+    Raises:
+        ConfigurationError: naming each variable whose value is wrong, never the value of a key.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings(**chosen)  # type: ignore[arg-type] # pydantic checks what click gave
+    except ValidationError as error:
+        lines = [
+            f"{variable(str(found['loc'][0]))}: {found['msg']}"
+            for found in error.errors(include_url=False, include_input=False)
+        ]
+        raise ConfigurationError("\n".join(lines)) from None
