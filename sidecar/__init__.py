@@ -1,3 +1,3 @@
-"""The entitlement sidecar: allow, warn or 402 before each request, and a true count after it."""
+"""The entitlement sidecar: allow, warn or refuse before each request, and a true count after it."""
 
 __version__ = "0.1.0"

@@ -1,5 +1,6 @@
 """What can be set from outside; the only reader of the environment."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,12 +13,11 @@ from sidecar.errors import ConfigurationError
 
 DEFAULT_STORE = "sqlite:///./data/sidecar.db"
 
-NOT_READ_YET = (
+_NOT_READ_YET = (
     "CONTROL_PLANE_USAGE_INGEST_ENABLED", "CONTROL_PLANE_USAGE_INGEST_URL",
     "SUBSCRIPTION_API_URL", "MOZAIKS_GATEWAY_URL", "WALLET_API_URL",
     "SIDECAR_WEBHOOK_URL", "SIDECAR_PRICES", "SIDECAR_SHADOW_POLICIES", "SIDECAR_JWKS_URL",
 )  # fmt: skip
-"""Settings of features that this version does not have; whoever sets one is told so."""
 
 
 class Deployment(StrEnum):
@@ -105,6 +105,11 @@ class Settings(BaseSettings):
     def has_keys(self) -> bool:
         """Whether any caller has to show a key."""
         return bool(self.internal_api_keys or self.sidecar_runtime_keys or self.sidecar_read_keys)
+
+
+def unread_variables() -> list[str]:
+    """Variables that are set for features that this version does not have."""
+    return [name for name in _NOT_READ_YET if os.environ.get(name)]
 
 
 def variable(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -118,7 +119,9 @@ def _assumed(request: CheckRequest, plan: str, status: str) -> Subscription:
 
 
 def _print(decision: Decision) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    # Nothing is cut off where nobody looks at a screen.
+    width = None if sys.stdout.isatty() else 200
+    console = Console(highlight=False, soft_wrap=True, width=width)
     status = decision.reasons[0].refusal.value if decision.is_denied else 200
     head = Text.assemble(
         (decision.effect.value.upper(), _STYLES[decision.effect]),

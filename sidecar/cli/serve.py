@@ -2,8 +2,9 @@
 
 import asyncio
 import ipaddress
-import os
+import signal
 import socket
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from sidecar.bootstrap import create_app, describe_store, load_policies, store_f
 from sidecar.domain.modes import Ceiling, Mode
 from sidecar.errors import ConfigurationError
 from sidecar.policy.snapshot import PolicySet
-from sidecar.settings import NOT_READ_YET, Settings, read_settings
+from sidecar.settings import Settings, read_settings, unread_variables
+
+
+_BACKLOG = 2048
 
 
 @click.command(epilog="Settings are read from the environment; the README lists them all.")
@@ -61,10 +65,13 @@ def serve(
         timeout_graceful_shutdown=10,
         timeout_keep_alive=75,
     )
-    server = uvicorn.Server(config)
+    # uvicorn drains, then raises the signal again as if nobody had caught it: that is the
+    # ordinary end of a server, not a failure.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: sys.exit(0))
     try:
         if workers == 1:
-            server.run(sockets=[listener])
+            uvicorn.Server(config).run(sockets=[listener])
         else:
             Multiprocess(config, [listener]).run()
     finally:
@@ -101,6 +108,8 @@ def _listen(host: str, port: int, uds: Path | None) -> tuple[socket.socket, str]
         listener.bind((host, port))
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    # From here on callers queue, and the address that is printed is true.
+    listener.listen(_BACKLOG)
     listener.set_inheritable(True)
     shown = f"[{host}]" if ":" in host else host
     return listener, f"http://{shown}:{listener.getsockname()[1]}"
@@ -121,6 +130,7 @@ def _listen_on_file(uds: Path) -> socket.socket:
         listener.bind(str(uds))
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {uds}: {error.strerror}") from error
+    listener.listen(_BACKLOG)
     listener.set_inheritable(True)
     return listener
 
@@ -136,9 +146,8 @@ def _introduce(
     store = describe_store(settings.sidecar_store)
     click.echo(f"  store     {store}" + (f"  NOT READY: {store_fault}" if store_fault else ""))
     click.echo(f"  callers   {'show a key' if settings.has_keys else 'need no key'}")
-    for name in NOT_READ_YET:
-        if os.environ.get(name):
-            click.echo(f"  note      {name} is set, and this version does not read it", err=True)
+    for name in unread_variables():
+        click.echo(f"  note      {name} is set, and this version does not read it", err=True)
 
 
 def _mode_in_words(settings: Settings, policies: PolicySet) -> str:

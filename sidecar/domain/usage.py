@@ -1,6 +1,5 @@
 """What was really used, and what became of a reservation."""
 
-import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,5 +105,5 @@ def app_of(reservation_id: str) -> str | None:
     encoded = name.removeprefix("res_")
     try:
         return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode() or None
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return None

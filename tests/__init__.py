@@ -1,0 +1,1 @@
+"""Tests, each of them a sentence."""

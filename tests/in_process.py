@@ -1,0 +1,24 @@
+"""The whole application in this process, on a store in memory."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from sidecar.bootstrap import create_app
+from sidecar.settings import Settings
+from tests.processes import ROOT
+
+
+@asynccontextmanager
+async def application(
+    policies: Path | str = "policies/platform", **settings: object
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a running application; settings by their field names."""
+    given = {"sidecar_policies": ROOT / policies, "sidecar_store": "sqlite://"} | settings
+    app = create_app(Settings.model_validate(given))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://sidecar") as client:
+            yield client

@@ -1,0 +1,104 @@
+"""Who may call what: the table of roles, key by key."""
+
+import httpx
+import pytest
+
+from tests.in_process import application
+
+KEYS = {
+    "sidecar_runtime_keys": "run-1, run-2",
+    "internal_api_keys": "int-1",
+    "sidecar_read_keys": "read-1",
+}
+WHO = {"app_id": "a", "user_id": "u"}
+SYNC = {"userId": "u", "plan": "pro", "status": "active"}
+RUNTIME_PATHS = [
+    ("POST", "/v1/check", WHO),
+    ("POST", "/v1/checks", {"checks": [WHO]}),
+    ("POST", "/v1/usage", WHO),
+    ("POST", "/v1/reservations/res_YQ.x/commit", {"total_tokens": 1}),
+    ("POST", "/v1/reservations/res_YQ.x/release", {}),
+    ("POST", "/v1/reservations/res_YQ.x/extend", {}),
+]
+READ_PATHS = [
+    ("GET", "/v1/entitlements?app_id=a&user_id=u", None),
+    ("GET", "/v1/subscriptions/a/u", None),
+]
+INTERNAL_PATHS = [("POST", "/api/internal/subscription/sync", SYNC)]
+TABLE = [
+    *[(call, {"run-1", "run-2", "int-1"}) for call in RUNTIME_PATHS],
+    *[(call, {"run-1", "run-2", "int-1", "read-1"}) for call in READ_PATHS],
+    *[(call, {"int-1"}) for call in INTERNAL_PATHS],
+]
+
+
+async def call(
+    client: httpx.AsyncClient, request: tuple[str, str, object], headers: dict[str, str]
+) -> int:
+    method, path, body = request
+    content = {} if body is None else {"json": body}
+    return (await client.request(method, path, headers=headers, **content)).status_code  # type: ignore[arg-type] # json or nothing
+
+
+@pytest.mark.parametrize(("request_", "allowed"), TABLE, ids=lambda value: str(value)[:60])
+async def test_each_path_takes_the_keys_of_its_roles_and_no_others(
+    request_: tuple[str, str, object], allowed: set[str]
+) -> None:
+    async with application(**KEYS) as client:
+        for key in ("run-1", "run-2", "int-1", "read-1"):
+            status = await call(client, request_, {"Authorization": f"Bearer {key}"})
+            assert (status == 403) is (key not in allowed)
+            assert status != 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Basic run-1"},
+        {"Authorization": "run-1"},
+        {"X-Internal-API-Key": ""},
+        {"X-Internal-API-Key": "wrong", "Authorization": "Bearer run-1"},
+        {"Authorization": "Bearer run-1, run-2"},
+    ],
+)
+async def test_a_wrong_key_is_401_and_says_how_to_give_a_right_one(
+    headers: dict[str, str],
+) -> None:
+    async with application(**KEYS) as client:
+        answer = await client.post("/v1/check", json=WHO, headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_either_header_carries_a_key() -> None:
+    async with application(**KEYS) as client:
+        for headers in ({"X-Internal-API-Key": "run-2"}, {"Authorization": "bearer run-2"}):
+            assert (await client.post("/v1/check", json=WHO, headers=headers)).status_code == 200
+
+
+async def test_a_refused_sync_changes_nothing() -> None:
+    async with application(**KEYS) as client:
+        reader = {"Authorization": "Bearer read-1"}
+        refused = await client.post("/api/internal/subscription/sync", json=SYNC, headers=reader)
+        state = await client.get("/v1/subscriptions/a/u", headers=reader)
+
+    assert refused.status_code == 403
+    assert state.json()["status"] == "none"
+
+
+async def test_health_needs_no_key() -> None:
+    async with application(**KEYS) as client:
+        assert (await client.get("/healthz")).json() == {"status": "ok"}
+        assert (await client.get("/readyz")).json()["status"] == "ready"
+
+
+async def test_without_any_key_everybody_may_do_everything() -> None:
+    async with application() as client:
+        assert (await client.post("/v1/check", json=WHO)).status_code == 200
+        synced = await client.post("/api/internal/subscription/sync", json=SYNC)
+        assert synced.status_code == 200

@@ -1,0 +1,90 @@
+"""The walls of the house: who may import whom, and what is written in one place only."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from tests.processes import ROOT
+
+PACKAGE = ROOT / "sidecar"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def containing(pattern: str) -> set[str]:
+    found = {path for path in MODULES if re.search(pattern, path.read_text())}
+    return {str(path.relative_to(PACKAGE)) for path in found}
+
+
+def test_imports_follow_the_arrows() -> None:
+    lint = Path(sys.executable).parent / "lint-imports"
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_payment_required_is_written_in_one_file() -> None:
+    assert containing(r"\b402\b") == {"domain/modes.py"}
+
+
+def test_the_environment_is_read_in_one_file() -> None:
+    assert containing(r"os\.environ|getenv") == {"settings.py"}
+
+
+def test_each_driver_has_one_door() -> None:
+    assert containing(r"(?m)^(import|from) (hiredis|redis)\b") <= {"adapters/redis/connection.py"}
+    sqlite = containing(r"(?m)^import sqlite3")
+    assert sqlite
+    assert all(path.startswith("adapters/sqlite/") for path in sqlite)
+
+
+def test_nothing_of_billing_is_in_the_package() -> None:
+    """The open core decides and counts; it never holds fees, splits, payouts or prices."""
+    money = r"platform[_ ]fee|revenue[_ ](split|share)|payout|3\.5 ?%"
+    keys = r"sk_(live|test)_|whsec_[A-Za-z0-9]{8}"
+    forbidden = f"(?i){money}|{keys}"
+
+    assert containing(forbidden) == set()
+    shipped = [path.read_text() for path in (ROOT / "policies").rglob("*.yaml")]
+    assert not any(re.search(r"(?i)\bprice|\bfee\b", text) for text in shipped)
+
+
+def test_importing_the_package_opens_nothing(tmp_path: Path) -> None:
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in MODULES
+        if path.name != "__main__.py"
+    ]
+    program = (
+        "import importlib, os, threading\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        "assert threading.active_count() == 1\n"
+        "assert os.listdir('.') == []\n"
+    )
+
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=60)
+
+
+def test_the_wheel_carries_the_shipped_policies_and_the_scripts(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
+
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for policies in ("quickstart", "self-hosted", "platform"):
+        assert f"sidecar/shipped_policies/{policies}/policy.yaml" in names
+    scripts = {path.name for path in (PACKAGE / "adapters/redis").glob("*.lua")}
+    assert {name.rpartition("/")[2] for name in names if name.endswith(".lua")} == scripts
+    assert "sidecar/py.typed" in names
+
+
+def test_no_test_is_skipped() -> None:
+    this = Path(__file__)
+    skipping = [
+        path.name
+        for path in (ROOT / "tests").rglob("*.py")
+        if path != this and re.search(r"pytest\.skip|mark\.skip|mark\.xfail", path.read_text())
+    ]
+
+    assert skipping == []

@@ -1,0 +1,115 @@
+"""Every example in the README is run, every setting is in it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.domain.modes import Ceiling
+from sidecar.policy.load import load
+from sidecar.settings import Settings, variable
+from tests.processes import ROOT, Sidecar, clean_environment
+
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def examples() -> list[tuple[str, str]]:
+    """Each command of a console block with the output that the README shows for it."""
+    found = []
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            found.append((command, shown.strip()))
+    return found
+
+
+def is_part_of(shown: Any, real: Any) -> bool:
+    """Whether all that is shown is there; objects may have more members than are shown."""
+    match shown:
+        case dict():
+            return isinstance(real, dict) and all(
+                name in real and is_part_of(value, real[name]) for name, value in shown.items()
+            )
+        case list():
+            return (
+                isinstance(real, list)
+                and len(shown) == len(real)
+                and all(map(is_part_of, shown, real))
+            )
+        case _:
+            return bool(shown == real)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Iterator[tuple[Sidecar, Path]]:
+    """A folder that looks like the checkout, and what `make run` serves."""
+    for name in ("policies", "tests"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    store = "sqlite:///./data/sidecar.db"
+    with Sidecar(policies="policies/quickstart", store=store, cwd=tmp_path) as sidecar:
+        yield sidecar, tmp_path
+
+
+def test_every_command_of_the_readme_prints_what_the_readme_shows(
+    workplace: tuple[Sidecar, Path],
+) -> None:
+    sidecar, folder = workplace
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    assert len(examples()) >= 12
+
+    for command, shown in examples():
+        done = subprocess.run(
+            ["bash", "-c", command.replace("http://127.0.0.1:8377", sidecar.url)],
+            cwd=folder,
+            env=clean_environment() | {"PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        if shown.startswith("{"):
+            assert is_part_of(json.loads(shown), json.loads(done.stdout)), (command, done.stdout)
+        else:
+            assert done.stdout.startswith(shown), (command, done.stdout, done.stderr)
+
+
+def test_the_server_of_make_run_is_the_one_of_the_examples() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+
+    assert "$(BIN)/sidecar serve --policies policies/quickstart\n" in makefile
+
+
+def test_every_policy_in_the_readme_loads(tmp_path: Path) -> None:
+    policies = blocks("yaml")
+    assert policies
+    for index, text in enumerate(policies):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        (folder / "policy.yaml").write_text(text)
+        assert load(folder, ceiling=Ceiling.AS_WRITTEN).plans
+
+
+def test_every_setting_is_in_the_readme_in_its_own_words() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| (.+) \|$", README, re.MULTILINE)
+    documented = {name: meaning for name, _, meaning in rows}
+    expected = {variable(name): field.description for name, field in Settings.model_fields.items()}
+
+    assert documented == expected
+
+
+def test_every_path_is_in_the_readme() -> None:
+    table = (ROOT / "sidecar/api/app.py").read_text()
+    paths = re.findall(r'(?:post|get)\("([^"]+)"', table)
+
+    assert len(paths) >= 11
+    for path in paths:
+        assert path.replace(":path", "") in README, path
