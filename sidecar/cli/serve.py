@@ -16,7 +16,7 @@ from sidecar.bootstrap import create_app, describe_store, load_policies, store_f
 from sidecar.domain.modes import Ceiling, Mode
 from sidecar.errors import ConfigurationError
 from sidecar.policy.snapshot import PolicySet
-from sidecar.settings import Settings, read_settings, unread_variables
+from sidecar.settings import DEFAULT_STORE, Settings, read_settings, unread_variables
 
 
 _BACKLOG = 2048
@@ -50,6 +50,11 @@ def serve(
     settings = read_settings(sidecar_policies=policies, sidecar_store=store)
     if uds is None:
         _refuse_open_door(settings, host)
+    if workers > 1 and settings.sidecar_store == "sqlite://":
+        raise ConfigurationError(
+            "SIDECAR_STORE: each worker would count in a memory of its own; name a file, as in "
+            f"{DEFAULT_STORE}"
+        )
     loaded = load_policies(settings)
     fault = asyncio.run(store_fault(settings))
     listener, address = _listen(host, port, uds)

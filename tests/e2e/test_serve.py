@@ -105,6 +105,7 @@ def test_a_wrong_policy_stops_the_start_with_its_file_and_line(tmp_path: Path) -
     [
         (("--store", "mysql://x"), {}, "SIDECAR_STORE: no store has the scheme 'mysql'"),
         (("--store", "sqlite://data.db"), {}, "SIDECAR_STORE: a path follows three slashes"),
+        (("--store", "sqlite://", "--workers", "2"), {}, "SIDECAR_STORE: each worker would count"),
         ((), {"MOZAIKS_MODE": "cloud"}, "MOZAIKS_MODE: Input should be 'self-hosted' or"),
         ((), {"SIDECAR_STORE_TIMEOUT_MS": "soon"}, "SIDECAR_STORE_TIMEOUT_MS: Input should be"),
         (("--host", "0.0.0.0"), {}, "no key is configured, so 0.0.0.0 is not listened on"),

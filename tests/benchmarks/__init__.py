@@ -1,0 +1,1 @@
+"""Benchmarks: figures that are printed side by side, never asserted."""
