@@ -30,6 +30,7 @@ _FLUSH_AT: Final = 8
 _MAX_WAITING: Final = 20_000
 _STUCK_S: Final = 1.0
 _GRACE_S: Final = 0.002
+_CONNECT_S: Final = 1.0
 
 
 class StoreUnavailable(Unavailable):
@@ -49,10 +50,10 @@ class Script:
 class _Channel(asyncio.Protocol):
     """One connected socket: commands out, replies in, in the same order."""
 
-    def __init__(self, transport: asyncio.WriteTransport, owner: AbstractConnection) -> None:
-        self._transport = transport
-        # redis-py closes the socket when its connection object goes away.
-        self._owner = owner
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._transport = writer.transport
+        # The streams close the socket when they go away.
+        self._writer = writer
         self._reader = hiredis.Reader(encoding="utf-8", errors="replace")
         self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()
         self._outgoing: list[bytes] = []
@@ -127,9 +128,9 @@ class RedisConnection:
             protocol=2,
             decode_responses=True,
             retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=max(1.0, timeout_s),
             socket_timeout=None,
         )
+        self._connect_timeout_s = max(_CONNECT_S, timeout_s)
         self._timeout_s = timeout_s
         self._scripts = tuple(scripts)
         self._channel: _Channel | None = None
@@ -151,7 +152,7 @@ class RedisConnection:
         if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
             await self.ask(("SCRIPT", "LOAD", script.text), since=since)
             reply = await self.ask(command, since=since)
-        return _checked(reply, script.name)
+        return self._checked(reply, script.name)
 
     async def command(self, *command: Argument, since: float) -> Reply:
         """The reply of one command; it must be harmless to send twice.
@@ -159,7 +160,7 @@ class RedisConnection:
         Raises:
             StoreUnavailable: no reply in time, or an error instead of one.
         """
-        return _checked(await self.ask(command, since=since), str(command[0]))
+        return self._checked(await self.ask(command, since=since), str(command[0]))
 
     async def ask(self, command: tuple[Argument, ...], *, since: float) -> Reply:
         """The raw reply, which may be a `hiredis.ReplyError`."""
@@ -213,6 +214,8 @@ class RedisConnection:
     async def _connected(self, deadline: float) -> _Channel:
         if self._connecting is None or self._connecting.done():
             self._connecting = asyncio.create_task(self._connect())
+            # Whoever still waits is told of a failure; if nobody does, nobody need complain.
+            self._connecting.add_done_callback(lambda task: task.cancelled() or task.exception())
         remaining = deadline - time.monotonic()
         try:
             # One connects for all; whoever gives up does not take the others' chance.
@@ -224,22 +227,29 @@ class RedisConnection:
 
     async def _connect(self) -> _Channel:
         connection = cast("AbstractConnection", self._pool.make_connection())  # type: ignore[no-untyped-call] # redis-py's own gap
-        await connection.connect()  # type: ignore[no-untyped-call] # redis-py's own gap
-        for script in self._scripts:
-            await connection.send_command("SCRIPT", "LOAD", script.text)
-            await connection.read_response()
+        try:
+            # redis-py bounds the connecting alone, not the answers to its first commands.
+            async with asyncio.timeout(self._connect_timeout_s):
+                await connection.connect()  # type: ignore[no-untyped-call] # redis-py's own gap
+                for script in self._scripts:
+                    await connection.send_command("SCRIPT", "LOAD", script.text)
+                    await connection.read_response()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
         # From here on the socket is ours: redis-py has no public way to hand it over.
-        writer = connection._writer  # noqa: SLF001
+        writer, connection._reader, connection._writer = connection._writer, None, None  # noqa: SLF001
         if writer is None:
             raise StoreUnavailable("the connection to Redis was lost at once")
-        transport = writer.transport
-        channel = _Channel(transport, connection)
-        transport.set_protocol(channel)
+        channel = _Channel(writer)
+        writer.transport.set_protocol(channel)
         self._channel = channel
         return channel
 
-
-def _checked(reply: Reply, name: str) -> Reply:
-    if isinstance(reply, hiredis.ReplyError):
+    def _checked(self, reply: Reply, name: str) -> Reply:
+        if not isinstance(reply, hiredis.ReplyError):
+            return reply
+        if self._channel is not None and str(reply).startswith("READONLY"):
+            # This server was demoted; its name may lead to another by now.
+            self._channel.close()
         raise StoreUnavailable(f"{name}: {reply}")
-    return reply

@@ -12,7 +12,8 @@
 -- window, at most one bucket's width less.
 --
 -- A reservation is a hash <prefix>:r:<id>; the sorted set <prefix>:x holds the live ones by
--- expiry. Its field 'en' is one line for each counter that it holds in, fields by tabs:
+-- expiry. A live one has no TTL: whoever calls next after its expiry gives back what it holds,
+-- and could not if it were gone. Its field 'en' is one line for each counter that it holds in, fields by tabs:
 --   name kind a b meter bucket held drawn
 -- where kind is p (a, b: start and end, end 0 for never) or s (a, b: width of a bucket and
 -- length of the window), all in milliseconds.
@@ -86,8 +87,11 @@ local function load(name, kind, a, b)
   return counter
 end
 
+-- Hold units, no more than a counter can count; the units that it holds now.
 local function hold(counter, units)
-  counter.held = math.max(0, sum(counter.held, units))
+  units = math.min(units, LARGEST - counter.held)
+  counter.held = math.max(0, counter.held + units)
+  return units
 end
 
 -- Use in one bucket; what lies before a sliding window changes nothing.
@@ -114,9 +118,10 @@ local function store(counter, hold_ms)
   local lives
   if counter.kind == 'p' then
     redis.call('HSET', key, 'u', text(counter.used), 'h', text(counter.held))
-    if counter.b == 0 or not counter.is_new then
+    if counter.b == 0 then
       return
     end
+    -- A period may have become longer under the same start: a month that is now a year.
     lives = math.max(counter.b - now, 0) + KEPT + DAY
   else
     if #counter.dropped > 0 then
@@ -245,14 +250,15 @@ local function draw(entries, amounts, additional)
       use(counter, entry.bucket, units)
       store(counter, 0)
       entry.held = entry.held - from_hold
-      entry.drawn = entry.drawn + units
+      entry.drawn = sum(entry.drawn, units)
       due[entry.name] = due[entry.name] - units
     end
   end
 end
 
--- End overdue reservations; true if some may be left.
-local function reap()
+-- End overdue reservations, a bounded number at a time, before anything is read: what they
+-- hold is nobody's. Callers come again until none is left.
+do
   local overdue = redis.call('ZRANGEBYSCORE', prefix .. ':x', '-inf', text(now), 'LIMIT', 0, REAP)
   for _, id in ipairs(overdue) do
     local key = prefix .. ':r:' .. id
@@ -261,8 +267,11 @@ local function reap()
       local entries = entries_of(lines)
       let_go(entries)
       redis.call('HSET', key, 'st', 'expired', 'en', lines_of(entries))
+      redis.call('PEXPIRE', key, text(KEPT))
     end
     redis.call('ZREM', prefix .. ':x', id)
   end
-  return #overdue == REAP
+  if #overdue == REAP then
+    return { 'again' }
+  end
 end

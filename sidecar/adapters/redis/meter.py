@@ -41,7 +41,8 @@ SETTLE = Script("counters.lua", "settle.lua")
 RECORD = Script("counters.lua", "record.lua")
 SCRIPTS = (READ, RESERVE, SETTLE, RECORD)
 
-_MAX_TRIES = 64
+_MAX_TRIES = 8
+_MAX_REAPS = 256
 
 
 class RedisMeter:
@@ -189,29 +190,30 @@ class RedisMeter:
     ) -> tuple[Layout, list[str]]:
         """Run a script until its periods are those of the server's own time.
 
-        Periods are computed here and the script refuses them if its clock has left them; it
-        also asks to come again while overdue reservations are being ended.
+        Periods are computed here and the script refuses them if its clock has left them.
         """
         for _ in range(_MAX_TRIES):
             layout = lay_out(charges, self._local_ms() + self._ahead_ms)
             reply = await attempt(layout)
-            if reply[0] not in ("period", "again"):
+            if reply[0] != "period":
                 return layout, reply
-            if reply[0] == "period":
-                self._ahead_ms = int(reply[1]) - self._local_ms()
+            self._ahead_ms = int(reply[1]) - self._local_ms()
         raise MeterUnavailable("the store's clock does not stand still in any period")
 
     async def _run(
         self, script: Script, app_id: str, arguments: Sequence[Argument], since: float
     ) -> list[str]:
-        try:
-            reply: Reply = await self._connection.run(
-                script, app_prefix(app_id), arguments, since=since
-            )
-        except Unavailable as error:
-            raise MeterUnavailable(str(error)) from error
-        assert isinstance(reply, list)  # every script returns one
-        return reply
+        for _ in range(_MAX_REAPS):
+            try:
+                reply: Reply = await self._connection.run(
+                    script, app_prefix(app_id), arguments, since=since
+                )
+            except Unavailable as error:
+                raise MeterUnavailable(str(error)) from error
+            assert isinstance(reply, list)  # every script returns one
+            if reply[0] != "again":
+                return reply
+        raise MeterUnavailable("more reservations are overdue than can be ended in time")
 
     def _local_ms(self) -> int:
         return time.time_ns() // 1_000_000 if self._now_ms is None else self._now_ms()

@@ -1,12 +1,10 @@
--- What counters hold, with overdue reservations given back.
+-- What counters hold.
 --
 -- ARGV[2]  n, then n counters: name kind a b
 --          m, then m limits: index of counter, maximum (-1 for none), units needed
 -- Returns  {'ok', now, used held resets_at of each counter, fits_at of each limit}, times in
---          milliseconds, 0 for none; {'period', now} if now lies outside a given period;
---          {'again', now} if overdue reservations are left and the answer may be too strict.
+--          milliseconds, 0 for none; {'period', now} if now lies outside a given period
 
-local more = reap()
 local counters = {}
 local reply = { 'ok', text(now) }
 for i = 1, number() do
@@ -24,9 +22,6 @@ for _ = 1, number() do
   local counter, maximum, need = counters[number()], number(), number()
   local fits = 0
   if maximum >= 0 and counter.used + counter.held + need > maximum then
-    if more then
-      return { 'again', text(now) }
-    end
     fits = fits_at(counter, maximum, need)
   end
   table.insert(reply, text(fits))

@@ -7,7 +7,6 @@
 
 local REMEMBERED = 8 * DAY   -- event ids; older events are not accepted
 
-reap()
 local accepted, duplicates = 0, 0
 for _ = 1, number() do
   local event, hold_id = prefix .. ':e:' .. take(), take()

@@ -14,8 +14,9 @@
 --          m, then m limits: index of counter, maximum (-1 for none), units needed, enforced
 -- Returns  {'held' | 'refused', now, expires_at, decision id, tokens, reservation id, used held
 --          resets_at of each counter, fits_at of each limit}, as they were before this
---          request's own units; {'reused'}: the request id came with another body; {'unknown'}, {'ended', state}: no
---          live reservation to extend; {'period', now}, {'again', now} as in read.lua.
+--          request's own units, none of them where the first answer was given under other
+--          limits; {'reused'}: the request id came with another body; {'unknown'}, {'ended',
+--          state}: no live reservation to extend; {'period', now} as in read.lua
 
 local REMEMBERED = 600000   -- beyond the hold, the caller's request id
 
@@ -23,6 +24,11 @@ local id, ttl, request_digest, fingerprint = take(), number(), take(), take()
 local decision, document, limits_shown = take(), take(), take()
 local extends, tokens = take() == '1', number()
 local key = prefix .. ':r:' .. id
+
+-- Readings are told again only to whom they were told under the same limits.
+local function told(shown, limits)
+  return limits == limits_shown and shown or ''
+end
 
 local function answer(outcome, expires, decided, granted, reservation, readings)
   local reply = { outcome, text(now), expires, decided, granted, reservation }
@@ -32,43 +38,43 @@ local function answer(outcome, expires, decided, granted, reservation, readings)
   return reply
 end
 
-local function first_answer(reservation)
-  local fields = redis.call('HMGET', prefix .. ':r:' .. reservation, 'fp', 'ex', 'di', 'tk', 'rd')
-  if not fields[1] then
+local function first_answer(reservation, remembered)
+  local fields = redis.call('HMGET', prefix .. ':r:' .. reservation,
+    'fp', 'ex', 'di', 'tk', 'rd', 'ld')
+  if not fields[1] or tonumber(fields[2]) + remembered <= now then
     return nil
   elseif fields[1] ~= fingerprint then
     return { 'reused' }
   end
-  return answer('held', fields[2], fields[3], fields[4], reservation, fields[5])
+  return answer('held', fields[2], fields[3], fields[4], reservation,
+    told(fields[5], fields[6]))
 end
 
 local entries = {}
 if extends then
-  local fields = redis.call('HMGET', key, 'st', 'ex', 'en', 'tk', 'xo', 'xr')
+  local fields = redis.call('HMGET', key, 'st', 'ex', 'en', 'tk', 'xo', 'xr', 'xl', 'op')
   if not fields[1] then
     return { 'unknown' }
   elseif fields[1] ~= 'held' then
     return { 'ended', fields[1] }
-  elseif tonumber(fields[2]) <= now then
-    return { 'ended', 'expired' }
   elseif fields[5] == decision then
-    return answer('held', fields[2], decision, fields[4], id, fields[6])
+    return answer('held', fields[2], decision, fields[4], id, told(fields[6], fields[7]))
   end
   entries = entries_of(fields[3])
+  request_digest = fields[8]
   tokens = sum(tokens, tonumber(fields[4]))
 else
   local first
   if request_digest ~= '' then
     local known = redis.call('GET', prefix .. ':o:' .. request_digest)
-    first = known and first_answer(known)
+    first = known and first_answer(known, REMEMBERED)
   end
-  first = first or first_answer(id)
+  first = first or first_answer(id, math.huge)
   if first then
     return first
   end
 end
 
-local more = reap()
 local counters = {}
 local readings = {}
 for i = 1, number() do
@@ -89,12 +95,7 @@ for _ = 1, number() do
   local counter, maximum, need, enforced = counters[number()], number(), number(), take()
   local fits = 0
   if maximum >= 0 and counter.used + counter.held + need > maximum then
-    if enforced == '1' then
-      if more then
-        return { 'again', text(now) }
-      end
-      refused = true
-    end
+    refused = refused or enforced == '1'
     fits = fits_at(counter, maximum, need)
   end
   table.insert(readings, text(fits))
@@ -105,26 +106,31 @@ if refused then
   return answer('refused', text(now), decision, text(0), id, shown)
 end
 
+for _, entry in ipairs(entries) do
+  if entry.held > 0 then
+    -- What is held already is to outlive the longer life too.
+    store(load(entry.name, entry.kind, entry.a, entry.b), ttl)
+  end
+end
 for _, counter in ipairs(counters) do
-  hold(counter, counter.amount)
+  local held = hold(counter, counter.amount)
   store(counter, ttl)
   table.insert(entries, {
     name = counter.name, kind = counter.kind, a = counter.a, b = counter.b,
     meter = counter.meter, bucket = bucket_of(counter.kind, counter.a, now),
-    held = counter.amount, drawn = 0,
+    held = held, drawn = 0,
   })
 end
 if extends then
   redis.call('HSET', key, 'ex', text(now + ttl), 'en', lines_of(entries), 'tk', text(tokens),
-    'xo', decision, 'xr', shown)
+    'xo', decision, 'xr', shown, 'xl', limits_shown)
 else
   redis.call('HSET', key, 'st', 'held', 'ex', text(now + ttl), 'fp', fingerprint,
     'di', decision, 'rq', document, 'ld', limits_shown, 'op', request_digest,
     'tk', text(tokens), 'en', lines_of(entries), 'rd', shown)
-  if request_digest ~= '' then
-    redis.call('SET', prefix .. ':o:' .. request_digest, id, 'PX', text(ttl + REMEMBERED))
-  end
 end
-redis.call('PEXPIRE', key, text(ttl + KEPT))
+if request_digest ~= '' then
+  redis.call('SET', prefix .. ':o:' .. request_digest, id, 'PX', text(ttl + REMEMBERED))
+end
 redis.call('ZADD', prefix .. ':x', text(now + ttl), id)
 return answer('held', text(now + ttl), decision, text(tokens), id, shown)

@@ -10,7 +10,6 @@
 --          used held resets_at of each counter in the order of the hold};
 --          {'unknown'}; {'ended', state}
 
-reap()
 local id, action = take(), take()
 local amounts = {
   tokens = number(), input_tokens = number(), output_tokens = number(), cost = number(),
@@ -21,9 +20,6 @@ local fields = redis.call('HMGET', key, 'st', 'ex', 'tk', 'ld', 'rq', 'en', 'op'
 local state = fields[1]
 if not state then
   return { 'unknown' }
-end
-if state == 'held' and tonumber(fields[2]) <= now then
-  state = 'expired'
 end
 local entries = entries_of(fields[6])
 
@@ -42,8 +38,9 @@ elseif action == 'release' or action == 'withdraw' then
   redis.call('ZREM', prefix .. ':x', id)
   if action == 'withdraw' then
     redis.call('DEL', key)
-    if fields[7] ~= '' then
-      redis.call('DEL', prefix .. ':o:' .. fields[7])
+    local request = prefix .. ':o:' .. fields[7]
+    if redis.call('GET', request) == id then
+      redis.call('DEL', request)
     end
   else
     redis.call('HSET', key, 'st', state, 'en', lines_of(entries))

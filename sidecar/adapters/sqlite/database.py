@@ -6,6 +6,7 @@ work is a savepoint: it happens as a whole or not at all, whatever its neighbour
 """
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sidecar.errors import ConfigurationError, SidecarError, Unavailable
+from sidecar.errors import ConfigurationError, Unavailable
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -215,22 +216,18 @@ def _commit_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
             connection.execute("SAVEPOINT job")
             try:
                 job.result = job.work(connection)
-            except SidecarError as error:
-                connection.execute("ROLLBACK TO job")
-                job.error = error
-            except sqlite3.Error:
-                raise
             except Exception as error:  # noqa: BLE001
-                # A defect in one caller's work is that caller's: the thread serves all.
+                # A defect in one caller's work is that caller's: the thread serves all. If the
+                # file itself failed, SQLite has ended the transaction, and this raises again.
                 connection.execute("ROLLBACK TO job")
-                job.error = error
+                job.error = _failure(error) if isinstance(error, sqlite3.Error) else error
             connection.execute("RELEASE job")
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        if connection.in_transaction:
+        with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         for job in jobs:
-            job.error = StoreUnavailable(f"the database failed: {error}")
+            job.error = _failure(error)
     by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
     for job in jobs:
         by_loop.setdefault(job.loop, []).append(job)
@@ -240,6 +237,10 @@ def _commit_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
         except RuntimeError:
             # The loop is closed: its callers are gone.
             continue
+
+
+def _failure(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"the database failed: {error}")
 
 
 def _tell(jobs: list[_Job]) -> None:

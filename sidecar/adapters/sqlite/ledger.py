@@ -105,7 +105,7 @@ class Ledger:
     # -- holding ----------------------------------------------------------------------------
 
     def hold(self, reservation_id: str, counters: Sequence[Counter]) -> None:
-        """Hold each counter's amount for a reservation."""
+        """Hold each counter's amount for a reservation, no more than a counter can count."""
         (last,) = self._connection.execute(
             "SELECT COALESCE(MAX(position), -1) FROM entry WHERE reservation = ?",
             (reservation_id,),
@@ -116,7 +116,7 @@ class Ledger:
                 (
                     reservation_id, last + 1 + index, self._app, counter.name, counter.kind,
                     counter.a, counter.b, counter.meter.value, counter.bucket(self._now),
-                    counter.amount,
+                    min(counter.amount, MAX_INTEGER - self.content(counter).held),
                 )
                 for index, counter in enumerate(counters)
             ],
@@ -144,16 +144,18 @@ class Ledger:
 
     def use(self, counter: Counter, bucket: int, units: int) -> None:
         """Count use in one bucket; what lies before a sliding window changes nothing."""
+        units = min(units, MAX_INTEGER - self.content(counter).used)
         if units == 0 or bucket < self._first_bucket(counter):
             return
-        units = min(units, MAX_INTEGER - self.content(counter).used)
         if counter.kind == "s":
             ends_at = (bucket + 2) * counter.a + counter.b
         else:
             ends_at = counter.b + KEPT_MS + DAY_MS if counter.b else _NEVER
         self._connection.execute(
             "INSERT INTO counter VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET used = used + excluded.used",
+            # A period may have become longer under the same start: a month that is now a year.
+            "ON CONFLICT DO UPDATE SET used = used + excluded.used, "
+            "ends_at = MAX(ends_at, excluded.ends_at)",
             (self._app, counter.name, bucket, units, ends_at),
         )
 
@@ -186,8 +188,11 @@ class Ledger:
             self.use(entry.counter, entry.bucket, units)
             self._connection.execute(
                 "UPDATE entry SET held = ?, drawn = ? WHERE reservation = ? AND position = ?",
-                (max(0, entry.held - units), entry.drawn + units, reservation_id, entry.position),
-            )
+                (
+                    max(0, entry.held - units), min(entry.drawn + units, MAX_INTEGER),
+                    reservation_id, entry.position,
+                ),
+            )  # fmt: skip
 
     def record(self, events: Sequence[ChargedEvent]) -> Tally:
         """Count events that were not counted before."""
@@ -205,7 +210,7 @@ class Ledger:
     def _charge(self, charged: ChargedEvent) -> None:
         event, hold = charged.event, charged.event.reservation_id
         state = self._connection.execute(
-            "SELECT state FROM reservation WHERE id = ?", (hold,)
+            "SELECT state FROM reservation WHERE id = ? AND app = ?", (hold, self._app)
         ).fetchone()
         if state is not None and state[0] in ("held", "expired"):
             # The reservation is the request: it is counted once, however many events it has.

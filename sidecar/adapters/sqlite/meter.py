@@ -4,7 +4,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from sidecar.adapters.counting import Content, Counter, instant_or_none, lay_out, readings_of
@@ -26,7 +26,7 @@ from sidecar.adapters.sqlite.ledger import (
 )
 from sidecar.domain.decision import Reservation
 from sidecar.domain.limits import Charge, Reading
-from sidecar.domain.request import Amounts, CheckRequest
+from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest
 from sidecar.domain.usage import (
     ChargedEvent,
     Hold,
@@ -63,6 +63,18 @@ class _Row:
     decision: str
     extension: str
     request: str
+    limits: str
+    readings: str
+
+    @property
+    def answer(self) -> "_Answer":
+        return _Answer(self.limits, self.readings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a repeated request needs to be shown the same: the limits and what was read there."""
+
     limits: str
     readings: str
 
@@ -106,18 +118,17 @@ class SqliteMeter:
             if first is not None:
                 if first.fingerprint != fingerprint(document):
                     raise RequestIdReused(request.request_id)
-                return _replayed(ledger, first, charges, now)
-            metering, shown = _hold(ledger, hold, charges, now)
+                return _replayed(ledger, first, first.decision, first.answer, charges, now)
+            metering, answer = _hold(ledger, hold, charges, now)
             if metering.reservation is None:
                 return metering
             expires_at = now + request.ttl_s * 1000
-            layout = lay_out(charges, now)
             connection.execute(
                 "INSERT INTO reservation VALUES (?, ?, 'held', ?, ?, ?, ?, '', ?, ?, ?, ?)",
                 (
                     hold.reservation_id, app_id, expires_at, request.estimate.tokens,
                     fingerprint(document), hold.decision_id, document,
-                    write_limits(charges, layout.indexes), shown, expires_at + KEPT_MS,
+                    answer.limits, answer.readings, expires_at + KEPT_MS,
                 ),
             )  # fmt: skip
             if request_digest:
@@ -140,19 +151,31 @@ class SqliteMeter:
             now = self._now_ms()
             ledger = Ledger(connection, request.subject.app_id, now)
             row = _live(connection, hold.reservation_id)
-            if row.extension == hold.decision_id:
-                return _replayed(ledger, row, charges, now)
-            metering, _ = _hold(ledger, hold, charges, now)
+            if row.extension:
+                decision, *answer = json.loads(row.extension)
+                if decision == hold.decision_id:
+                    return _replayed(ledger, row, decision, _Answer(*answer), charges, now)
+            metering, answer = _hold(ledger, hold, charges, now)
             if metering.reservation is None:
                 return metering
             expires_at = now + request.ttl_s * 1000
-            tokens = row.tokens + request.estimate.tokens
+            tokens = min(row.tokens + request.estimate.tokens, MAX_INTEGER)
+            extension = json.dumps([hold.decision_id, answer.limits, answer.readings])
             connection.execute(
                 "UPDATE reservation SET expires_at = ?, tokens = ?, extension = ?, "
                 "forgotten_at = ? WHERE id = ?",
-                (expires_at, tokens, hold.decision_id, expires_at + KEPT_MS, row.id),
+                (expires_at, tokens, extension, expires_at + KEPT_MS, row.id),
             )
-            return Metering(metering.readings, Reservation(row.id, from_ms(expires_at), tokens))
+            connection.execute(
+                "UPDATE request SET forgotten_at = ? "
+                "WHERE app = ? AND digest = ? AND reservation = ?",
+                (
+                    expires_at + REQUESTS_REMEMBERED_MS, request.subject.app_id,
+                    digest(read_request(row.request).request_id), row.id,
+                ),
+            )  # fmt: skip
+            reservation = Reservation(row.id, from_ms(expires_at), tokens)
+            return replace(metering, reservation=reservation)
 
         return await self._write(work, since)
 
@@ -208,8 +231,8 @@ class SqliteMeter:
             connection.execute("DELETE FROM reservation WHERE id = ?", (row.id,))
             request_id = read_request(row.request).request_id
             connection.execute(
-                "DELETE FROM request WHERE app = ? AND digest = ?",
-                (_app(reservation_id), digest(request_id)),
+                "DELETE FROM request WHERE app = ? AND digest = ? AND reservation = ?",
+                (_app(reservation_id), digest(request_id), row.id),
             )
 
         await self._write(work, since)
@@ -255,33 +278,44 @@ class SqliteMeter:
             raise MeterUnavailable(str(error)) from error
 
 
-def _hold(ledger: Ledger, hold: Hold, charges: Sequence[Charge], now: int) -> tuple[Metering, str]:
-    """Hold all or nothing; with what a repeated request needs to be shown the same."""
+def _hold(
+    ledger: Ledger, hold: Hold, charges: Sequence[Charge], now: int
+) -> tuple[Metering, _Answer]:
+    """Hold all or nothing."""
     layout = lay_out(charges, now)
     contents = [ledger.content(counter) for counter in layout.counters]
     fits = ledger.fits(charges, layout, contents)
     readings = readings_of(charges, layout, contents, fits)
+    shown = [[content.used, content.held, content.resets_at_ms] for content in contents]
+    answer = _Answer(write_limits(charges, layout.indexes), json.dumps([shown, fits]))
     if any(reading.is_exceeded and reading.limit.is_enforced for reading in readings):
-        return Metering(readings), ""
+        return Metering(readings), answer
     ledger.hold(hold.reservation_id, layout.counters)
     request = hold.request
     expires_at = from_ms(now + request.ttl_s * 1000)
     reservation = Reservation(hold.reservation_id, expires_at, request.estimate.tokens)
-    shown = [[content.used, content.held, content.resets_at_ms] for content in contents]
-    return Metering(readings, reservation), json.dumps([shown, fits])
+    return Metering(readings, reservation, decision_id=hold.decision_id), answer
 
 
-def _replayed(ledger: Ledger, row: _Row, charges: Sequence[Charge], now: int) -> Metering:
+def _replayed(
+    ledger: Ledger,
+    row: _Row,
+    decision: str,
+    answer: _Answer,
+    charges: Sequence[Charge],
+    now: int,
+) -> Metering:
     """The first answer again; the readings of now where it was given under other limits."""
     layout = lay_out(charges, now)
-    shown, fits = json.loads(row.readings)
-    contents = [Content(*numbers) for numbers in shown]
-    if len(contents) != len(layout.counters) or len(fits) != len(charges):
+    if answer.limits == write_limits(charges, layout.indexes):
+        shown, fits = json.loads(answer.readings)
+        contents = [Content(*numbers) for numbers in shown]
+    else:
         contents = [ledger.content(counter) for counter in layout.counters]
         fits = ledger.fits(charges, layout, contents)
     readings = readings_of(charges, layout, contents, fits)
     reservation = Reservation(row.id, from_ms(row.expires_at), row.tokens)
-    return Metering(readings, reservation, decision_id=row.decision)
+    return Metering(readings, reservation, decision_id=decision)
 
 
 def _first_answer(

@@ -1,0 +1,274 @@
+"""The stores that the contract is held against, a clock that stands still, and a small world."""
+
+import itertools
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from fakeredis import TcpFakeServer
+
+from sidecar.adapters.redis.connection import RedisConnection
+from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
+from sidecar.adapters.redis.subscriptions import REPLACE
+from sidecar.adapters.sqlite.database import Database
+from sidecar.adapters.sqlite.meter import SqliteMeter
+from sidecar.domain.limits import Charge, Dimension, Limit, Reading
+from sidecar.domain.modes import Mode
+from sidecar.domain.request import Amounts, CheckRequest, MeterKind, Subject
+from sidecar.domain.usage import (
+    ChargedEvent,
+    Hold,
+    Metering,
+    Settlement,
+    Tally,
+    UsageEvent,
+    name_reservation,
+)
+from sidecar.domain.windows import BillingCycle, Fixed, Sliding, Window, from_ms, to_ms
+from sidecar.ports import Meter
+
+START: Final = datetime(2026, 5, 5, 12, 0, tzinfo=UTC)
+PATIENCE_S: Final = 20.0
+"""How long a store may take in a test: a busy machine is no finding."""
+
+
+class ManualClock:
+    """The time as the meters see it; it moves when told."""
+
+    def __init__(self, at: datetime = START) -> None:
+        self.ms = to_ms(at)
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    @property
+    def now(self) -> datetime:
+        return from_ms(self.ms)
+
+    def advance(self, **span: float) -> None:
+        """`advance(seconds=30)`."""
+        self.ms += int(timedelta(**span) / timedelta(milliseconds=1))
+
+    def set(self, at: datetime) -> None:
+        self.ms = to_ms(at)
+
+
+def limit(
+    maximum: int | None = 1_000,
+    window: Window = Fixed.MONTH,
+    meter: MeterKind = MeterKind.TOKENS,
+    *,
+    name: str = "the-limit",
+    per: Sequence[Dimension] = (Dimension.APP, Dimension.USER),
+    mode: Mode = Mode.ENFORCE,
+    conditional: bool = False,
+) -> Limit:
+    """A limit; `seconds(60)` makes a sliding window."""
+    return Limit(name, meter, maximum, window, tuple(per), mode, conditional=conditional)
+
+
+def seconds(length: int) -> Sliding:
+    return Sliding(length * 1_000)
+
+
+@dataclass
+class World:
+    """A meter, its clock, and what is asked of it with as few words as possible."""
+
+    meter: Meter
+    clock: ManualClock = field(default_factory=ManualClock)
+    app: str = "app"
+    user: str = "user"
+    cycle: BillingCycle = field(default_factory=BillingCycle)
+    names: Iterator[int] = field(default_factory=itertools.count)
+
+    def of(self, app: str, user: str = "user") -> "World":
+        """The same store, for somebody else."""
+        return replace(self, app=app, user=user)
+
+    def request(self, used: Amounts, ttl_s: int = 60, request_id: str = "") -> CheckRequest:
+        return CheckRequest(
+            Subject(self.app, self.user),
+            estimate=used,
+            ttl_s=ttl_s,
+            request_id=request_id,
+            reserve=True,
+        )
+
+    def charges(self, request: CheckRequest, limits: Sequence[Limit]) -> tuple[Charge, ...]:
+        return tuple(
+            Charge(each, each.counter(request), request.estimate.of(each.meter), self.cycle)
+            for each in limits
+        )
+
+    def hold(self, tokens: int = 0, *, ttl_s: int = 60, request_id: str = "", **more: int) -> Hold:
+        """What a reservation is made of: by default of one request and one of concurrency."""
+        amounts = replace(Amounts(tokens, requests=1, concurrency=1), **more)
+        number = next(self.names)
+        name = name_reservation(self.app, f"t{number}")
+        return Hold(name, f"dec_{number}", self.request(amounts, ttl_s, request_id))
+
+    async def make(self, hold: Hold, *limits: Limit) -> Metering:
+        charges = self.charges(hold.request, limits)
+        return await self.meter.reserve(hold, charges, since=time.monotonic())
+
+    async def reserve(
+        self,
+        *limits: Limit,
+        tokens: int = 0,
+        ttl_s: int = 60,
+        request_id: str = "",
+        **more: int,
+    ) -> Metering:
+        hold = self.hold(tokens, ttl_s=ttl_s, request_id=request_id, **more)
+        return await self.make(hold, *limits)
+
+    async def held(
+        self, *limits: Limit, tokens: int = 0, ttl_s: int = 60, request_id: str = "", **more: int
+    ) -> str:
+        """The id of a reservation for which there was room."""
+        metering = await self.reserve(
+            *limits, tokens=tokens, ttl_s=ttl_s, request_id=request_id, **more
+        )
+        assert metering.reservation is not None
+        return metering.reservation.id
+
+    async def extend(
+        self,
+        reservation_id: str,
+        *limits: Limit,
+        tokens: int = 0,
+        ttl_s: int = 60,
+        decision_id: str | None = None,
+    ) -> Metering:
+        decision = decision_id or f"dec_{next(self.names)}"
+        hold = Hold(reservation_id, decision, self.request(Amounts(tokens), ttl_s))
+        charges = self.charges(hold.request, limits)
+        return await self.meter.extend(hold, charges, since=time.monotonic())
+
+    async def read(self, *limits: Limit, tokens: int = 0) -> tuple[Reading, ...]:
+        charges = self.charges(self.request(Amounts(tokens)), limits)
+        return await self.meter.read(self.app, charges, since=time.monotonic())
+
+    async def levels(self, *limits: Limit) -> list[tuple[int, int]]:
+        """(used, reserved) of each limit."""
+        return [(reading.used, reading.reserved) for reading in await self.read(*limits)]
+
+    async def level(self, of: Limit) -> tuple[int, int]:
+        """(used, reserved)."""
+        return (await self.levels(of))[0]
+
+    async def commit(
+        self, reservation_id: str, tokens: int = 0, *, final: bool = True, **more: int
+    ) -> Settlement:
+        used = replace(Amounts(tokens), **more)
+        return await self.meter.commit(reservation_id, used, final=final, since=time.monotonic())
+
+    async def release(self, reservation_id: str) -> Settlement:
+        return await self.meter.release(reservation_id, since=time.monotonic())
+
+    async def withdraw(self, reservation_id: str) -> None:
+        await self.meter.withdraw(reservation_id, since=time.monotonic())
+
+    async def held_request(self, reservation_id: str) -> CheckRequest:
+        return await self.meter.held_request(reservation_id, since=time.monotonic())
+
+    def event(
+        self,
+        *limits: Limit,
+        tokens: int = 0,
+        name: str = "",
+        at: datetime | None = None,
+        reservation_id: str = "",
+        **more: int,
+    ) -> ChargedEvent:
+        """A report of use; it is one request where nothing else is said."""
+        used = replace(Amounts(tokens, requests=1), **more)
+        request = replace(self.request(used), reserve=False)
+        name = name or f"event-{next(self.names)}"
+        event = UsageEvent(name, at or self.clock.now, request, used, reservation_id)
+        return ChargedEvent(event, self.charges(request, limits))
+
+    async def record(self, *events: ChargedEvent) -> Tally:
+        return await self.meter.record(self.app, events, since=time.monotonic())
+
+    async def use(self, *limits: Limit, tokens: int, at: datetime | None = None) -> None:
+        """Count use that nobody reserved."""
+        await self.record(self.event(*limits, tokens=tokens, at=at))
+
+
+@asynccontextmanager
+async def sqlite_meter(path: Path, clock: ManualClock) -> AsyncIterator[SqliteMeter]:
+    database = Database(path, timeout_s=PATIENCE_S)
+    database.open()
+    try:
+        yield SqliteMeter(database, now_ms=clock.now_ms)
+    finally:
+        database.close()
+
+
+@asynccontextmanager
+async def redis_connection(
+    url: str, timeout_s: float = PATIENCE_S
+) -> AsyncIterator[RedisConnection]:
+    """A connection of ours to an empty server."""
+    connection = RedisConnection(url, timeout_s=timeout_s, scripts=(*SCRIPTS, REPLACE))
+    try:
+        await connection.command("FLUSHALL", since=time.monotonic())
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def redis_meter(url: str, clock: ManualClock) -> AsyncIterator[RedisMeter]:
+    async with redis_connection(url) as connection:
+        yield RedisMeter(connection, now_ms=clock.now_ms)
+
+
+@contextmanager
+def fake_redis() -> Iterator[str]:
+    """The address of fakeredis behind a real socket, so that our own connection speaks to it."""
+    server = TcpFakeServer(("127.0.0.1", 0), server_version=(7, 0))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield f"redis://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(PATIENCE_S)
+
+
+async def contents(meter: Meter) -> object:
+    """Every byte that the store holds."""
+    match meter:
+        case SqliteMeter():
+            database = meter._database
+            return await database.run(
+                lambda connection: list(connection.iterdump()), since=time.monotonic()
+            )
+        case RedisMeter():
+            ask, since = meter._connection.command, time.monotonic()
+            keys = await ask("KEYS", "*", since=since)
+            assert isinstance(keys, list)
+            found: dict[str, object] = {}
+            for key in map(str, keys):
+                match await ask("TYPE", key, since=since):
+                    case "hash":
+                        flat = await ask("HGETALL", key, since=since)
+                        assert isinstance(flat, list)
+                        found[key] = dict(zip(flat[::2], flat[1::2], strict=True))
+                    case "zset":
+                        found[key] = await ask("ZRANGE", key, 0, -1, "WITHSCORES", since=since)
+                    case _:
+                        found[key] = await ask("GET", key, since=since)
+            return found
+        case _:
+            raise AssertionError(f"no way to look into {meter}")
