@@ -165,24 +165,23 @@ def standing(subscription: Subscription, terms: Terms, now: datetime) -> Standin
         grace = terms.grace.get(subscription.status)
         if grace is None:
             return Standing.INACTIVE
-        if now >= subscription.status_since + grace:
+        if now - subscription.status_since >= grace:
             return Standing.EXPIRED
         in_grace = True
-    end = _end(subscription, terms)
-    if end is not None and now >= end:
+    if _has_ended(subscription, terms, now):
         return Standing.EXPIRED
     return Standing.GRACE if in_grace else Standing.HOLDS
 
 
-def _end(subscription: Subscription, terms: Terms) -> datetime | None:
-    ends = []
+def _has_ended(subscription: Subscription, terms: Terms, now: datetime) -> bool:
+    ended = []
     if subscription.status is Status.TRIALING:
         if subscription.trial_end is not None:
-            ends.append(subscription.trial_end)
+            ended.append(now >= subscription.trial_end)
         elif terms.trial_length is not None:
-            ends.append(subscription.status_since + terms.trial_length)
+            # A difference, because a sum could lie beyond the last year that there is.
+            ended.append(now - subscription.status_since >= terms.trial_length)
     if subscription.cancel_at_period_end:
         period_end = subscription.period_end or subscription.next_billing_date
-        if period_end is not None:
-            ends.append(period_end)
-    return min(ends, default=None)
+        ended.append(period_end is not None and now >= period_end)
+    return any(ended)

@@ -1,6 +1,7 @@
 """What may an expression in a policy see, and what did it evaluate to?"""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,7 +26,8 @@ from sidecar.cel import (
 from sidecar.domain.limits import Reading
 from sidecar.domain.request import MAX_INTEGER, CheckRequest
 from sidecar.domain.subscription import Status, Subscription
-from sidecar.policy.diagnostics import Diagnostic
+from sidecar.policy.codes import code_of
+from sidecar.policy.diagnostics import Diagnostic, did_you_mean
 from sidecar.policy.source import Path, SourceFile
 
 _REQUEST_STRINGS = (
@@ -92,11 +94,21 @@ class Condition:
 
 @dataclass(slots=True)
 class Scope:
-    """The constants and variables of one file; filled while the file is compiled."""
+    """The constants and variables of one file; filled while the file is compiled.
+
+    Attributes:
+        limits: ids that may stand in `limits["…"]`.
+        lost: ids that something broken may have; they are not called unknown.
+        broken: variables that did not compile; whatever reads them is not blamed for it.
+        reads_limits: variables that cannot be had before counters are read.
+    """
 
     constants: Mapping[str, object]
     plan: Object
+    limits: Collection[str] = ()
+    lost: Collection[str] = ()
     variables: dict[str, Condition] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
     reads_limits: set[str] = field(default_factory=set)
 
     def compile(
@@ -110,34 +122,57 @@ class Scope:
         awkward = source.awkward_expression(path)
         if awkward is not None:
             return [awkward]
-        program = cel.compile(text, self._environment(before_counting), result=result)
+
+        def finding(code: str, message: str, start: int, end: int, hint: str) -> Diagnostic:
+            place = source.expression_place(path, start, end)
+            return source.finding(code, message, place, hint=hint, path=path)
+
+        program = cel.compile(text, self._environment(), result=result)
         if not isinstance(program, Program):
             return [
-                source.finding(
-                    problem.code,
-                    problem.message,
-                    source.expression_place(path, problem.start, problem.end),
-                    hint=problem.hint,
-                    path=path,
-                )
-                for problem in program
+                finding(code_of(it.code), it.message, it.start, it.end, it.hint) for it in program
             ]
-        direct = {ref[1] for ref in program.references if ref[0] == "vars" and len(ref) > 1}
+        read = {ref[:2] for ref in program.references if len(ref) > 1}
+        findings = [
+            finding("C1", f"no limit {name!r}", *_span(text, name), did_you_mean(name, self.limits))
+            for root, name in sorted(read)
+            if root == "limits" and name not in self.limits and name not in self.lost
+        ]
+        direct = {name for root, name in read if root == "vars"}
+        if before_counting:
+            hint = "a rule may read limits; a limit's when may not"
+            roots = {ref[0] for ref in program.references}
+            if "limits" in roots:
+                message = "limits are not read yet when a limit chooses its requests"
+                findings.append(finding("C3", message, *_span(text, "limits"), hint))
+            findings += [
+                finding(
+                    "C3", f"the variable {name!r} reads limits, which are not read yet",
+                    *_span(text, name), hint,
+                )
+                for name in sorted(direct & self.reads_limits)
+            ]  # fmt: skip
+        if findings or direct & self.broken:
+            return findings
         needed = direct | {deep for name in direct for deep in self.variables[name].variables}
         return Condition(program, self, tuple(name for name in self.variables if name in needed))
 
-    def declare(self, name: str, condition: Condition) -> None:
-        """Let the expressions below use a variable."""
+    def declare(self, name: str, condition: Condition | None) -> None:
+        """Let the expressions below use a variable, None for one that did not compile."""
+        if condition is None:
+            self.broken.add(name)
+            return
         self.variables[name] = condition
         roots = {ref[0] for ref in condition.program.references}
         if "limits" in roots or any(used in self.reads_limits for used in condition.variables):
             self.reads_limits.add(name)
 
-    def _environment(self, before_counting: bool) -> Environment:
+    def _environment(self) -> Environment:
         variables: dict[str, Type] = {
             "request": _REQUEST,
             "subscription": _SUBSCRIPTION,
             "plan": self.plan,
+            "limits": Map(STRING, _LIMIT, max_size=64),
             "now": TIMESTAMP,
             "constants": Object(
                 "constants",
@@ -146,15 +181,21 @@ class Scope:
             "vars": Object(
                 "vars",
                 {
-                    name: Member(condition.program.result)
-                    for name, condition in self.variables.items()
-                    if not (before_counting and name in self.reads_limits)
+                    **{
+                        name: Member(condition.program.result)
+                        for name, condition in self.variables.items()
+                    },
+                    **{name: Member(DYN) for name in self.broken},
                 },
             ),
         }
-        if not before_counting:
-            variables["limits"] = Map(STRING, _LIMIT, max_size=64)
         return Environment(variables)
+
+
+def _span(text: str, name: str) -> tuple[int, int]:
+    """Where a name stands in an expression."""
+    match = re.search(rf"\b{re.escape(name)}\b", text)
+    return match.span() if match else (0, len(text))
 
 
 class Context:
@@ -258,7 +299,10 @@ def _type_of(value: object) -> Type:
         case float():
             return DOUBLE
         case str():
-            return STRING
+            return String(max_length=max(1, len(value)))
+        case list() if value and all(isinstance(item, str) for item in value):
+            longest = max(len(item) for item in value)
+            return List(String(max_length=max(1, longest)), max_size=len(value))
         case list():
             types = {_type_of(item) for item in value}
             return List(types.pop() if len(types) == 1 else DYN, max_size=max(1, len(value)))

@@ -7,6 +7,11 @@ from enum import StrEnum
 
 from sidecar.errors import ConfigurationError
 
+_SHOWN = 160
+"""Characters of a line that are shown; of a longer one those around the finding."""
+_COMPARED = 64
+"""Characters of a wrong name that are compared; no known name is longer."""
+
 
 class Severity(StrEnum):
     """An error stops a policy from loading, a warning does not."""
@@ -43,11 +48,22 @@ class Diagnostic:
         head = f"{self.file}:{self.line}:{self.column}: {self.severity}[{self.code}] "
         text = head + self.message + hint
         if self.source_line:
-            line = self.source_line.expandtabs(1)
-            underline = min(self.length, max(1, len(line) - self.column + 1))
-            text += f"\n   | {line}\n   | {' ' * (self.column - 1)}{'^' * underline}"
+            line, indent = self._shown_line()
+            underline = min(self.length, max(1, len(line) - indent))
+            text += f"\n   | {line}\n   | {' ' * indent}{'^' * underline}"
             text += f"   at {self.path}" if self.path else ""
         return text
+
+    def _shown_line(self) -> tuple[str, int]:
+        """What a terminal can show of the line, and how far in the finding begins."""
+        line = "".join(
+            character if character.isprintable() else " " for character in self.source_line
+        )
+        first = max(0, self.column - 1 - _SHOWN // 2) if len(line) > _SHOWN else 0
+        shown = line[first : first + _SHOWN]
+        before = "…" if first else ""
+        after = "…" if first + _SHOWN < len(line) else ""
+        return before + shown + after, self.column - 1 - first + len(before)
 
 
 class InvalidPolicies(ConfigurationError):
@@ -60,15 +76,24 @@ class InvalidPolicies(ConfigurationError):
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Findings by file, line and column."""
-    return tuple(sorted(diagnostics, key=lambda found: (found.file, found.line, found.column)))
+    return tuple(
+        sorted(diagnostics, key=lambda found: (found.file, found.line, found.column, found.code))
+    )
+
+
+def nearest(wrong: str, known: Iterable[str]) -> str | None:
+    """The known name that a wrong one most looks like, None if it looks like none."""
+    by_lower = {name.lower(): name for name in sorted(known, reverse=True)}
+    near = difflib.get_close_matches(wrong.lower()[:_COMPARED], by_lower, n=1, cutoff=0.6)
+    return by_lower[near[0]] if near else None
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """`did you mean 'mode'?` for the nearest known name, else the names there are."""
     names = sorted(known)
-    near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    near = nearest(wrong, names)
+    if near is not None:
+        return f"did you mean {near!r}?"
     if not names:
         return ""
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")

@@ -1,6 +1,7 @@
 """What may stand in a policy file (`apiVersion: sidecar/v1`)?"""
 
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -25,6 +26,9 @@ from sidecar.domain.windows import parse_duration, parse_window
 ID_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]{0,127}$"
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 GLOB_PATTERN = r"^[A-Za-z0-9_.:/@*?-]{1,256}$"
+FEATURE_PATTERN = r"^(\*|[A-Za-z0-9_.:/@-]{1,256})$"
+
+_INT64 = range(-(2**63), 2**63)
 
 
 def _window(text: str) -> str:
@@ -80,12 +84,33 @@ _REFUSALS = (Refusal.PAYMENT_REQUIRED, Refusal.FORBIDDEN, Refusal.TOO_MANY_REQUE
 
 
 def _globs(value: object) -> object:
-    return {"allow": value} if isinstance(value, list) else value
+    if isinstance(value, list):
+        return {"allow": value}
+    if value is None or isinstance(value, dict):
+        return value
+    raise PydanticCustomError(
+        "globs", 'expected a list as ["basic_*"], or a mapping with allow and deny', {}
+    )
+
+
+def _constant(value: object) -> object:
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str | bool | int | float) for item in items):
+        raise PydanticCustomError(
+            "constant", "expected text, a number, true, false, or a list of these", {}
+        )
+    for item in items:
+        if isinstance(item, float) and not isfinite(item):
+            raise PydanticCustomError("number", "the number is too large", {})
+        if isinstance(item, int) and item not in _INT64:
+            raise PydanticCustomError("number", "the number does not fit into 64 bits", {})
+    return value
 
 
 Id = Annotated[StrictStr, Field(pattern=ID_PATTERN)]
 Name = Annotated[StrictStr, Field(pattern=NAME_PATTERN)]
 Glob = Annotated[StrictStr, Field(pattern=GLOB_PATTERN)]
+Feature = Annotated[StrictStr, Field(pattern=FEATURE_PATTERN)]
 ExactName = Annotated[StrictStr, Field(min_length=1, max_length=256)]
 Expression = Annotated[StrictStr, Field(min_length=1)]
 Message = Annotated[StrictStr, Field(min_length=1, max_length=1024)]
@@ -94,7 +119,7 @@ DurationText = Annotated[StrictStr, AfterValidator(_duration)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 Units = Annotated[StrictInt, Field(ge=0, le=MAX_INTEGER)]
 RefusalStatus = Annotated[Refusal, BeforeValidator(_refusal)]
-Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+Constant = Annotated[object, BeforeValidator(_constant)]
 
 
 class Section(BaseModel):
@@ -166,13 +191,11 @@ class LimitSection(Section):
 class PlanSection(Section):
     """A named set of entitlements."""
 
-    name: StrictStr | None = None
+    name: ExactName | None = None
     description: StrictStr = ""
     extends: Id | None = None
     plugins: Annotated[PluginsSection, BeforeValidator(_globs)] | None = None
-    features: dict[
-        Annotated[StrictStr, Field(pattern=r"^(\*|[A-Za-z0-9_.:/@-]{1,256})$")], StrictBool
-    ] = {}
+    features: dict[Feature, StrictBool] = {}
     tokens_per_month: Units | None = None
     limits: list[LimitSection] = []
 
@@ -228,7 +251,7 @@ class PolicyFile(Section):
     mode: Mode = Mode.ADVISORY
     defaults: DefaultsSection = DefaultsSection()
     subscription: SubscriptionSection | None = None
-    constants: dict[Name, Scalar | list[Scalar]] = {}
+    constants: dict[Name, Constant] = {}
     variables: list[VariableSection] = []
     plans: dict[Id, PlanSection] = {}
     rules: list[RuleSection] = []

@@ -1,26 +1,43 @@
 """Does a name match one of these globs? `*` is any run of characters, `?` is one, case counts."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import re2
 
+_TOGETHER = 64
+"""Globs in one automaton; very many in one would outgrow re2's memory."""
+
 
 class Globs:
-    """Several globs as one linear-time automaton; a name must match one of them as a whole."""
+    """Several globs, matched in linear time; a name must match one of them as a whole."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self.patterns = tuple(patterns)
         self._everything = "*" in self.patterns
-        pattern = re2.compile("(?s)(?:" + "|".join(map(_to_regex, self.patterns)) + ")")
+        self._exact = frozenset(glob for glob in patterns if not _is_wild(glob))
+        wild = [glob for glob in patterns if _is_wild(glob)]
+        self._automata = [
+            _automaton(wild[start : start + _TOGETHER]) for start in range(0, len(wild), _TOGETHER)
+        ]
         # Plugin names repeat and are few; the bound is for callers who invent them.
-        self._remembered = lru_cache(maxsize=1024)(
-            lambda name: bool(self.patterns) and pattern.fullmatch(name) is not None
+        self._matches_wild = lru_cache(maxsize=1024)(
+            lambda name: any(automaton.fullmatch(name) for automaton in self._automata)
         )
 
     def match(self, name: str) -> bool:
         """Whether the whole name matches."""
-        return self._everything or self._remembered(name)
+        return self._everything or name in self._exact or self._matches_wild(name)
+
+
+def _is_wild(glob: str) -> bool:
+    return re.search(r"[*?]", glob) is not None
+
+
+def _automaton(globs: Sequence[str]) -> Any:
+    return re2.compile("(?s)(?:" + "|".join(map(_to_regex, globs)) + ")")
 
 
 def _to_regex(glob: str) -> str:

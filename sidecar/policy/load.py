@@ -1,7 +1,6 @@
 """From a directory of policy files to one compiled set, or to everything that is wrong with it."""
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from sidecar.domain.modes import Ceiling
@@ -11,7 +10,7 @@ from sidecar.policy.diagnostics import Diagnostic, InvalidPolicies
 from sidecar.policy.format import PolicyFile
 from sidecar.policy.reader import read
 from sidecar.policy.snapshot import PolicySet
-from sidecar.policy.source import SourceFile
+from sidecar.policy.source import MAX_BYTES, SourceFile
 
 _SUFFIXES = {".yaml", ".yml", ".json"}
 SHIPPED_SETS = ("quickstart", "self-hosted", "platform")
@@ -69,42 +68,53 @@ def load(path: Path, *, ceiling: Ceiling, upgrade_url: str | None = None) -> Pol
     digest = hashlib.sha256()
     findings: list[Diagnostic] = []
     files: list[tuple[SourceFile, PolicyFile]] = []
+    lost: set[str] = set()
+    unreadable = False
     for file in policy_files(path):
         content = _content(file)
         digest.update(f"{file.name}\0{len(content)}\0".encode())
         digest.update(content)
-        try:
-            source = SourceFile(str(file), content.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            findings.append(Diagnostic("A1", "this is not UTF-8", str(file), line))
+        source = _source(file, content)
+        if isinstance(source, Diagnostic):
+            findings.append(source)
+            unreadable = True
             continue
-        policy = read(source)
-        if isinstance(policy, PolicyFile):
-            files.append((source, policy))
+        policy, wrong = read(source)
+        findings.extend(wrong)
+        if wrong:
+            lost |= source.names()
+        if policy is None:
+            unreadable = True
         else:
-            findings.extend(policy)
-    if findings:
-        raise InvalidPolicies((*findings, *_findings_of_the_rest(files, ceiling)))
-    return PolicySet(compile_files(files, ceiling), f"sha256:{digest.hexdigest()}", upgrade_url)
+            files.append((source, policy))
+    compiled, misfits = compile_files(files, ceiling, lost)
+    # A file that cannot be read at all may hold every name that seems to be missing.
+    findings.extend(found for found in misfits if not (unreadable and found.code == "C1"))
+    if findings or compiled is None:
+        raise InvalidPolicies(findings)
+    return PolicySet(compiled, f"sha256:{digest.hexdigest()}", upgrade_url)
 
 
 def _content(file: Path) -> bytes:
+    """The file's bytes, or enough of them to see that they are too many."""
     try:
-        return file.read_bytes()
+        with file.open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
 
 
-def _findings_of_the_rest(
-    files: Sequence[tuple[SourceFile, PolicyFile]], ceiling: Ceiling
-) -> Sequence[Diagnostic]:
-    """What is wrong within the files that could be read, references across files aside.
-
-    A name that a file with mistakes may define is not called unknown.
-    """
+def _source(file: Path, content: bytes) -> SourceFile | Diagnostic:
+    if len(content) > MAX_BYTES:
+        hint = "split it into several files of the directory"
+        message = f"the file is larger than {MAX_BYTES:,} bytes"
+        return Diagnostic("A1", message, str(file), hint=hint)
     try:
-        compile_files(files, ceiling)
-    except InvalidPolicies as error:
-        return [found for found in error.diagnostics if found.code not in {"C1", "B2"}]
-    return ()
+        return SourceFile(str(file), content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8").splitlines(keepends=True) or [""]
+        line = before[-1] + content[error.start :].partition(b"\n")[0].decode("utf-8", "replace")
+        return Diagnostic(
+            "A1", "this is not UTF-8", str(file), len(before), len(before[-1]) + 1,
+            hint="save the file as UTF-8", source_line=line,
+        )  # fmt: skip

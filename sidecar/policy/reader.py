@@ -5,23 +5,42 @@ words that help.
 """
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from sidecar.policy.diagnostics import Diagnostic, did_you_mean
-from sidecar.policy.format import GLOB_PATTERN, ID_PATTERN, NAME_PATTERN, PolicyFile
-from sidecar.policy.source import Path, SourceFile
+from sidecar.policy.diagnostics import Diagnostic, did_you_mean, nearest
+from sidecar.policy.format import (
+    FEATURE_PATTERN,
+    GLOB_PATTERN,
+    ID_PATTERN,
+    NAME_PATTERN,
+    PolicyFile,
+)
+from sidecar.policy.source import MAX_DIGITS, Path, SourceFile
 
 _NOT_YET = {
     "wallet": "wallets are not supported by this version",
     "rollover": "rollover is not supported by this version",
+    "price": "the sidecar knows no prices; the payment side keeps them",
 }
+_UNLIMITED = {"unlimited", "none", "infinite", "infinity", "inf", ".inf", "no"}
+_HEADER: dict[str, object] = {
+    "apiVersion": "sidecar/v1",
+    "kind": "Policy",
+    "metadata": {"name": "unnamed"},
+}
+"""What the header can only be, for whoever left it out."""
+_STAND_INS = {"meter": "requests", "max": None, "effect": "warn", "message": "-"}
+"""Values in the place of missing ones, that lead to no findings of their own."""
+_MOST_FINDINGS = 200
+"""Findings of one file; whoever has more will not read them."""
 _PATTERNS = {
     ID_PATTERN: "a letter or underscore, then letters, digits, - and _ (at most 128)",
     NAME_PATTERN: "a letter or underscore, then letters, digits and _ (at most 128)",
+    FEATURE_PATTERN: "a feature's name, or * for all; no spaces",
     GLOB_PATTERN: "a name in which * is any run of characters and ? is one; no spaces",
 }
 _KINDS: dict[type, str] = {
@@ -35,27 +54,77 @@ _KINDS: dict[type, str] = {
 }
 
 
-def read(source: SourceFile) -> PolicyFile | tuple[Diagnostic, ...]:
-    """The file as its model, or every finding."""
-    if source.diagnostics:
-        return tuple(source.diagnostics)
+def read(source: SourceFile) -> tuple[PolicyFile | None, tuple[Diagnostic, ...]]:
+    """The file as its model, and what is wrong with it.
+
+    What is wrong is taken out, so that one mistake does not hide another; the model is None
+    where nothing is left to judge.
+    """
+    findings = list(source.diagnostics)
+    if source.root is None:
+        return None, tuple(findings)
     plain = source.plain()
     if not isinstance(plain, dict):
-        return (source.report("B2", f"expected a mapping, found {_kind(plain)}", ()),)
+        hint = "a policy begins with apiVersion: sidecar/v1 and kind: Policy"
+        message = f"expected a mapping, found {_kind(plain)}"
+        return None, (*findings, source.report("B2", message, (), hint=hint))
+    errors = _errors_of(plain)
+    meant = {field for error in errors[:_MOST_FINDINGS] if (field := _meant(source, error))}
+    findings.extend(_diagnose(source, errors[:_MOST_FINDINGS], meant))
+    for field in meant:
+        source.excuse(field)
+    while errors:
+        wrong = _take_out(source, errors)
+        plain = source.plain()
+        assert isinstance(plain, dict), "its root is never pruned"
+        errors = _errors_of(_HEADER | plain)
+        if errors and not wrong:
+            return None, tuple(findings)
+    return PolicyFile.model_validate(_HEADER | plain), tuple(findings)
+
+
+def _take_out(source: SourceFile, errors: Iterable[ErrorDetails]) -> bool:
+    """Remove what is wrong, complete what is incomplete; False if neither could be done."""
+    wrong: set[Path] = set()
+    completed = False
+    for error in errors:
+        path, name = _path_in(source, error["loc"]), str(error["loc"][-1])
+        if error["type"] == "missing" and name in _STAND_INS:
+            source.stand_in(path, name, _STAND_INS[name])
+            completed = True
+        elif path:
+            wrong.add(path)
+    source.prune(wrong)
+    return completed or bool(wrong)
+
+
+def _errors_of(plain: dict[str, object]) -> list[ErrorDetails]:
     try:
-        return PolicyFile.model_validate(plain)
+        PolicyFile.model_validate(plain)
     except ValidationError as error:
-        return tuple(_diagnose(source, error.errors(include_url=False)))
+        return error.errors(include_url=False)
+    return []
 
 
-def _diagnose(source: SourceFile, errors: Iterable[ErrorDetails]) -> Iterable[Diagnostic]:
-    seen: set[Path] = set()
+def _meant(source: SourceFile, error: ErrorDetails) -> Path | None:
+    """The field that a misspelt one stands for; that it is missing is not said too."""
+    if error["type"] != "extra_forbidden":
+        return None
+    near = nearest(str(error["loc"][-1]), _fields_at(error["loc"][:-1]))
+    return None if near is None else (*_path_in(source, error["loc"][:-1]), near)
+
+
+def _diagnose(
+    source: SourceFile, errors: Iterable[ErrorDetails], meant: Collection[Path]
+) -> Iterable[Diagnostic]:
+    seen: set[tuple[Path, str]] = set()
     for error in errors:
         path = _path_in(source, error["loc"])
-        if path in seen:
+        absent = str(error["loc"][-1]) if error["type"] == "missing" else ""
+        if (path, absent) in seen or (absent and (*path, absent) in meant):
             # A value that fits no branch of a union is one mistake, not one for each branch.
             continue
-        seen.add(path)
+        seen.add((path, absent))
         yield _diagnostic(source, error, path)
 
 
@@ -71,40 +140,46 @@ def _path_in(source: SourceFile, loc: tuple[int | str, ...]) -> Path:
 def _diagnostic(source: SourceFile, error: ErrorDetails, path: Path) -> Diagnostic:
     kind, found, context = error["type"], error["input"], error.get("ctx", {})
     name = str(error["loc"][-1]) if error["loc"] else ""
+    is_key = name == "[key]"
     match kind:
         case "extra_forbidden":
             if name in _NOT_YET:
-                return source.report("B1", _NOT_YET[name], path, key=True)
+                return source.report("B1", _NOT_YET[name], path, hint="leave it out", key=True)
             hint = did_you_mean(name, _fields_at(error["loc"][:-1]))
             return source.report("B1", f"unknown field {name!r}", path, hint=hint, key=True)
         case "missing":
             parent = dotted_or_top(path)
-            return source.report("B2", f"{parent} lacks the field {name!r}", path)
+            return source.report("B2", f"{parent} lacks the field {name!r}", path, key=True)
         case "enum" | "literal_error":
             expected = _choices(context)
-            hint = did_you_mean(str(found), expected)
-            return source.report("B2", f"{_shown(found)} is not allowed here", path, hint=hint)
+            hint = did_you_mean(_shown(found).strip("'"), expected)
+            message = f"{_shown(found)} is not allowed here"
+            return source.report("B2", message, path, hint=hint, key=is_key)
         case "string_pattern_mismatch":
             wanted = _PATTERNS.get(str(context.get("pattern")), "a name")
-            return source.report(
-                "B4", f"{_shown(found)} is not {wanted}", path, key=error["loc"][-1] == "[key]"
-            )
-        case "window" | "duration" | "instant" | "status":
-            code = "B6" if kind == "instant" else "B5"
-            return source.report(code, error["msg"], path)
+            return source.report("B4", f"{_shown(found)} is not {wanted}", path, key=is_key)
+        case "instant":
+            return source.report("B6", error["msg"], path)
+        case "window" | "duration" | "status" | "number":
+            return source.report("B5", error["msg"], path)
         case "greater_than_equal" | "greater_than" | "less_than" | "less_than_equal":
             wanted = error["msg"].removeprefix("Input should be ")
-            return source.report("B5", f"expected a value {wanted}, found {_shown(found)}", path)
+            wanted = wanted.replace("greater than or equal to", "of at least")
+            wanted = wanted.replace("less than or equal to", "of at most")
+            message = f"expected a number {wanted}, found {_shown(found)}"
+            return source.report("B5", message, path, hint=_lift(name, found))
         case "too_short":
             return source.report("B2", "the list is empty: leave the field out, or fill it", path)
         case "string_too_short":
-            return source.report("B2", "the text is empty", path)
+            return source.report("B2", "the text is empty", path, hint="leave it out, or fill it")
         case "string_too_long":
-            return source.report("B5", f"longer than {context.get('max_length')} characters", path)
+            message = f"the text is longer than {context.get('max_length')} characters"
+            return source.report("B5", message, path)
         case _:
             wanted = _WANTED.get(kind, "")
             message = f"expected {wanted}, found {_shown(found)}" if wanted else error["msg"]
-            return source.report("B2", message, path, hint=_repair(kind, found))
+            hint = _lift(name, found) or _repair(kind, found)
+            return source.report("B2", message, path, hint=hint, key=is_key)
 
 
 _WANTED = {
@@ -121,6 +196,12 @@ _WANTED = {
 }
 
 
+def _lift(field: str, found: object) -> str:
+    """How to say that a maximum has no bound, to whoever tried to."""
+    tried = found == -1 or (isinstance(found, str) and found.lower() in _UNLIMITED)
+    return "write null for unlimited" if tried and field in {"max", "tokens_per_month"} else ""
+
+
 def _repair(kind: str, found: object) -> str:
     if kind == "bool_type" and isinstance(found, str):
         if found.lower() in {"yes", "on", "y", "true"}:
@@ -129,8 +210,12 @@ def _repair(kind: str, found: object) -> str:
             return "write false"
     if kind == "int_type" and isinstance(found, str):
         digits = found.replace("_", "").replace(",", "")
-        if digits.isdecimal():
-            return f"write {int(digits)}" if len(digits) < 20 else ""
+        if digits.isdecimal() and digits.isascii():
+            return f"write {int(digits)}" if len(digits) <= MAX_DIGITS else "it is too large"
+    if kind == "list_type" and isinstance(found, dict):
+        return "begin each item with '- '"
+    if kind == "list_type" and isinstance(found, str):
+        return f"write [{found}]" if len(found) <= 40 else "put it in brackets"
     if kind == "string_type" and isinstance(found, int | float | bool):
         return "put it in quotes"
     return ""

@@ -13,8 +13,9 @@ from sidecar.domain.modes import FailureMode, Refusal
 from sidecar.domain.request import CheckRequest, Subject
 from sidecar.domain.subscription import Standing, Subscription, standing
 from sidecar.policy.compiled import CompiledLimit, CompiledPlan
-from sidecar.policy.compiler import Compiled, with_maximum
+from sidecar.policy.compiler import Compiled
 from sidecar.policy.conditions import Context
+from sidecar.policy.limits import with_maximum
 from sidecar.policy.verdict import Verdict, judge
 
 _OF_THE_USER = {Dimension.APP, Dimension.TENANT, Dimension.USER}

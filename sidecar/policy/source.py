@@ -6,7 +6,7 @@ documents. Plain scalars are resolved as YAML 1.2 does: `no` is text and `010` i
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,12 +16,20 @@ from sidecar.policy.diagnostics import Diagnostic
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
+MAX_DIGITS = 19
+"""A longer number is no number that any field takes, and is kept as text."""
 
 Path = tuple[str | int, ...]
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _CONSTANTS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_LINE_ENDS = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+_WRITTEN_CHARACTERS = {
+    "'": re.compile(r"''|."),
+    '"': re.compile(r"\\(?:x.{2}|u.{4}|U.{8}|.)|."),
+}
+"""One character of a quoted scalar, in the ways in which it may be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +41,39 @@ class Place:
     length: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A value with its key, where it has one, and its path as the file has it."""
+
+    node: yaml.Node | None
+    key: yaml.ScalarNode | None
+    written: Path
+
+
 class SourceFile:
-    """One policy file: its text, its nodes, and the diagnostics of its YAML."""
+    """One policy file: its text, its nodes, and the diagnostics of its YAML.
+
+    Values that are wrong can be taken out (`prune`), so that the rest can be judged; the
+    paths of what stays then count what is left, while messages name what is written.
+    """
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
-        self.text = text
+        self.text = text.removeprefix("\ufeff")
         self.root: yaml.Node | None = None
         self.diagnostics: list[Diagnostic] = []
+        self._pruned: set[Path] = set()
+        self._damaged: set[Path] = set()
+        self._stand_ins: dict[Path, dict[str | int, object]] = {}
+        self._children: dict[int, dict[str | int, _Child]] = {}
         self._compose()
 
     @cached_property
     def lines(self) -> list[str]:
         """The text by lines, without their ends."""
-        return re.split(r"\r\n|[\n\r\x85\u2028\u2029]", self.text)
+        return _LINE_ENDS.split(self.text)
+
+    # -- diagnostics ------------------------------------------------------------------------
 
     def finding(
         self, code: str, message: str, place: Place, *, hint: str = "", path: Path = ()
@@ -55,7 +82,7 @@ class SourceFile:
         line = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
         return Diagnostic(
             code, message, self.name, place.line, place.column, place.length, hint,
-            dotted(path), line,
+            dotted(self._written(path)), line,
         )  # fmt: skip
 
     def report(
@@ -64,28 +91,19 @@ class SourceFile:
         """A diagnostic at the value of a path, or at its key."""
         return self.finding(code, message, self.place(path, key=key), hint=hint, path=path)
 
+    # -- places -----------------------------------------------------------------------------
+
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Where the value of a path stands, or its key; as much of the path as there is."""
-        node, last_key = self.root, None
-        for step in path:
-            child, child_key = _child(node, step)
-            if child is None:
-                # Schema errors name union branches in their path; those are no nodes.
-                continue
-            node, last_key = child, child_key
-        chosen = last_key if key and last_key is not None else node
-        return Place(1, 1) if chosen is None else _place(chosen)
+        found, _ = self._find(path)
+        if found.node is None:
+            return Place(1, 1)
+        return _place(found.key if key and found.key is not None else found.node)
 
     def node(self, path: Path) -> yaml.Node | None:
         """The node of a path, None if there is none."""
-        node = self.root
-        for step in path:
-            node, _ = _child(node, step)
-        return node
-
-    def plain(self) -> object:
-        """The file as Python values: dict, list, str, int, float, bool, None."""
-        return None if self.root is None else _plain(self.root)
+        found, missing = self._find(path)
+        return None if missing else found.node
 
     def expression_place(self, path: Path, start: int, end: int) -> Place:
         """Where characters [start, end) of an expression stand in the file."""
@@ -94,81 +112,162 @@ class SourceFile:
             return self.place(path)
         line, column = node.start_mark.line, node.start_mark.column
         if node.style == "|":
-            row, offset = node.value.count("\n", 0, start), start
-            offset -= node.value.rfind("\n", 0, start) + 1
-            line += 1 + row
-            first = next((text for text in self.lines[line - row :] if text.strip()), "")
-            column = len(first) - len(first.lstrip(" ")) + offset
-        elif node.style == "'":
-            column += 1 + start + node.value.count("'", 0, start)
-        elif node.style == '"':
-            column += 1 + start
-        else:
-            column += start
-        return Place(line + 1, column + 1, max(1, end - start))
+            line_start = node.value.rfind("\n", 0, start) + 1
+            block = self.lines[line + 1 :]
+            first = next((text for text in block if text.strip()), "")
+            line += 1 + node.value.count("\n", 0, start)
+            column = len(first) - len(first.lstrip(" ")) + start - line_start
+            return Place(line + 1, column + 1, max(1, end - start))
+        if node.style in _WRITTEN_CHARACTERS:
+            written = self.lines[line][column + 1 : node.end_mark.column - 1]
+            edges = [match.start() for match in _WRITTEN_CHARACTERS[node.style].finditer(written)]
+            edges.append(len(written))
+            start, end = (1 + edges[min(at, len(edges) - 1)] for at in (start, end))
+        return Place(line + 1, column + start + 1, max(1, end - start))
 
     def awkward_expression(self, path: Path) -> Diagnostic | None:
         """A way of writing text in which a column of the expression is no column of the file."""
         node = self.node(path)
-        if not isinstance(node, yaml.ScalarNode) or node.style == "|":
+        if not isinstance(node, yaml.ScalarNode):
             return None
-        lines = self.lines[node.start_mark.line : node.end_mark.line + 1]
-        if node.style == ">" or len(lines) > 1:
-            message = "an expression over several lines stands in a | block"
-        elif node.style == '"' and "\\" in lines[0][node.start_mark.column : node.end_mark.column]:
-            message = "an expression with escapes stands in single quotes or in a | block"
-        else:
-            return None
-        return self.report("A6", message, path)
+        header = self.lines[node.start_mark.line][node.start_mark.column :]
+        if node.style == "|":
+            if not re.match(r"\|[-+]?[0-9]", header):
+                return None
+            message = "this block states its indentation"
+            return self.report("A6", message, path, hint="write | or |- without a number")
+        if node.style == ">" or node.start_mark.line != node.end_mark.line:
+            message = "this expression runs over several lines"
+            hint = "write it in a block: | after the colon, the expression below, indented"
+            return self.report("A6", message, path, hint=hint)
+        return None
+
+    # -- values -----------------------------------------------------------------------------
+
+    def plain(self) -> object:
+        """What was not pruned, as Python values: dict, list, str, int, float, bool, None."""
+        return None if self.root is None else self._plain(self.root, ())
+
+    def prune(self, paths: Iterable[Path]) -> None:
+        """Take values out, with their keys."""
+        for written in [self._written(path) for path in paths]:
+            self._pruned.add(written)
+            self._damaged.update(written[:length] for length in range(len(written) + 1))
+        self._children.clear()
+
+    def stand_in(self, path: Path, field: str, value: object) -> None:
+        """Give a mapping a field that it lacks, so that the rest of it can be judged."""
+        self._stand_ins.setdefault(self._written(path), {})[field] = value
+        self.excuse((*path, field))
+
+    def excuse(self, path: Path) -> None:
+        """Let nobody complain that a value is not there."""
+        self._damaged.add(self._written(path))
+
+    def is_damaged(self, path: Path) -> bool:
+        """Whether a value at or below a path was pruned, so that its absence says nothing."""
+        return self._written(path) in self._damaged
+
+    def names(self) -> set[str]:
+        """Ids that something in the file has, pruned or not: of plans, limits, rules."""
+        found: set[str] = set()
+        for node, path in _walk(self.root, ()):
+            if path[-1:] == ("id",) and isinstance(node, yaml.ScalarNode):
+                found.add(node.value)
+            elif len(path) == 2 and path[0] == "plans":
+                found.update((str(path[1]), f"{path[1]}-tokens-per-month"))
+        return found
+
+    def _plain(self, node: yaml.Node | None, written: Path) -> object:
+        if isinstance(node, yaml.ScalarNode):
+            return node.value if node.style else _resolve(node.value)
+        children = self._children_of(node, written)
+        values = (self._plain(child.node, child.written) for child in children.values())
+        if isinstance(node, yaml.SequenceNode):
+            return list(values)
+        return dict(self._stand_ins.get(written, {})) | dict(zip(children, values, strict=True))
+
+    def _children_of(self, node: yaml.Node | None, written: Path) -> dict[str | int, "_Child"]:
+        """What stands in a mapping or a list and was not pruned; of a duplicate key the first."""
+        known = self._children.get(id(node))
+        if known is not None:
+            return known
+        children: dict[str | int, _Child] = {}
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and (*written, key.value) not in self._pruned:
+                    children.setdefault(key.value, _Child(value, key, (*written, key.value)))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                if (*written, index) not in self._pruned:
+                    children[len(children)] = _Child(value, None, (*written, index))
+        self._children[id(node)] = children
+        return children
+
+    def _find(self, path: Path) -> tuple["_Child", Path]:
+        """The value of a path, or the last one on its way, and the steps that are not there."""
+        found = _Child(self.root, None, ())
+        for position, step in enumerate(path):
+            child = self._children_of(found.node, found.written).get(step)
+            if child is None:
+                return found, path[position:]
+            found = child
+        return found, ()
+
+    def _written(self, path: Path) -> Path:
+        """The path as the file has it: positions in lists count what was pruned too."""
+        found, missing = self._find(path)
+        return (*found.written, *missing)
+
+    # -- reading ----------------------------------------------------------------------------
 
     def _compose(self) -> None:
-        if len(self.text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-            self._refuse("A1", f"the file is larger than {MAX_BYTES} bytes", Place(1, 1))
-            return
         try:
-            events = list(yaml.parse(self.text, Loader=_Loader))
+            if not self._is_plain_yaml():
+                return
+            self.root = yaml.compose(self.text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            place = Place(1, 1) if not mark else Place(mark.line + 1, mark.column + 1)
-            self._refuse("A1", f"this is not YAML: {error.problem or error.context}", place)
+            self._refuse_syntax(error)
             return
-        except yaml.YAMLError as error:
-            self._refuse("A1", f"this is not YAML: {error}".splitlines()[0], Place(1, 1))
+        except yaml.reader.ReaderError as error:
+            self._refuse_character(error.position)
             return
-        if not self._is_plain_yaml(events):
-            return
-        self.root = yaml.compose(self.text, Loader=_Loader)
         if self.root is None:
-            self._refuse("B2", "the file is empty", Place(1, 1))
+            hint = "a policy begins with apiVersion: sidecar/v1 and kind: Policy"
+            self._refuse("B2", "the file is empty", Place(1, 1), hint)
             return
         for node, path in _walk(self.root, ()):
             self._check_keys(node, path)
 
-    def _is_plain_yaml(self, events: Sequence[yaml.Event]) -> bool:
+    def _is_plain_yaml(self) -> bool:
         depth = documents = 0
-        for event in events:
+        for event in yaml.parse(self.text, Loader=_Loader):
             mark = event.start_mark
             # Every event that the parser makes has a mark; its types only do not say so.
             place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
             if isinstance(event, yaml.AliasEvent):
-                self._refuse("A3", f"alias *{event.anchor}: write the value out", place)
+                message = f"*{event.anchor} is an alias"
+                self._refuse("A3", message, place, "write the value out")
                 continue
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents == 2:
-                    self._refuse("A3", "a second document: one policy a file", place)
+                    message = "a second document begins here"
+                    self._refuse("A3", message, place, "write it into a file of its own")
             if isinstance(event, yaml.NodeEvent):
                 if event.anchor is not None:
-                    self._refuse("A3", f"anchor &{event.anchor}: write the value out", place)
+                    message = f"&{event.anchor} is an anchor"
+                    self._refuse("A3", message, place, "leave it out")
                 tag = getattr(event, "tag", None)
                 if tag is not None and tag != "!":
-                    self._refuse(
-                        "A3", f"tag {tag}: values have the type that they look like", place
-                    )
+                    hint = "leave it out: a value has the type that it looks like"
+                    self._refuse("A3", f"{_short_tag(tag)} is a tag", place, hint)
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
-                if depth == MAX_DEPTH + 1:
+                if depth > MAX_DEPTH:
+                    # What nests without end must not be read to its end.
                     self._refuse("A1", f"nested deeper than {MAX_DEPTH} levels", place)
+                    return False
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
         return not self.diagnostics
@@ -180,17 +279,76 @@ class SourceFile:
         for key, _ in node.value:
             place = _place(key)
             if not isinstance(key, yaml.ScalarNode):
-                self._refuse("A2", "a key must be text", place, path)
+                self._refuse("A2", "this key is no text", place, path=path)
             elif key.value == "<<" and not key.style:
-                self._refuse("A3", "merge key <<: write the fields out", place, path)
+                self._refuse("A3", "<< is a merge key", place, "write the fields out", path)
+                self.prune([(*path, key.value)])
             elif key.value in seen:
-                message = f"duplicate key {key.value!r}: it stands on line {seen[key.value]} too"
-                self._refuse("A2", message, place, (*path, key.value))
+                message = f"{key.value!r} stands twice"
+                hint = f"the first is on line {seen[key.value]}; keep one of them"
+                self._refuse("A2", message, place, hint, (*path, key.value))
             else:
                 seen[key.value] = place.line
 
-    def _refuse(self, code: str, message: str, place: Place, path: Path = ()) -> None:
-        self.diagnostics.append(self.finding(code, message, place, path=path))
+    def _refuse_syntax(self, error: yaml.MarkedYAMLError) -> None:
+        mark = error.problem_mark or error.context_mark
+        place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+        written = [number for number, line in enumerate(self.lines, 1) if line.strip()]
+        if written and place.line > written[-1]:
+            # The parser noticed it at the end of the file; the last line is where to look.
+            place = Place(written[-1], len(self.lines[written[-1] - 1].rstrip()) + 1)
+        rest = self.lines[place.line - 1][place.column - 1 :]
+        words, hint = str(error.problem or error.context), ""
+        for said, plainer, repair in _SYNTAX:
+            if said in words:
+                words, hint = plainer, repair
+                break
+        if rest.startswith("\t"):
+            words, hint = "a tab begins the line", "indent with spaces"
+        elif rest[:1] in {"@", "`", "%"} and rest:
+            words, hint = f"a value cannot begin with {rest[0]}", "put it in quotes"
+        self._refuse("A1", f"this is not YAML: {words}", place, hint)
+
+    def _refuse_character(self, position: int) -> None:
+        # The C reader counts bytes and the Python reader characters; both stop at the first.
+        wrong = _UNPRINTABLE.search(self.text)
+        at = position if wrong is None else wrong.start()
+        before = _LINE_ENDS.split(self.text[:at])
+        name = f"U+{ord(self.text[at]):04X}" if at < len(self.text) else "character"
+        hint = "is this a text file, saved as UTF-8?"
+        place = Place(len(before), len(before[-1]) + 1)
+        self._refuse("A1", f"the control character {name} stands here", place, hint)
+
+    def _refuse(
+        self, code: str, message: str, place: Place, hint: str = "", path: Path = ()
+    ) -> None:
+        self.diagnostics.append(self.finding(code, message, place, hint=hint, path=path))
+
+
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+_CLOSE = "write the missing comma or bracket; text that has , [ ] { } in it stands in quotes"
+_SYNTAX = (
+    ("mapping values are not allowed", "a second colon in one line",
+     "put a value that has ': ' in it in quotes"),
+    ("could not find expected ':'", "a key without its colon",
+     "write a colon and a space after it"),
+    ("did not find expected key", "this line does not fit what is above it",
+     "check its indentation, and quotes and brackets above it"),
+    ("did not find expected '-' indicator", "this line does not fit the list above it",
+     "indent it as the items are, and begin it with '- '"),
+    ("did not find expected ',' or ']'", "a [ is not closed", _CLOSE),
+    ("did not find expected ',' or '}'", "a { is not closed", _CLOSE),
+    ("did not find expected node content", "a value is missing here",
+     "close the [ or { above it"),
+    ("found unexpected end of stream", "a quote is not closed", "write the missing quote"),
+    ("found unknown escape character", "an unknown escape",
+     "use single quotes, in which a backslash is a backslash"),
+    ("invalid Unicode character escape", "an escape that is no character",
+     "write the character itself"),
+)  # fmt: skip
+"""What the parser says, what a person would say, and what to do."""
 
 
 def dotted(path: Path) -> str:
@@ -201,16 +359,8 @@ def dotted(path: Path) -> str:
     return text
 
 
-def _child(
-    node: yaml.Node | None, step: str | int
-) -> tuple[yaml.Node | None, yaml.ScalarNode | None]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == step:
-                return value, key
-    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step], None
-    return None, None
+def _short_tag(tag: str) -> str:
+    return "!!" + tag.rpartition(":")[2] if tag.startswith("tag:yaml.org,2002:") else tag
 
 
 def _place(node: yaml.Node) -> Place:
@@ -219,7 +369,9 @@ def _place(node: yaml.Node) -> Place:
     return Place(start.line + 1, start.column + 1, max(1, length))
 
 
-def _walk(node: yaml.Node, path: Path) -> Iterator[tuple[yaml.Node, Path]]:
+def _walk(node: yaml.Node | None, path: Path) -> Iterator[tuple[yaml.Node, Path]]:
+    if node is None:
+        return
     yield node, path
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
@@ -229,21 +381,11 @@ def _walk(node: yaml.Node, path: Path) -> Iterator[tuple[yaml.Node, Path]]:
             yield from _walk(value, (*path, index))
 
 
-def _plain(node: yaml.Node) -> object:
-    if isinstance(node, yaml.MappingNode):
-        return {key.value: _plain(value) for key, value in node.value}
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(value) for value in node.value]
-    if not isinstance(node, yaml.ScalarNode) or node.style:
-        return node.value
-    return _resolve(node.value)
-
-
 def _resolve(text: str) -> object:
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if _INTEGER.fullmatch(text):
-        return int(text) if len(text) <= 20 else text
+        return int(text) if len(text.lstrip("+-")) <= MAX_DIGITS else text
     if _FLOAT.fullmatch(text):
         return float(text)
     return text

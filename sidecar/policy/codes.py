@@ -1,0 +1,56 @@
+"""What does the code in `error[B1]` stand for?"""
+
+from collections.abc import Mapping
+
+CODES: Mapping[str, str] = {
+    "A1": "the file is no text that can be read as YAML",
+    "A2": "a key stands twice, or is no text",
+    "A3": "an alias, anchor, tag, merge key or second document",
+    "A6": "an expression is written so that its columns are lost",
+    "B1": "an unknown field",
+    "B2": "a field is missing or has a value of the wrong kind",
+    "B4": "an id is misspelt, or names two things",
+    "B5": "a value is out of range",
+    "B6": "a date is wrong",
+    "C1": "a name refers to nothing",
+    "C2": "plans extend each other in a circle",
+    "C3": "a variable is declared twice, or used where it cannot be had",
+    "E4": "a limit that can count nothing",
+    "F1": "two overrides hold for the same subject at the same time",
+    "G1": "an expression does not parse",
+    "G2": "an expression uses an unknown name",
+    "G3": "an expression has the wrong type",
+    "G4": "an expression reads what may be absent",
+    "G5": "an expression compares with a word that never occurs",
+    "G6": "a literal of an expression is wrong",
+    "H1": "an expression is too large",
+    "H3": "expressions may cost too much",
+    "H4": "a pattern is wrong or too long",
+    "I8": "a rule that denies does not say what an error in it means",
+    "J1": "a limit or rule is stricter than its file",
+}
+
+_OF_EXPRESSIONS: Mapping[str, str] = {
+    "syntax": "G1",
+    "macro": "G1",
+    "undeclared-name": "G2",
+    "undeclared-member": "G2",
+    "undeclared-function": "G2",
+    "no-overload": "G3",
+    "not-bool": "G3",
+    "wrong-result": "G3",
+    "no-messages": "G3",
+    "unguarded-optional": "G4",
+    "outside-enum": "G5",
+    "literal": "G6",
+    "too-long": "H1",
+    "too-deep": "H1",
+    "too-large": "H1",
+    "too-costly": "H3",
+    "pattern": "H4",
+}
+
+
+def code_of(problem: str) -> str:
+    """The code of a problem that the CEL compiler names by a word; a new word is of types."""
+    return _OF_EXPRESSIONS.get(problem, "G3")

@@ -1,0 +1,105 @@
+"""Which limits do plans write down, and what do they compile to?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from sidecar.cel import BOOL
+from sidecar.domain.limits import Dimension, Limit
+from sidecar.domain.request import MeterKind
+from sidecar.domain.windows import Fixed, Window, parse_window
+from sidecar.policy.compiled import CompiledLimit, Override
+from sidecar.policy.format import LimitSection, PlanSection
+from sidecar.policy.source import Path
+from sidecar.policy.unit import Unit
+
+METERS_COUNTED = frozenset(MeterKind) - {MeterKind.COST}
+"""What this version can count; cost needs prices, and a limit that counts nothing is refused."""
+
+
+def monthly_id(plan: str) -> str:
+    """The id of the limit that `tokens_per_month` is short for."""
+    return f"{plan}-tokens-per-month"
+
+
+def says_monthly(plan: PlanSection) -> bool:
+    """Whether a plan has `tokens_per_month`; null is said too, and means unlimited."""
+    return "tokens_per_month" in plan.model_fields_set
+
+
+def written_limits(name: str, plan: PlanSection) -> Iterator[tuple[LimitSection, Path]]:
+    """The limits that a plan itself writes down, with their paths in its file."""
+    path: Path = ("plans", name)
+    if says_monthly(plan):
+        section = LimitSection(
+            id=monthly_id(name),
+            meter=MeterKind.TOKENS,
+            max=plan.tokens_per_month,
+            window=Fixed.BILLING_MONTH.value,
+        )
+        yield section, (*path, "tokens_per_month")
+    for index, section in enumerate(plan.limits):
+        yield section, (*path, "limits", index)
+
+
+def compile_limit(
+    unit: Unit, section: LimitSection, path: Path, overrides: Mapping[str, Sequence[Override]]
+) -> CompiledLimit:
+    """A limit as decisions use it; what is wrong with it is reported."""
+    if section.meter not in METERS_COUNTED:
+        message = f"this version does not count {section.meter.value}, so nothing would be limited"
+        counted = ", ".join(sorted(METERS_COUNTED))
+        unit.report("E4", message, (*path, "meter"), hint=f"it counts {counted}")
+    share = None
+    if section.warn_at is not None:
+        share = Fraction(str(section.warn_at)).as_integer_ratio()
+    when = unit.expression((*path, "when"), section.when, BOOL, before_counting=True)
+    return CompiledLimit(
+        limit=Limit(
+            id=section.id,
+            meter=section.meter,
+            maximum=section.max,
+            window=_window(unit, section, path),
+            per=_counted_per(section.per),
+            mode=unit.narrowed(section.mode, path),
+            failure_mode=section.failure_mode or unit.file.defaults.failure_mode,
+            warn_from=_warn_from(section.max, share),
+            refusal=section.status,
+            message=section.message or "",
+            conditional=section.when is not None,
+        ),
+        when=when,
+        warn_at=share,
+        overrides=tuple(overrides.get(section.id, ())),
+        origin=unit.origin(path),
+    )
+
+
+def with_maximum(limit: CompiledLimit, maximum: int | None) -> Limit:
+    """The limit with another bound."""
+    return replace(limit.limit, maximum=maximum, warn_from=_warn_from(maximum, limit.warn_at))
+
+
+def _window(unit: Unit, section: LimitSection, path: Path) -> Window:
+    window = None if section.window is None else parse_window(section.window)
+    if section.meter is MeterKind.CONCURRENCY:
+        if window not in (None, Fixed.LIFETIME):
+            message = "concurrency counts what runs now, so it has no window"
+            unit.report("E4", message, (*path, "window"), hint="leave window out")
+        return Fixed.LIFETIME
+    if unit.lacks((*path, "window"), window):
+        message = f"the limit {section.id!r} lacks the field 'window'"
+        hint = "window: 1m for any minute, window: day for the day in UTC"
+        unit.report("B2", message, path, hint=hint)
+    return window or Fixed.LIFETIME
+
+
+def _counted_per(per: Sequence[Dimension]) -> tuple[Dimension, ...]:
+    """Dimensions in their one order; the app is always among them."""
+    return tuple(dimension for dimension in Dimension if dimension in {*per, Dimension.APP})
+
+
+def _warn_from(maximum: int | None, share: tuple[int, int] | None) -> int | None:
+    if maximum is None or share is None:
+        return None
+    return -(-maximum * share[0] // share[1])

@@ -1,0 +1,58 @@
+"""What do the rules of a file compile to?"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from sidecar.cel import BOOL, STRING
+from sidecar.policy.compiled import CompiledRule
+from sidecar.policy.format import RuleSection
+from sidecar.policy.globs import Globs
+from sidecar.policy.names import Ids, refuse_unknown
+from sidecar.policy.source import Path
+from sidecar.policy.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRule:
+    """A rule with the plans that it is for, None for all."""
+
+    rule: CompiledRule
+    plans: Collection[str] | None
+
+    def is_for(self, plan: str) -> bool:
+        """Whether the rule looks at requests under a plan."""
+        return self.plans is None or plan in self.plans
+
+
+def compile_rules(
+    unit: Unit, ids: Ids, plans: Collection[str], lost: Collection[str]
+) -> Iterator[PlannedRule]:
+    """The rules of a file, in its order; what is wrong with them is reported."""
+    for index, section in enumerate(unit.file.rules):
+        path: Path = ("rules", index)
+        ids.claim(unit, section.id, "rule", (*path, "id"))
+        for position, plan in enumerate(section.match.plans or ()):
+            where = (*path, "match", "plans", position)
+            refuse_unknown(unit, "plan", plan, plans, lost, where)
+        yield PlannedRule(_compile_rule(unit, section, path), section.match.plans)
+
+
+def _compile_rule(unit: Unit, section: RuleSection, path: Path) -> CompiledRule:
+    denies_on_condition = section.effect == "deny" and section.when is not None
+    if denies_on_condition and unit.lacks((*path, "on_error"), section.on_error):
+        message = f"the rule {section.id!r} does not say what it means if its condition errs"
+        hint = "add on_error: deny, or warn or skip"
+        unit.report("I8", message, path, hint=hint)
+    globs = section.match.plugins
+    return CompiledRule(
+        id=section.id,
+        plugins=None if globs is None else Globs(globs),
+        when=unit.expression((*path, "when"), section.when, BOOL),
+        effect=section.effect,
+        on_error=section.on_error or "skip",
+        mode=unit.narrowed(section.mode, path),
+        refusal=section.status,
+        message=section.message,
+        message_expr=unit.expression((*path, "message_expr"), section.message_expr, STRING),
+        origin=unit.origin(path),
+    )
