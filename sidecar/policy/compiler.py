@@ -89,12 +89,14 @@ def _units(
 
 def _declare_variables(unit: Unit) -> None:
     scope = unit.scope
+    scope.below.update(variable.name for variable in unit.file.variables)
     for index, variable in enumerate(unit.file.variables):
         path: Path = ("variables", index)
         if variable.name in scope.variables or variable.name in scope.broken:
             message = f"the variable {variable.name!r} is declared twice"
             unit.report("C3", message, (*path, "name"), hint="choose another name")
             continue
+        scope.below.discard(variable.name)
         scope.declare(variable.name, unit.expression((*path, "expr"), variable.expr, DYN))
 
 

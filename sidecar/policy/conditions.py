@@ -19,6 +19,7 @@ from sidecar.cel import (
     Map,
     Member,
     Object,
+    Problem,
     Program,
     String,
     Type,
@@ -99,6 +100,7 @@ class Scope:
     Attributes:
         limits: ids that may stand in `limits["…"]`.
         lost: ids that something broken may have; they are not called unknown.
+        below: variables that the file declares further down.
         broken: variables that did not compile; whatever reads them is not blamed for it.
         reads_limits: variables that cannot be had before counters are read.
     """
@@ -107,6 +109,7 @@ class Scope:
     plan: Object
     limits: Collection[str] = ()
     lost: Collection[str] = ()
+    below: set[str] = field(default_factory=set)
     variables: dict[str, Condition] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     reads_limits: set[str] = field(default_factory=set)
@@ -129,9 +132,7 @@ class Scope:
 
         program = cel.compile(text, self._environment(), result=result)
         if not isinstance(program, Program):
-            return [
-                finding(code_of(it.code), it.message, it.start, it.end, it.hint) for it in program
-            ]
+            return [finding(*self._words(text, problem)) for problem in program]
         read = {ref[:2] for ref in program.references if len(ref) > 1}
         findings = [
             finding("C1", f"no limit {name!r}", *_span(text, name), did_you_mean(name, self.limits))
@@ -156,6 +157,13 @@ class Scope:
             return findings
         needed = direct | {deep for name in direct for deep in self.variables[name].variables}
         return Condition(program, self, tuple(name for name in self.variables if name in needed))
+
+    def _words(self, text: str, problem: Problem) -> tuple[str, str, int, int, str]:
+        start, end = problem.start, problem.end
+        if text[start:end] in self.below and text[:start].endswith("vars."):
+            message = f"the variable {text[start:end]!r} is declared further down"
+            return "C3", message, start, end, "declare it above what uses it"
+        return code_of(problem.code), problem.message, start, end, problem.hint
 
     def declare(self, name: str, condition: Condition | None) -> None:
         """Let the expressions below use a variable, None for one that did not compile."""

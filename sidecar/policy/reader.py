@@ -33,13 +33,26 @@ _HEADER: dict[str, object] = {
     "metadata": {"name": "unnamed"},
 }
 """What the header can only be, for whoever left it out."""
+_EXAMPLES = {
+    "apiVersion": "write apiVersion: sidecar/v1",
+    "kind": "write kind: Policy",
+    "metadata": "write metadata: {name: my-policy}",
+    "id": "write id: and a name that no other limit, rule or override has",
+    "meter": "write meter: tokens, or what else is counted",
+    "max": "write max: and a whole number, null for no bound",
+    "effect": "write effect: deny or effect: warn",
+    "message": "write message: and a sentence for the user",
+    "for": "write for: {apps: [...]}, {tenants: [...]} or {users: [...]}",
+    "limit": "write limit: and the id of a limit",
+}
+"""What to write for a field that is missing."""
 _STAND_INS = {"meter": "requests", "max": None, "effect": "warn", "message": "-"}
 """Values in the place of missing ones, that lead to no findings of their own."""
 _MOST_FINDINGS = 200
 """Findings of one file; whoever has more will not read them."""
 _PATTERNS = {
-    ID_PATTERN: "a letter or underscore, then letters, digits, - and _ (at most 128)",
-    NAME_PATTERN: "a letter or underscore, then letters, digits and _ (at most 128)",
+    ID_PATTERN: "a letter or underscore, then letters, digits, - and _, at most 128 in all",
+    NAME_PATTERN: "a letter or underscore, then letters, digits and _, at most 128 in all",
     FEATURE_PATTERN: "a feature's name, or * for all; no spaces",
     GLOB_PATTERN: "a name in which * is any run of characters and ? is one; no spaces",
 }
@@ -149,15 +162,17 @@ def _diagnostic(source: SourceFile, error: ErrorDetails, path: Path) -> Diagnost
             return source.report("B1", f"unknown field {name!r}", path, hint=hint, key=True)
         case "missing":
             parent = dotted_or_top(path)
-            return source.report("B2", f"{parent} lacks the field {name!r}", path, key=True)
+            message = f"{parent} lacks the field {name!r}"
+            return source.report("B2", message, path, hint=_EXAMPLES.get(name, ""), key=True)
         case "enum" | "literal_error":
             expected = _choices(context)
             hint = did_you_mean(_shown(found).strip("'"), expected)
             message = f"{_shown(found)} is not allowed here"
             return source.report("B2", message, path, hint=hint, key=is_key)
         case "string_pattern_mismatch":
-            wanted = _PATTERNS.get(str(context.get("pattern")), "a name")
-            return source.report("B4", f"{_shown(found)} is not {wanted}", path, key=is_key)
+            hint = "expected " + _PATTERNS.get(str(context.get("pattern")), "a name")
+            message = f"{_shown(found)} is not allowed here"
+            return source.report("B4", message, path, hint=hint, key=is_key)
         case "instant":
             return source.report("B6", error["msg"], path)
         case "window" | "duration" | "status" | "number":
@@ -167,7 +182,7 @@ def _diagnostic(source: SourceFile, error: ErrorDetails, path: Path) -> Diagnost
             wanted = wanted.replace("greater than or equal to", "of at least")
             wanted = wanted.replace("less than or equal to", "of at most")
             message = f"expected a number {wanted}, found {_shown(found)}"
-            return source.report("B5", message, path, hint=_lift(name, found))
+            return source.report("B5", message, path, hint=_repair_number(path, found))
         case "too_short":
             return source.report("B2", "the list is empty: leave the field out, or fill it", path)
         case "string_too_short":
@@ -178,7 +193,7 @@ def _diagnostic(source: SourceFile, error: ErrorDetails, path: Path) -> Diagnost
         case _:
             wanted = _WANTED.get(kind, "")
             message = f"expected {wanted}, found {_shown(found)}" if wanted else error["msg"]
-            hint = _lift(name, found) or _repair(kind, found)
+            hint = _repair_number(path, found) or _repair(kind, found)
             return source.report("B2", message, path, hint=hint, key=is_key)
 
 
@@ -196,8 +211,11 @@ _WANTED = {
 }
 
 
-def _lift(field: str, found: object) -> str:
-    """How to say that a maximum has no bound, to whoever tried to."""
+def _repair_number(path: Path, found: object) -> str:
+    """What whoever wrote this number, or no number, may have wanted to say."""
+    field = path[-1] if path else ""
+    if field == "warn_at":
+        return "write 0.8 for 80 % of the maximum"
     tried = found == -1 or (isinstance(found, str) and found.lower() in _UNLIMITED)
     return "write null for unlimited" if tried and field in {"max", "tokens_per_month"} else ""
 

@@ -292,6 +292,8 @@ class SourceFile:
 
     def _refuse_syntax(self, error: yaml.MarkedYAMLError) -> None:
         mark = error.problem_mark or error.context_mark
+        if error.context_mark is not None and _began_earlier(error):
+            mark = error.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
         written = [number for number, line in enumerate(self.lines, 1) if line.strip()]
         if written and place.line > written[-1]:
@@ -349,6 +351,12 @@ _SYNTAX = (
      "write the character itself"),
 )  # fmt: skip
 """What the parser says, what a person would say, and what to do."""
+
+
+def _began_earlier(error: yaml.MarkedYAMLError) -> bool:
+    """Whether the parser noticed only later what went wrong where the text in hand began."""
+    problem = error.problem or ""
+    return "unexpected end of stream" in problem or "could not find expected ':'" in problem
 
 
 def dotted(path: Path) -> str:

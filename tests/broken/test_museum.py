@@ -1,0 +1,37 @@
+"""Is every mistake in a policy answered with its place, its cause and what to write instead?"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import sidecar.policy
+from sidecar.policy.codes import CODES
+from tests.broken.museum import answer, answer_of, exhibits
+
+ANSWERS = "".join(answer_of(exhibit).read_text(encoding="utf-8") for exhibit in exhibits())
+
+
+@pytest.mark.parametrize("exhibit", exhibits(), ids=lambda exhibit: exhibit.stem)
+def test_a_wrong_policy_is_answered_with_exactly_these_words(exhibit: Path) -> None:
+    assert answer(exhibit) == answer_of(exhibit).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("exhibit", exhibits(), ids=lambda exhibit: exhibit.stem)
+def test_an_exhibit_has_one_mistake(exhibit: Path) -> None:
+    assert answer_of(exhibit).read_text(encoding="utf-8").count(": error[") == 1
+
+
+def test_the_museum_is_large() -> None:
+    assert len(exhibits()) >= 55
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_has_an_exhibit(code: str) -> None:
+    assert f"error[{code}]" in ANSWERS
+
+
+def test_every_code_in_the_source_is_explained() -> None:
+    package = Path(sidecar.policy.__file__).parent
+    source = "".join(file.read_text(encoding="utf-8") for file in package.glob("*.py"))
+    assert set(re.findall(r'"([A-K][0-9]{1,2})"', source)) == set(CODES)
