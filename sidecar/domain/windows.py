@@ -74,10 +74,14 @@ class BillingCycle:
         return _calendar(Fixed.MONTH, at)
 
     def month(self, at: datetime) -> tuple[datetime, datetime]:
-        """The monthly slice, on the billing day, of the period that contains an instant."""
+        """The monthly slice, on the billing day, of the period that contains an instant.
+
+        The billing day is the later of the days on which the period begins and ends: one that
+        begins on 28 February and ends on 31 March is a single month.
+        """
         start, end = self.period(at)
-        slice_start, slice_end = _step(start, 1, at)
-        return slice_start, min(slice_end, end)
+        slice_start, slice_end = _step(max(start, end, key=lambda edge: edge.day), 1, at)
+        return max(slice_start, start), min(slice_end, end)
 
 
 @dataclass(frozen=True, slots=True)

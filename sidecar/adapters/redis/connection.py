@@ -180,6 +180,7 @@ class RedisConnection:
         """Close the connection."""
         if self._connecting is not None:
             self._connecting.cancel()
+            await asyncio.wait([self._connecting])
         if self._channel is not None:
             self._channel.close()
         await self._pool.disconnect()

@@ -160,6 +160,8 @@ end
 local function fits_at(counter, maximum, need)
   if counter.kind == 'p' then
     return counter.b
+  elseif need > maximum then
+    return 0
   end
   local buckets, units = {}, {}
   local all = redis.call('HGETALL', counter.key)
@@ -171,14 +173,15 @@ local function fits_at(counter, maximum, need)
     end
   end
   table.sort(buckets)
-  local excess = counter.used + counter.held + need - maximum
+  -- In this order no number passes 2^53, beyond which Lua would round.
+  local room, used = maximum - need - counter.held, counter.used
   for _, bucket in ipairs(buckets) do
-    excess = excess - units[bucket]
-    if excess <= 0 then
+    used = used - units[bucket]
+    if used <= room then
       return (bucket + 1) * counter.a + counter.b
     end
   end
-  return need <= maximum and (math.floor(now / counter.a) + 1) * counter.a + counter.b or 0
+  return (math.floor(now / counter.a) + 1) * counter.a + counter.b
 end
 
 local function entries_of(lines)

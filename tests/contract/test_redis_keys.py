@@ -1,0 +1,113 @@
+"""How long does what stands in Redis live? That is by the server's clock: no test can wait."""
+
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from sidecar.adapters.redis.meter import RedisMeter
+from sidecar.domain.windows import BillingCycle, Fixed
+from tests.contract.stores import START, ManualClock, World, limit, redis_meter, seconds
+
+DAY_MS = 86_400_000
+FOR_EVER = -1
+BURST = limit(100, seconds(60), name="burst")
+MONTHLY = limit(100, name="monthly")
+EVER = limit(100, Fixed.LIFETIME, name="ever")
+
+
+@pytest.fixture
+async def world(redis_url: str, clock: ManualClock) -> AsyncIterator[World]:
+    async with redis_meter(redis_url, clock) as meter:
+        yield World(meter, clock)
+
+
+async def lives(world: World, pattern: str = "*") -> dict[str, int]:
+    """Milliseconds that each key still lives, -1 for ever."""
+    assert isinstance(world.meter, RedisMeter)
+    ask = world.meter._connection.command
+    keys = await ask("KEYS", pattern, since=time.monotonic())
+    assert isinstance(keys, list)
+    found = {}
+    for key in map(str, keys):
+        left = await ask("PTTL", key, since=time.monotonic())
+        assert isinstance(left, int)
+        found[key.removeprefix("s1:{app}:")] = left
+    return found
+
+
+async def test_a_live_reservation_never_vanishes_with_what_it_holds(world: World) -> None:
+    """Nobody may call for weeks; the hold must still be found and given back."""
+    name = await world.held(EVER, tokens=10)
+    assert (await lives(world))[f"r:{name}"] == FOR_EVER
+    await world.extend(name, EVER, tokens=10)
+    assert (await lives(world))[f"r:{name}"] == FOR_EVER
+
+
+@pytest.mark.parametrize("end", ["commit", "release", "expire"])
+async def test_an_ended_reservation_is_known_for_seven_days(world: World, end: str) -> None:
+    name = await world.held(EVER, tokens=10)
+    match end:
+        case "commit":
+            await world.commit(name, 1)
+        case "release":
+            await world.release(name)
+        case _:
+            world.clock.advance(seconds=60)
+            await world.read(EVER)
+    assert 6 * DAY_MS < (await lives(world))[f"r:{name}"] <= 7 * DAY_MS
+
+
+async def test_nothing_but_lifetimes_and_live_holds_lives_for_ever(world: World) -> None:
+    await world.held(EVER, MONTHLY, BURST, tokens=10, request_id="r-1")
+    await world.use(EVER, MONTHLY, BURST, tokens=1)
+    immortal = {key.split(":")[0] for key, left in (await lives(world)).items() if left < 0}
+    counters = [key for key, left in (await lives(world, "*:c:*")).items() if left < 0]
+    assert immortal == {"c", "r", "x"}
+    assert counters == ["c:tokens:lifetime:user=user@0"]
+
+
+async def test_nothing_of_a_refused_request_is_kept(world: World) -> None:
+    await world.reserve(MONTHLY, tokens=101, request_id="r-1")
+    assert await lives(world) == {}
+
+
+async def test_a_sliding_counter_outlives_its_window_and_its_holds(world: World) -> None:
+    await world.use(BURST, tokens=1)
+    assert 61_000 < await life_of(world, "tokens:60000ms") < 180_000
+    name = await world.held(BURST, tokens=1, ttl_s=3_600)
+    assert await life_of(world, "tokens:60000ms") > 3_661_000
+    await world.extend(name, MONTHLY, tokens=1, ttl_s=7_200)
+    assert await life_of(world, "tokens:60000ms") > 7_261_000
+
+
+async def test_a_period_is_kept_for_late_events_after_its_end(world: World) -> None:
+    await world.use(MONTHLY, tokens=1)
+    rest = (START.replace(month=6, day=1, hour=0) - START) / timedelta(milliseconds=1)
+    assert rest + 7 * DAY_MS < await life_of(world, "tokens:month") <= rest + 8 * DAY_MS
+
+
+async def test_a_period_that_became_longer_is_kept_to_its_new_end(world: World) -> None:
+    period = limit(100, Fixed.BILLING_PERIOD)
+    start = START.replace(day=1)
+    world.cycle = BillingCycle(start=start, end=start.replace(month=6))
+    await world.use(period, tokens=60)
+    world.cycle = BillingCycle(start=start, end=start.replace(year=2027), months=12)
+    await world.use(period, tokens=1)
+    assert await life_of(world, "tokens:billing_period") > 365 * DAY_MS
+
+
+async def life_of(world: World, counter: str) -> int:
+    (left,) = (await lives(world, f"*:c:{counter}*")).values()
+    return left
+
+
+async def test_every_key_of_an_app_lies_in_one_slot(world: World) -> None:
+    """So that one script may touch them all in a cluster."""
+    theirs = world.of("a}b{c", "u}v")
+    name = await theirs.held(EVER, MONTHLY, BURST, tokens=10, request_id="r-1")
+    await theirs.record(theirs.event(MONTHLY, tokens=1, reservation_id=name))
+    keys = list(await lives(world))
+    assert len(keys) >= 6
+    assert {key[key.index("{") + 1 : key.index("}")] for key in keys} == {"a%7Db%7Bc"}
