@@ -1,0 +1,1 @@
+"""The core without a network, a store or a clock."""
