@@ -7,14 +7,14 @@ from sidecar.domain.request import CheckRequest
 
 
 class LoggedDecisions:
-    """Logs each refusal and each degraded answer; an ordinary allow costs nothing."""
+    """Logs each refusal; an allow costs nothing."""
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("sidecar.decisions")
 
     def record(self, request: CheckRequest, decision: Decision) -> None:
         """Note one decision."""
-        if not decision.is_denied and not decision.degraded:
+        if not decision.is_denied:
             return
         self._log.info(
             "decision",

@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Final, cast
 
 import hiredis
+import structlog
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
@@ -22,6 +23,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from sidecar.errors import Unavailable
+
+_log = structlog.get_logger("sidecar.redis")
 
 Reply = object
 Argument = str | bytes | int
@@ -135,6 +138,7 @@ class RedisConnection:
         self._scripts = tuple(scripts)
         self._channel: _Channel | None = None
         self._connecting: asyncio.Task[_Channel] | None = None
+        self._is_lost = False
 
     async def run(
         self, script: Script, key: str, arguments: Sequence[Argument], *, since: float
@@ -164,6 +168,20 @@ class RedisConnection:
 
     async def ask(self, command: tuple[Argument, ...], *, since: float) -> Reply:
         """The raw reply, which may be a `hiredis.ReplyError`."""
+        try:
+            reply = await self._ask(command, since)
+        except StoreUnavailable as error:
+            if not self._is_lost:
+                # Once for each outage: what follows from it is seen in the answers.
+                self._is_lost = True
+                _log.warning("redis_lost", cause=str(error))
+            raise
+        if self._is_lost:
+            self._is_lost = False
+            _log.info("redis_back")
+        return reply
+
+    async def _ask(self, command: tuple[Argument, ...], since: float) -> Reply:
         deadline = since + self._timeout_s
         for attempt in (1, 2):
             try:

@@ -216,9 +216,11 @@ def _commit_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
             connection.execute("SAVEPOINT job")
             try:
                 job.result = job.work(connection)
-            except Exception as error:  # noqa: BLE001
-                # A defect in one caller's work is that caller's: the thread serves all. If the
-                # file itself failed, SQLite has ended the transaction, and this raises again.
+            except Exception as error:
+                if not connection.in_transaction:
+                    # The file itself failed, and SQLite has undone the whole group.
+                    raise
+                # A defect in one caller's work is that caller's: the thread serves all.
                 connection.execute("ROLLBACK TO job")
                 job.error = _failure(error) if isinstance(error, sqlite3.Error) else error
             connection.execute("RELEASE job")
