@@ -1,6 +1,8 @@
 """From settings to a running decision point: the one place where ports meet adapters."""
 
+import asyncio
 import gc
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
@@ -33,11 +36,22 @@ from sidecar.settings import Settings
 _STORES = {"sqlite", "redis", "rediss", "unix"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LoadedPolicies:
-    """The policies that were loaded at the start."""
+    """The policies in force; what does not load never takes the place of what did."""
 
     snapshot: PolicySet
+
+    def reload(self, settings: Settings) -> None:
+        """Read the directory again, and swap the whole set at once if it loads."""
+        log = structlog.get_logger("sidecar.policies")
+        try:
+            loaded = load_policies(settings)
+        except ConfigurationError as error:
+            log.error("policies_rejected", in_force=self.snapshot.revision, error=str(error))
+            return
+        log.info("policies_loaded", revision=loaded.revision, before=self.snapshot.revision)
+        self.snapshot = loaded
 
 
 class Store:
@@ -113,7 +127,10 @@ def create_app(settings: Settings, log_format: str = "console") -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with store.opened():
             _calm_garbage_collection()
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, policies.reload, settings)
             yield
+            loop.remove_signal_handler(signal.SIGHUP)
 
     keys = Keys(
         runtime=_revealed(settings.sidecar_runtime_keys),
@@ -132,6 +149,13 @@ def describe_store(url: str) -> str:
     host = parts.hostname or parts.path
     port = f":{parts.port}" if parts.port else ""
     return f"Redis, {parts.scheme}://{host}{port}"
+
+
+def is_missing(url: str) -> bool:
+    """Whether a store is a file that is not there; opening it would make it."""
+    parts = _store_url(url)
+    path = parts.path.removeprefix("/")
+    return parts.scheme == "sqlite" and bool(path) and not Path(path).exists()
 
 
 async def store_fault(settings: Settings) -> str | None:
@@ -170,6 +194,11 @@ def _store_url(url: str) -> SplitResult:
         raise ConfigurationError(
             f"SIDECAR_STORE: no store has the scheme {parts.scheme!r}; "
             "use sqlite:///PATH, redis://, rediss:// or unix://"
+        )
+    if "@" in parts.path:
+        raise ConfigurationError(
+            "SIDECAR_STORE: an @ stands behind the host; percent-encode the signs /, @, : and # "
+            "of the password"
         )
     if parts.scheme == "sqlite" and parts.netloc:
         raise ConfigurationError(

@@ -5,7 +5,7 @@ up, with `Unavailable`, when its own time-out has passed since then, so that all
 one request together are bounded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -70,6 +70,11 @@ class Rules(Protocol):
     @property
     def revision(self) -> str:
         """`sha256:` and 64 hexadecimal digits, of the names and contents of its files."""
+        ...
+
+    @property
+    def plan_ids(self) -> Collection[str]:
+        """The plans that it knows."""
         ...
 
     def resolve(

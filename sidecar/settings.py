@@ -1,11 +1,20 @@
 """What can be set from outside; the only reader of the environment."""
 
+import difflib
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sidecar.domain.modes import Ceiling
@@ -28,8 +37,19 @@ class Deployment(StrEnum):
 
 
 def _keys(value: object) -> object:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, str):
+        return value
+    keys = [part.strip() for part in value.split(",") if part.strip()]
+    if value and not keys:
+        # Whoever sets this wants callers to show a key.
+        raise ValueError("is set, but there is no key in it")
+    return keys
+
+
+def _template(value: str | None) -> str | None:
+    unknown = set(re.findall(r"{[^{}]*}", value or "")) - {"{app_id}", "{user_id}", "{plan}"}
+    if unknown:
+        raise ValueError(f"knows {{app_id}}, {{user_id}} and {{plan}}, not {min(unknown)}")
     return value
 
 
@@ -82,7 +102,9 @@ class Settings(BaseSettings):
     sidecar_insecure: bool = Field(
         False, description="true: listen on other addresses than loopback without any key."
     )
-    sidecar_upgrade_url: Annotated[str | None, BeforeValidator(_unset_if_empty)] = Field(
+    sidecar_upgrade_url: Annotated[
+        str | None, BeforeValidator(_unset_if_empty), AfterValidator(_template)
+    ] = Field(
         None,
         description="Where a user can upgrade, shown in refusals; {app_id}, {user_id} and "
         "{plan} are filled in.",
@@ -108,8 +130,16 @@ class Settings(BaseSettings):
 
 
 def unread_variables() -> list[str]:
-    """Variables that are set for features that this version does not have."""
-    return [name for name in _NOT_READ_YET if os.environ.get(name)]
+    """What to say of variables that look like settings and are not read."""
+    known = [variable(name) for name in Settings.model_fields]
+    notes = []
+    for name in sorted(os.environ):
+        if name in _NOT_READ_YET:
+            notes.append(f"{name} is set, and this version does not read it")
+        elif name.startswith(("SIDECAR_", "MOZAIKS_")) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            notes.append(f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else ""))
+    return notes
 
 
 def variable(name: str) -> str:
@@ -128,7 +158,7 @@ def read_settings(**given: object) -> Settings:
         return Settings(**chosen)  # type: ignore[arg-type] # pydantic checks what click gave
     except ValidationError as error:
         lines = [
-            f"{variable(str(found['loc'][0]))}: {found['msg']}"
+            f"{variable(str(found['loc'][0]))}: {found['msg'].removeprefix('Value error, ')}"
             for found in error.errors(include_url=False, include_input=False)
         ]
         raise ConfigurationError("\n".join(lines)) from None

@@ -89,6 +89,13 @@ class Sidecar:
         """What it wrote to standard error."""
         return (self._cwd / "stderr.log").read_text()
 
+    def wait_for_error(self, text: str) -> None:
+        """Return when it has written a text to standard error."""
+        deadline = time.monotonic() + START_S
+        while text not in self.errors():
+            assert time.monotonic() < deadline, f"{text!r} is not in: {self.errors()}"
+            time.sleep(0.01)
+
 
 class RedisServer:
     """A real redis-server on a unix socket, with nothing on disk."""

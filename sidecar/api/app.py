@@ -44,7 +44,7 @@ def build_app(
     """The ASGI application over a decision point."""
     checks, reservations = Checks(pdp), Reservations(pdp)
     usage, entitlements = Usage(pdp, clock), Entitlements(pdp)
-    syncs, health = Subscriptions(subscriptions, clock), Health(policies, meter, clock)
+    syncs, health = Subscriptions(subscriptions, policies, clock), Health(policies, meter, clock)
     anyone = Keys()
 
     def post(path: str, endpoint: Endpoint) -> Route:

@@ -1,5 +1,6 @@
 """From a request to a call that a resource can answer: key, body, and every way to fail."""
 
+import difflib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -7,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic_core import ErrorDetails, from_json
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -21,6 +22,7 @@ from sidecar.api.problem import (
     of_invalid_body,
     problem,
 )
+from sidecar.api.schemas import known_fields
 from sidecar.errors import (
     RequestIdReused,
     ReservationEnded,
@@ -86,15 +88,22 @@ def fault_of(error: ValidationError) -> NotJson | InvalidBody:
         return NotJson(found[0]["msg"])
     return InvalidBody(
         [
-            FieldFault(".".join(map(str, each["loc"])) or "body", _plain(each["msg"]))
+            FieldFault(".".join(map(str, each["loc"])) or "body", _message(error.title, each))
             for each in found
         ]
     )
 
 
-def _plain(message: str) -> str:
-    text = message.removeprefix("Value error, ")
-    return "unknown field" if text == "Extra inputs are not permitted" else text
+def _message(schema: str, found: ErrorDetails) -> str:
+    if found["type"] != "extra_forbidden":
+        return found["msg"].removeprefix("Value error, ")
+    known = known_fields(schema, found["loc"][:-1])
+    near = difflib.get_close_matches(str(found["loc"][-1]), known, n=1)
+    return (
+        f"unknown field; did you mean {near[0]!r}?"
+        if near
+        else (f"unknown field; known are {', '.join(known)}")
+    )
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -137,10 +146,12 @@ class Endpoint:
             query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
             return await self._handle(Call(scope["path_params"], query, body))
         except Unauthenticated:
+            _log.warning("no_valid_key", path=scope["path"])
             detail = "Give a key as Authorization: Bearer … or as X-Internal-API-Key."
             challenge = {"WWW-Authenticate": "Bearer"}
             return problem(401, "unauthenticated", "No valid key", detail, headers=challenge)
         except Forbidden:
+            _log.warning("key_of_another_role", path=scope["path"])
             detail = f"This path takes a key of the role {' or '.join(self._roles)}."
             return problem(403, "forbidden", "The key is for something else", detail)
         except BodyTooLarge as error:

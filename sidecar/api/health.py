@@ -1,5 +1,6 @@
 """`/healthz` and `/readyz`: is the process alive, and can it decide?"""
 
+import structlog
 from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
@@ -7,6 +8,8 @@ from sidecar.api.problem import problem
 from sidecar.api.render import json_response
 from sidecar.errors import Unavailable
 from sidecar.ports import Clock, Meter, Policies
+
+_log = structlog.get_logger("sidecar.api")
 
 
 class Health:
@@ -26,8 +29,10 @@ class Health:
         try:
             await self._meter.ping(since=self._clock.monotonic())
         except Unavailable as error:
+            # Anybody may ask; where the store stands is for the log.
+            _log.warning("not_ready", error=str(error))
             return problem(
-                503, "not_ready", "Not ready", f"The store does not answer: {error}",
+                503, "not_ready", "Not ready", "The store does not answer.",
                 members={"missing": ["store"]}, headers={"Retry-After": "1"},
             )  # fmt: skip
         body = {"status": "ready", "policy": {"revision": self._policies.snapshot.revision}}

@@ -100,7 +100,7 @@ def decision_body(decision: Decision) -> dict[str, object]:
         body["type"] = TYPE_PREFIX + first.code
         body["title"] = _TITLES[first.code]
         body["detail"] = first.message
-        body["instance"] = f"/v1/decisions/{decision.id}"
+        body["instance"] = f"urn:mozaiks:sidecar:decision:{decision.id}"
     return body
 
 

@@ -358,6 +358,21 @@ class SubscriptionBody(BaseModel):
         )
 
 
+def known_fields(schema: str, location: tuple[str | int, ...]) -> list[str]:
+    """The fields of a body, or of the part of it at a location; empty for an unknown one."""
+    part = _PARTS.get(str(location[0])) if location else None
+    if part is CheckBody and len(location) > 2:
+        part = EstimateBody
+    model = part or _BODIES.get(schema)
+    return [] if model is None else list(model.model_fields)
+
+
+_BODIES: dict[str, type[Body]] = {
+    model.__name__: model
+    for model in (CheckBody, ChecksBody, CommitBody, ExtendBody, UsageEventBody)
+}
+_PARTS: dict[str, type[Body]] = {"estimate": EstimateBody, "checks": CheckBody}
+
 CHECK = TypeAdapter(CheckBody)
 CHECKS = TypeAdapter(ChecksBody)
 COMMIT = TypeAdapter(CommitBody)

@@ -1,5 +1,6 @@
 """Subscriptions: pushed by the billing side, read by everybody else."""
 
+import structlog
 from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
@@ -7,15 +8,18 @@ from sidecar.api.problem import FieldFault, InvalidBody
 from sidecar.api.render import json_response, subscription_body
 from sidecar.api.schemas import SUBSCRIPTION
 from sidecar.domain.request import Subject
-from sidecar.ports import Clock
+from sidecar.ports import Clock, Policies
 from sidecar.ports import Subscriptions as SubscriptionsPort
+
+_log = structlog.get_logger("sidecar.api")
 
 
 class Subscriptions:
     """Takes pushes and shows what is stored."""
 
-    def __init__(self, subscriptions: SubscriptionsPort, clock: Clock) -> None:
+    def __init__(self, subscriptions: SubscriptionsPort, policies: Policies, clock: Clock) -> None:
         self._subscriptions = subscriptions
+        self._policies = policies
         self._clock = clock
 
     async def sync(self, call: Call) -> Response:
@@ -26,12 +30,18 @@ class Subscriptions:
             field, _, message = str(error).partition(": ")
             raise InvalidBody([FieldFault(field, message)]) from None
         outcome, state = await self._subscriptions.sync(pushed, since=self._clock.monotonic())
+        warnings = []
+        if state.plan and state.plan not in self._policies.snapshot.plan_ids:
+            warnings.append(f"no policy knows the plan {state.plan!r}: its users are refused")
+            _log.warning("unknown_plan", plan=state.plan, user_id=state.user_id)
         body = subscription_body(state)
         body["subscription_status"] = body.pop("status")
-        return json_response({"status": outcome, **body})
+        return json_response({"status": outcome, **body, "warnings": warnings})
 
     async def show(self, call: Call) -> Response:
         """The state of one user in one app; status `none` where nothing was ever pushed."""
         subject = Subject(call.path["app_id"], call.path["user_id"])
+        if not subject.user_id:
+            raise InvalidBody([FieldFault("user_id", "the path ends in the user's id")])
         state = await self._subscriptions.find(subject, since=self._clock.monotonic())
         return json_response(subscription_body(state))

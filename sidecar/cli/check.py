@@ -16,10 +16,11 @@ from rich.text import Text
 from sidecar.api.endpoint import fault_of
 from sidecar.api.render import decision_body
 from sidecar.api.schemas import CHECK
-from sidecar.bootstrap import load_policies, running
+from sidecar.bootstrap import is_missing, load_policies, running
 from sidecar.domain.decision import Decision, Effect, Remedy, RemedyKind
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.subscription import Status, Subscription
+from sidecar.logs import configure_logging
 from sidecar.settings import Settings, read_settings
 
 EXIT_DENIED = 2
@@ -65,8 +66,11 @@ def check(
     Nothing is counted. Without --store the user has used nothing, and has no subscription
     but that of --plan.
     """
+    configure_logging("console")
     if plan is not None and store is not None:
         raise click.UsageError("the store knows the plan: give --plan or --store, not both")
+    if store is not None and is_missing(store):
+        raise click.UsageError(f"--store {store}: there is no such file")
     request = _request(asked, attribute)
     settings = read_settings(sidecar_policies=policies, sidecar_store=store or "sqlite://")
     pushed = None if plan is None else _assumed(request, plan, status)

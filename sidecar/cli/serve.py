@@ -15,9 +15,9 @@ from uvicorn.supervisors import Multiprocess
 from sidecar.bootstrap import create_app, describe_store, load_policies, store_fault
 from sidecar.domain.modes import Ceiling, Mode
 from sidecar.errors import ConfigurationError
+from sidecar.logs import configure_logging
 from sidecar.policy.snapshot import PolicySet
 from sidecar.settings import DEFAULT_STORE, Settings, read_settings, unread_variables
-
 
 _BACKLOG = 2048
 
@@ -47,6 +47,7 @@ def serve(
     log_format: str,
 ) -> None:
     """Serve decisions."""
+    configure_logging(log_format)
     settings = read_settings(sidecar_policies=policies, sidecar_store=store)
     if uds is None:
         _refuse_open_door(settings, host)
@@ -133,6 +134,8 @@ def _listen_on_file(uds: Path) -> socket.socket:
             finally:
                 probe.close()
         listener.bind(str(uds))
+        # As open as loopback is: the runtime beside it may run as another user.
+        uds.chmod(0o666)
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {uds}: {error.strerror}") from error
     listener.listen(_BACKLOG)
@@ -151,8 +154,8 @@ def _introduce(
     store = describe_store(settings.sidecar_store)
     click.echo(f"  store     {store}" + (f"  NOT READY: {store_fault}" if store_fault else ""))
     click.echo(f"  callers   {'show a key' if settings.has_keys else 'need no key'}")
-    for name in unread_variables():
-        click.echo(f"  note      {name} is set, and this version does not read it", err=True)
+    for note in unread_variables():
+        click.echo(f"  note      {note}", err=True)
 
 
 def _mode_in_words(settings: Settings, policies: PolicySet) -> str:

@@ -1,6 +1,6 @@
 """One immutable set of compiled policies: what does it say of a request?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import quote
@@ -33,6 +33,11 @@ class PolicySet:
     def revision(self) -> str:
         """`sha256:` and 64 hexadecimal digits."""
         return self._revision
+
+    @property
+    def plan_ids(self) -> Collection[str]:
+        """The plans that it knows."""
+        return self._compiled.plans.keys()
 
     @property
     def plans(self) -> Sequence[CompiledPlan]:

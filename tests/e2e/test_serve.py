@@ -205,3 +205,32 @@ def test_it_ends_cleanly_when_it_is_told_to(sent: signal.Signals, tmp_path: Path
     assert sidecar.process.wait(20) == 0
     sidecar.stop()
     assert "Traceback" not in sidecar.errors()
+
+
+def test_a_hangup_reloads_the_policies_and_a_broken_one_never_takes_their_place(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    file = folder / "policy.yaml"
+    good = (ROOT / "policies/platform/policy.yaml").read_text()
+    file.write_text(good)
+
+    with Sidecar(policies=folder, store="sqlite://", cwd=tmp_path) as sidecar:
+
+        def revision_after(text: str, logged: str) -> str:
+            file.write_text(text)
+            sidecar.process.send_signal(signal.SIGHUP)
+            sidecar.wait_for_error(logged)
+            answer = sidecar.client.post("/v1/check", json=ASK)
+            revision: str = answer.json()["policy"]["revision"]
+            return revision
+
+        first = sidecar.client.get("/readyz").json()["policy"]["revision"]
+        broken = revision_after(good.replace("mode: enforce", "modee: x"), "policies_rejected")
+        second = revision_after(good.replace("10000", "20000"), "policies_loaded")
+        errors = sidecar.errors()
+
+    assert broken == first
+    assert second != first
+    assert "policy.yaml:7:1: error[B1] unknown field 'modee'" in errors
