@@ -101,6 +101,10 @@ class PDP:
         request = replace(first, estimate=estimate, ttl_s=ttl_s, request_id="")
         subscription = await self._subscriptions.find(request.subject, since=since)
         entitlement = rules.resolve(subscription, request, now)
+        # The run holds its request and its place already: a limit of which no more is asked
+        # has no say, or a run in the last place could never live on.
+        asked = tuple(charge for charge in entitlement.charges if charge.amount)
+        entitlement = replace(entitlement, charges=asked)
         hold = Hold(reservation_id, _new_decision_id(), request)
         readings = await self._meter.read(request.subject.app_id, entitlement.charges, since=since)
         decision = _decide(rules, hold, entitlement, Metering(readings), now)
