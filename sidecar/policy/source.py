@@ -2,7 +2,8 @@
 
 YAML is read to nodes, not to Python objects, so that every value keeps its place. What makes
 YAML surprising is refused: duplicate keys, anchors, aliases, tags, merge keys, several
-documents. Plain scalars are resolved as YAML 1.2 does: `no` is text and `010` is not eight.
+documents. Plain scalars are resolved as YAML 1.2 does, and what looks like two numbers is
+text: `no` is no boolean, `010` neither eight nor ten.
 """
 
 import re
@@ -22,7 +23,7 @@ MAX_DIGITS = 19
 Path = tuple[str | int, ...]
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"[-+]?(?=[0-9]*\.?[0-9])[0-9]*(\.[0-9]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)")
 _CONSTANTS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _LINE_ENDS = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _WRITTEN_CHARACTERS = {
@@ -259,7 +260,7 @@ class SourceFile:
                     message = f"&{event.anchor} is an anchor"
                     self._refuse("A3", message, place, "leave it out")
                 tag = getattr(event, "tag", None)
-                if tag is not None and tag != "!":
+                if tag is not None:
                     hint = "leave it out: a value has the type that it looks like"
                     self._refuse("A3", f"{_short_tag(tag)} is a tag", place, hint)
             if isinstance(event, yaml.CollectionStartEvent):
