@@ -14,6 +14,7 @@ from functools import cached_property
 import yaml
 
 from sidecar.policy.diagnostics import Diagnostic
+from sidecar.policy.yaml_words import UNPRINTABLE, began_earlier, in_plain_words
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -293,7 +294,7 @@ class SourceFile:
 
     def _refuse_syntax(self, error: yaml.MarkedYAMLError) -> None:
         mark = error.problem_mark or error.context_mark
-        if error.context_mark is not None and _began_earlier(error):
+        if error.context_mark is not None and began_earlier(error.problem or ""):
             mark = error.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
         written = [number for number, line in enumerate(self.lines, 1) if line.strip()]
@@ -301,20 +302,12 @@ class SourceFile:
             # The parser noticed it at the end of the file; the last line is where to look.
             place = Place(written[-1], len(self.lines[written[-1] - 1].rstrip()) + 1)
         rest = self.lines[place.line - 1][place.column - 1 :]
-        words, hint = str(error.problem or error.context), ""
-        for said, plainer, repair in _SYNTAX:
-            if said in words:
-                words, hint = plainer, repair
-                break
-        if rest.startswith("\t"):
-            words, hint = "a tab begins the line", "indent with spaces"
-        elif rest[:1] in {"@", "`", "%"} and rest:
-            words, hint = f"a value cannot begin with {rest[0]}", "put it in quotes"
+        words, hint = in_plain_words(str(error.problem or error.context), rest)
         self._refuse("A1", f"this is not YAML: {words}", place, hint)
 
     def _refuse_character(self, position: int) -> None:
         # The C reader counts bytes and the Python reader characters; both stop at the first.
-        wrong = _UNPRINTABLE.search(self.text)
+        wrong = UNPRINTABLE.search(self.text)
         at = position if wrong is None else wrong.start()
         before = _LINE_ENDS.split(self.text[:at])
         name = f"U+{ord(self.text[at]):04X}" if at < len(self.text) else "character"
@@ -326,38 +319,6 @@ class SourceFile:
         self, code: str, message: str, place: Place, hint: str = "", path: Path = ()
     ) -> None:
         self.diagnostics.append(self.finding(code, message, place, hint=hint, path=path))
-
-
-_UNPRINTABLE = re.compile(
-    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-)
-_CLOSE = "write the missing comma or bracket; text that has , [ ] { } in it stands in quotes"
-_SYNTAX = (
-    ("mapping values are not allowed", "a second colon in one line",
-     "put a value that has ': ' in it in quotes"),
-    ("could not find expected ':'", "a key without its colon",
-     "write a colon and a space after it"),
-    ("did not find expected key", "this line does not fit what is above it",
-     "check its indentation, and quotes and brackets above it"),
-    ("did not find expected '-' indicator", "this line does not fit the list above it",
-     "indent it as the items are, and begin it with '- '"),
-    ("did not find expected ',' or ']'", "a [ is not closed", _CLOSE),
-    ("did not find expected ',' or '}'", "a { is not closed", _CLOSE),
-    ("did not find expected node content", "a value is missing here",
-     "close the [ or { above it"),
-    ("found unexpected end of stream", "a quote is not closed", "write the missing quote"),
-    ("found unknown escape character", "an unknown escape",
-     "use single quotes, in which a backslash is a backslash"),
-    ("invalid Unicode character escape", "an escape that is no character",
-     "write the character itself"),
-)  # fmt: skip
-"""What the parser says, what a person would say, and what to do."""
-
-
-def _began_earlier(error: yaml.MarkedYAMLError) -> bool:
-    """Whether the parser noticed only later what went wrong where the text in hand began."""
-    problem = error.problem or ""
-    return "unexpected end of stream" in problem or "could not find expected ':'" in problem
 
 
 def dotted(path: Path) -> str:

@@ -1,0 +1,74 @@
+"""What does a plan say of a request before any counter is read?"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sidecar.cel import CelError
+from sidecar.domain.decision import Effect, Reason, ReasonCode, RuleError
+from sidecar.domain.entitlement import Entitlement
+from sidecar.domain.limits import Charge
+from sidecar.domain.request import CheckRequest
+from sidecar.domain.subscription import Standing, Subscription
+from sidecar.policy.compiled import CompiledLimit, CompiledPlan
+from sidecar.policy.conditions import Context
+from sidecar.policy.limits import with_maximum
+
+
+def entitle(
+    plan: CompiledPlan,
+    subscription: Subscription,
+    held: Standing,
+    request: CheckRequest,
+    now: datetime,
+    reason: Reason | None = None,
+) -> Entitlement:
+    """The plan's refusals and the limits that apply; `reason` is the subscription's own."""
+    charges, errors = charges_of(plan, request, subscription, now)
+    reasons = (*([reason] if reason else ()), *_refusals(plan, request))
+    return Entitlement(
+        subscription, held, plan.id, plan.mode, plan.failure_mode, reasons, charges, errors
+    )
+
+
+def charges_of(
+    plan: CompiledPlan, request: CheckRequest, subscription: Subscription, now: datetime
+) -> tuple[tuple[Charge, ...], tuple[RuleError, ...]]:
+    """The limits that apply; one whose condition errs applies too, and the error is told."""
+    charges, errors = [], []
+    context: Context | None = None
+    for compiled in plan.limits:
+        if compiled.when is not None:
+            context = context or Context(request, subscription, plan.facts, now)
+            applies = context.evaluate(compiled.when)
+            if isinstance(applies, CelError):
+                errors.append(RuleError(compiled.limit.id, f"when: {applies.message}"))
+            elif not applies:
+                continue
+        charges.append(charge_of(compiled, request, subscription, now))
+    return tuple(charges), tuple(errors)
+
+
+def charge_of(
+    compiled: CompiledLimit, request: CheckRequest, subscription: Subscription, now: datetime
+) -> Charge:
+    """What a request asks of one limit, under the narrowest override that holds now."""
+    limit = compiled.limit
+    for override in compiled.overrides:
+        if override.applies(request.subject, now):
+            limit = with_maximum(compiled, override.maximum)
+            break
+    return Charge(
+        limit, limit.counter(request), request.estimate.of(limit.meter), subscription.cycle
+    )
+
+
+def _refusals(plan: CompiledPlan, request: CheckRequest) -> Iterator[Reason]:
+    """What the plan itself does not include."""
+    if request.plugin and not plan.allows_plugin(request.plugin):
+        message = f"The plan {plan.name} does not include the plugin {request.plugin}."
+        code = ReasonCode.PLUGIN_NOT_IN_PLAN
+        yield Reason(code, f"{plan.id}.plugins", Effect.DENY, plan.mode, message)
+    if request.feature and not plan.allows_feature(request.feature):
+        message = f"The plan {plan.name} does not include the feature {request.feature}."
+        code = ReasonCode.FEATURE_NOT_IN_PLAN
+        yield Reason(code, f"{plan.id}.features", Effect.DENY, plan.mode, message)

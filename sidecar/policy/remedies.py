@@ -1,0 +1,99 @@
+"""What would help against a refusal?"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from urllib.parse import quote
+
+from sidecar.domain.decision import Effect, Remedy, RemedyKind
+from sidecar.domain.entitlement import Entitlement
+from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.request import CheckRequest, Subject
+from sidecar.domain.subscription import Standing
+from sidecar.policy.compiled import CompiledPlan
+from sidecar.policy.entitling import entitle
+from sidecar.policy.verdict import Verdict, judge
+
+
+def remedies(
+    verdict: Verdict,
+    plans: Iterable[CompiledPlan],
+    request: CheckRequest,
+    entitlement: Entitlement,
+    readings: Sequence[Reading],
+    now: datetime,
+    upgrade_url: str | None,
+) -> tuple[Remedy, ...]:
+    """Another plan, or time, where they would help.
+
+    Args:
+        plans: those that can be had, in file order.
+        readings: one for each charge of the entitlement.
+        upgrade_url: template with `{app_id}`, `{user_id}`, `{plan}`.
+    """
+    found = []
+    upgrade = _upgrade(plans, request, entitlement, readings, now)
+    if upgrade is not None:
+        url = _fill(upgrade_url, request.subject, upgrade)
+        found.append(Remedy(RemedyKind.UPGRADE, plan=upgrade, url=url))
+    until = _wait(verdict, readings)
+    if until is not None:
+        found.append(Remedy(RemedyKind.WAIT, until=until))
+    return tuple(found)
+
+
+def _upgrade(
+    plans: Iterable[CompiledPlan],
+    request: CheckRequest,
+    entitlement: Entitlement,
+    readings: Sequence[Reading],
+    now: datetime,
+) -> str | None:
+    """The first plan in file order that would let the request through.
+
+    A counter does not belong to a plan, so the readings at hand serve for every plan; one
+    that was not read is taken to be empty.
+    """
+    subscription = entitlement.subscription
+    if subscription is None:
+        return None
+    known = {
+        charge.counter: reading
+        for charge, reading in zip(entitlement.charges, readings, strict=True)
+    }
+    for plan in plans:
+        if plan.id == entitlement.plan:
+            continue
+        offered = entitle(plan, subscription, Standing.HOLDS, request, now)
+        expected = [_expected(charge, known.get(charge.counter)) for charge in offered.charges]
+        if judge(plan, request, offered, expected, now).effect is not Effect.DENY:
+            return plan.id
+    return None
+
+
+def _expected(charge: Charge, reading: Reading | None) -> Reading:
+    if reading is None:
+        return Reading(charge.limit, 0, 0, charge.amount, None)
+    return replace(reading, limit=charge.limit)
+
+
+def _wait(verdict: Verdict, readings: Sequence[Reading]) -> datetime | None:
+    """When every limit that refuses will have room, None if waiting does not help."""
+    refusing = {reason.id for reason in verdict.reasons if reason.refuses}
+    by_id = {reading.limit.id: reading for reading in readings}
+    instants = []
+    for name in refusing:
+        reading = by_id.get(name)
+        if reading is None or not reading.ends or reading.resets_at is None:
+            return None
+        instants.append(reading.resets_at)
+    return max(instants, default=None)
+
+
+def _fill(template: str | None, subject: Subject, plan: str) -> str | None:
+    if template is None:
+        return None
+    values = {"{app_id}": subject.app_id, "{user_id}": subject.user_id, "{plan}": plan}
+    for name, value in values.items():
+        template = template.replace(name, quote(value, safe=""))
+    return template
