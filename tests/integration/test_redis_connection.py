@@ -406,6 +406,21 @@ async def test_two_thousand_callers_of_which_half_go_away_never_cross_replies(
     await _echo_through_cancellations(server.url)
 
 
+@pytest.mark.parametrize("unsendable", ["\ud800", 1.5j, None])
+async def test_what_cannot_be_sent_takes_nobodys_reply(
+    server: RedisServer, unsendable: object
+) -> None:
+    async with connected(server.url) as connection:
+        await connection.command("PING", since=since())
+        calls = [
+            connection.command("ECHO", word, since=since())  # type: ignore[arg-type] # on purpose
+            for word in ("a", unsendable, "b")
+        ]
+        first, fault, last = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(fault, (UnicodeEncodeError, TypeError))
+        assert (first, last) == ("a", "b")
+
+
 async def _count_under_load(url: str) -> tuple[int, int]:
     async with connected(url) as connection:
         world = World(RedisMeter(connection))

@@ -67,9 +67,10 @@ class _Channel(asyncio.Protocol):
         """Write a command with the next batch; the future of its reply."""
         if len(self._waiting) >= _MAX_WAITING:
             raise StoreUnavailable("too many commands wait for Redis")
+        # Before anybody waits: what cannot be packed must not stand in the way of others' replies.
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type] # its stub: 1-tuple
         future: asyncio.Future[Reply] = self._loop.create_future()
         self._waiting.append((self._loop.time(), future))
-        packed = hiredis.pack_command(command)  # type: ignore[arg-type] # its stub: 1-tuple
         self._outgoing.append(packed)
         if len(self._outgoing) == 1:
             self._loop.call_soon(self._flush)

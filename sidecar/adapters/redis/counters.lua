@@ -21,7 +21,7 @@
 local DAY = 86400000
 local KEPT = 7 * DAY        -- ended reservations, and periods for late events
 local LARGEST = 9007199254740991
-local REAP = 64             -- overdue reservations that one call ends
+local REAP = 128            -- overdue reservations that one call ends
 
 local prefix = KEYS[1]
 local position = 1
@@ -207,15 +207,21 @@ local function lines_of(entries)
   return table.concat(lines)
 end
 
--- Give back all that a reservation still holds.
+-- Give back all that these entries still hold, to each counter once.
 local function let_go(entries)
+  local places, units = {}, {}
   for _, entry in ipairs(entries) do
     if entry.held > 0 then
-      local counter = load(entry.name, entry.kind, entry.a, entry.b)
-      hold(counter, -entry.held)
-      store(counter, 0)
+      local place = table.concat({ entry.name, entry.kind, text(entry.a), text(entry.b) }, '\t')
+      places[place] = entry
+      units[place] = (units[place] or 0) + entry.held
       entry.held = 0
     end
+  end
+  for place, entry in pairs(places) do
+    local counter = load(entry.name, entry.kind, entry.a, entry.b)
+    hold(counter, -units[place])
+    store(counter, 0)
   end
 end
 
@@ -263,16 +269,24 @@ end
 -- hold is nobody's. Callers come again until none is left.
 do
   local overdue = redis.call('ZRANGEBYSCORE', prefix .. ':x', '-inf', text(now), 'LIMIT', 0, REAP)
+  local ended, all = {}, {}
   for _, id in ipairs(overdue) do
     local key = prefix .. ':r:' .. id
     local lines = redis.call('HGET', key, 'en')
     if lines then
-      local entries = entries_of(lines)
-      let_go(entries)
-      redis.call('HSET', key, 'st', 'expired', 'en', lines_of(entries))
-      redis.call('PEXPIRE', key, text(KEPT))
+      ended[key] = entries_of(lines)
+      for _, entry in ipairs(ended[key]) do
+        table.insert(all, entry)
+      end
     end
-    redis.call('ZREM', prefix .. ':x', id)
+  end
+  let_go(all)
+  for key, entries in pairs(ended) do
+    redis.call('HSET', key, 'st', 'expired', 'en', lines_of(entries))
+    redis.call('PEXPIRE', key, text(KEPT))
+  end
+  if #overdue > 0 then
+    redis.call('ZREM', prefix .. ':x', unpack(overdue))
   end
   if #overdue == REAP then
     return { 'again' }

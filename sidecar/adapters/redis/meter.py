@@ -42,7 +42,7 @@ RECORD = Script("counters.lua", "record.lua")
 SCRIPTS = (READ, RESERVE, SETTLE, RECORD)
 
 _MAX_TRIES = 8
-_MAX_REAPS = 256
+_MAX_REAPS = 512
 
 
 class RedisMeter:
