@@ -1,6 +1,6 @@
 """Policies after compilation: everything that a decision needs, prepared at load."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -35,8 +35,15 @@ class Override:
 
     @property
     def rank(self) -> int:
-        """How narrow it is: a user before a tenant before an app."""
-        return 3 if self.users else 2 if self.tenants else 1
+        """How narrow it is: a user before a tenant before an app, both before one of them."""
+        return 4 * bool(self.users) + 2 * bool(self.tenants) + bool(self.apps)
+
+    @property
+    def leading(self) -> tuple[str, frozenset[str]]:
+        """The narrowest list that it has, with its name: whom one looks it up by."""
+        if self.users:
+            return "user", self.users
+        return ("tenant", self.tenants) if self.tenants else ("app", self.apps)
 
     def applies(self, subject: Subject, now: datetime) -> bool:
         """Whether it holds for a subject now; every list that it has must name the subject."""
@@ -49,19 +56,44 @@ class Override:
         )
 
 
+class Overrides:
+    """The overrides of one limit, found by whom they are for: there may be thousands."""
+
+    def __init__(self, overrides: Iterable[Override] = ()) -> None:
+        self._by_name: dict[tuple[str, str], list[Override]] = {}
+        for override in sorted(overrides, key=lambda it: -it.rank):
+            kind, names = override.leading
+            for name in names:
+                self._by_name.setdefault((kind, name), []).append(override)
+
+    def find(self, subject: Subject, now: datetime) -> Override | None:
+        """The narrowest that holds for a subject now."""
+        if not self._by_name:
+            return None
+        keys = (("user", subject.user_id), ("tenant", subject.tenant_id), ("app", subject.app_id))
+        for key in keys:
+            for override in self._by_name.get(key, ()):
+                if override.applies(subject, now):
+                    return override
+        return None
+
+    def sharing(self) -> Iterable[Sequence[Override]]:
+        """Overrides for one and the same name, which alone can meet in one subject."""
+        return self._by_name.values()
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledLimit:
     """A limit with the condition that chooses its requests and the overrides of its maximum.
 
     Attributes:
         warn_at: parts of the maximum, as numerator and denominator, None for never.
-        overrides: the narrowest first.
     """
 
     limit: Limit
     when: Condition | None
     warn_at: tuple[int, int] | None
-    overrides: tuple[Override, ...]
+    overrides: Overrides
     origin: Origin
 
 

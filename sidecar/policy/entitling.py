@@ -53,10 +53,9 @@ def charge_of(
 ) -> Charge:
     """What a request asks of one limit, under the narrowest override that holds now."""
     limit = compiled.limit
-    for override in compiled.overrides:
-        if override.applies(request.subject, now):
-            limit = with_maximum(compiled, override.maximum)
-            break
+    override = compiled.overrides.find(request.subject, now)
+    if override is not None:
+        limit = with_maximum(compiled, override.maximum)
     return Charge(
         limit, limit.counter(request), request.estimate.of(limit.meter), subscription.cycle
     )

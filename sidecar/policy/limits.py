@@ -8,7 +8,7 @@ from sidecar.cel import BOOL
 from sidecar.domain.limits import Dimension, Limit
 from sidecar.domain.request import MeterKind
 from sidecar.domain.windows import Fixed, Window, parse_window
-from sidecar.policy.compiled import CompiledLimit, Override
+from sidecar.policy.compiled import CompiledLimit, Overrides
 from sidecar.policy.format import LimitSection, PlanSection
 from sidecar.policy.source import Path
 from sidecar.policy.unit import Unit
@@ -43,7 +43,7 @@ def written_limits(name: str, plan: PlanSection) -> Iterator[tuple[LimitSection,
 
 
 def compile_limit(
-    unit: Unit, section: LimitSection, path: Path, overrides: Mapping[str, Sequence[Override]]
+    unit: Unit, section: LimitSection, path: Path, overrides: Mapping[str, Overrides]
 ) -> CompiledLimit:
     """A limit as decisions use it; what is wrong with it is reported."""
     if section.meter not in METERS_COUNTED:
@@ -70,7 +70,7 @@ def compile_limit(
         ),
         when=when,
         warn_at=share,
-        overrides=tuple(overrides.get(section.id, ())),
+        overrides=overrides.get(section.id) or Overrides(),
         origin=unit.origin(path),
     )
 

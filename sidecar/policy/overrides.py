@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
 
-from sidecar.policy.compiled import Override
+from sidecar.policy.compiled import Override, Overrides
 from sidecar.policy.format import OverrideSection
 from sidecar.policy.names import Ids, refuse_unknown
 from sidecar.policy.source import Path
@@ -23,8 +23,8 @@ class _Placed:
 
 def compile_overrides(
     units: Sequence[Unit], ids: Ids, limits: Collection[str], lost: Collection[str]
-) -> Mapping[str, tuple[Override, ...]]:
-    """The overrides of each limit, the narrowest first; two that tie are reported."""
+) -> Mapping[str, Overrides]:
+    """The overrides of each limit; two that tie are reported."""
     by_limit: dict[str, list[_Placed]] = {}
     for unit in units:
         for index, section in enumerate(unit.file.overrides):
@@ -34,12 +34,11 @@ def compile_overrides(
             if _is_sound(unit, section, path):
                 placed = _Placed(_override(unit, section, path), unit, path)
                 by_limit.setdefault(section.limit, []).append(placed)
+    compiled = {}
     for limit, all_placed in by_limit.items():
-        _refuse_ties(limit, all_placed)
-    return {
-        limit: tuple(sorted((it.override for it in all_placed), key=lambda it: -it.rank))
-        for limit, all_placed in by_limit.items()
-    }
+        compiled[limit] = Overrides(placed.override for placed in all_placed)
+        _refuse_ties(limit, all_placed, compiled[limit])
+    return compiled
 
 
 def _is_sound(unit: Unit, section: OverrideSection, path: Path) -> bool:
@@ -69,16 +68,23 @@ def _override(unit: Unit, section: OverrideSection, path: Path) -> Override:
     )
 
 
-def _refuse_ties(limit: str, all_placed: Sequence[_Placed]) -> None:
-    for first, second in combinations(all_placed, 2):
-        if _tie(first.override, second.override):
-            where = first.unit.where(first.path)
-            message = (
-                f"the overrides {first.override.id!r} ({where}) and {second.override.id!r} of "
-                f"{limit!r} can hold for the same subject at the same time"
-            )
-            hint = "make one of them narrower, or end one before the other begins"
-            second.unit.report("F1", message, second.path, hint=hint)
+def _refuse_ties(limit: str, all_placed: Sequence[_Placed], overrides: Overrides) -> None:
+    order = {id(placed.override): index for index, placed in enumerate(all_placed)}
+    # Two that name several subjects in common tie once.
+    ties = {
+        tuple(sorted((order[id(one)], order[id(other)])))
+        for sharing in overrides.sharing()
+        for one, other in combinations(sharing, 2)
+        if _tie(one, other)
+    }
+    for first, second in ((all_placed[a], all_placed[b]) for a, b in sorted(ties)):
+        where = first.unit.where(first.path)
+        message = (
+            f"the overrides {first.override.id!r} ({where}) and {second.override.id!r} of "
+            f"{limit!r} can hold for the same subject at the same time"
+        )
+        hint = "make one of them narrower, or end one before the other begins"
+        second.unit.report("F1", message, second.path, hint=hint)
 
 
 def _tie(first: Override, second: Override) -> bool:

@@ -449,6 +449,7 @@ overrides:
   - {id: o-tenant, for: {tenants: [t1]}, limit: burst, max: 30}
   - {id: o-user, for: {users: [bob]}, limit: burst, max: 40}
   - {id: o-both, for: {apps: [other], users: [eve]}, limit: burst, max: null}
+  - {id: o-bob-at-zeta, for: {apps: [zeta], users: [bob]}, limit: burst, max: 45}
   - id: o-dated
     for: {users: [ann]}
     limit: burst
@@ -465,7 +466,8 @@ overrides:
         (Subject("acme", "zed"), 20),
         (Subject("acme", "zed", "t1"), 30),
         (Subject("acme", "bob", "t1"), 40),
-        (Subject("zeta", "bob"), 40),
+        (Subject("yank", "bob"), 40),
+        (Subject("zeta", "bob"), 45),
         (Subject("other", "eve"), None),
         (Subject("acme", "eve"), 20),
         (Subject("zeta", "eve"), 10),
@@ -493,6 +495,17 @@ def test_an_override_holds_from_its_beginning_until_its_end(
     rules = policies(tmp_path, OVERRIDES)
     ann = ask(subject=Subject("zeta", "ann"))
     assert limits(resolve(rules, request=ann, now=instant)) == {"burst": maximum}
+
+
+def test_thousands_of_overrides_load_and_resolve_in_good_time(tmp_path: Path) -> None:
+    many = "".join(
+        f"  - {{id: x{number}, for: {{apps: [a{number}]}}, limit: burst, max: {number}}}\n"
+        for number in range(3_000)
+    )
+    rules = policies(tmp_path, OVERRIDES + many)
+    for number in range(100, 3_000, 7):
+        subject = Subject(f"a{number}", "zed")
+        assert limits(resolve(rules, request=ask(subject=subject))) == {"burst": number}
 
 
 def test_an_override_moves_the_point_of_warning_and_keeps_the_counter(tmp_path: Path) -> None:
