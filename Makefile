@@ -64,3 +64,18 @@ bench: $(VENV)/dev
 
 clean:
 	rm -rf $(VENV) data .mypy_cache .pytest_cache .ruff_cache dist build
+
+# The CEL compiler's own proofs: each also runs in a short form as a test.
+CASES ?= ../shared/conformance
+COUNT ?= 20000
+SEED ?= 20260501
+.PHONY: conformance bench-cel fuzz-cel
+
+conformance: $(VENV)/dev
+	$(BIN)/python -m sidecar.cel.conformance --known tests/unit/cel/known_failures.json $(CASES)/cel-core.json $(CASES)/cel-extensions.json
+
+bench-cel: $(VENV)/dev
+	$(BIN)/python -m tests.benchmarks.bench_cel
+
+fuzz-cel: $(VENV)/dev
+	$(BIN)/python -m tests.unit.cel.fuzz --count $(COUNT) --seed $(SEED)

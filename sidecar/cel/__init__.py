@@ -1,8 +1,10 @@
 """A compiler for the Common Expression Language: typed, bounded, explainable, and plain Python at run time."""
 
 from sidecar.cel.environment import Budget, Environment
+from sidecar.cel.fuse import fuse
+from sidecar.cel.outcome import Step
 from sidecar.cel.problems import Problem
-from sidecar.cel.program import Program, Step, compile, over_budget
+from sidecar.cel.program import Program, compile, over_budget
 from sidecar.cel.times import Duration, Timestamp
 from sidecar.cel.types import (
     BOOL,
@@ -52,5 +54,6 @@ __all__ = [
     "Type",
     "Uint",
     "compile",
+    "fuse",
     "over_budget",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 from sidecar.cel.times import EPOCH, SECOND, Duration, Timestamp, span_ns
@@ -52,6 +53,8 @@ def _moment(value: object, zone: str | None) -> datetime:
 
 def _of_moment(read: Callable[[datetime], int]) -> Callable[..., int]:
     def accessor(value: object, zone: str | None = None) -> int:
+        if zone is None and type(value) is datetime and value.tzinfo is UTC:
+            return read(value)
         return read(_moment(value, zone))
 
     return accessor
@@ -62,6 +65,8 @@ def _of_either(
 ) -> Callable[..., int]:
     def accessor(value: object, zone: str | None = None) -> int:
         if zone is None:
+            if type(value) is datetime and value.tzinfo is UTC:
+                return read(value)
             if type(value) is Duration:
                 return of_span(value.ns)
             if isinstance(value, timedelta):
@@ -94,14 +99,14 @@ def _span_milliseconds(ns: int) -> int:
 
 
 ACCESSORS: Mapping[str, Callable[..., int]] = {
-    "getFullYear": _of_moment(lambda at: at.year),
+    "getFullYear": _of_moment(attrgetter("year")),
     "getMonth": _of_moment(lambda at: at.month - 1),
-    "getDate": _of_moment(lambda at: at.day),
+    "getDate": _of_moment(attrgetter("day")),
     "getDayOfMonth": _of_moment(lambda at: at.day - 1),
     "getDayOfWeek": _of_moment(lambda at: at.isoweekday() % 7),
     "getDayOfYear": _of_moment(lambda at: at.timetuple().tm_yday - 1),
-    "getHours": _of_either(lambda at: at.hour, _whole(3600 * SECOND)),
-    "getMinutes": _of_either(lambda at: at.minute, _whole(60 * SECOND)),
-    "getSeconds": _of_either(lambda at: at.second, _whole(SECOND)),
+    "getHours": _of_either(attrgetter("hour"), _whole(3600 * SECOND)),
+    "getMinutes": _of_either(attrgetter("minute"), _whole(60 * SECOND)),
+    "getSeconds": _of_either(attrgetter("second"), _whole(SECOND)),
     "getMilliseconds": _milliseconds,
 }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from math import inf, isfinite, isnan
 from typing import Any
 
-from sidecar.cel.operators import name_of, settled
+from sidecar.cel.settle import name_of, settled
 from sidecar.cel.times import (
     SECOND,
     Duration,
@@ -104,13 +105,17 @@ def to_double(value: Any) -> float:
 
 
 def double_text(value: float) -> str:
-    """A double with as few digits as name it; whole numbers without a point."""
+    """A double with as few digits as name it, as Go's ``%g`` has them: from 1e+06 on with an exponent."""
     if isnan(value):
         return "NaN"
     if not isfinite(value):
         return "+Inf" if value > 0 else "-Inf"
-    text = repr(value)
-    return text[:-2] if text.endswith(".0") else text
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        return repr(value).removesuffix(".0")
+    written = Decimal(repr(value))
+    sign, digits, _ = written.as_tuple()
+    shown = "".join(map(str, digits)).rstrip("0")
+    return f"{'-' * sign}{shown[0]}{'.' * (len(shown) > 1)}{shown[1:]}e{written.adjusted():+03d}"
 
 
 def to_string(value: Any) -> str:

@@ -26,7 +26,7 @@ class Budget:
 
     source: int = 4_000
     nodes: int = 800
-    depth: int = 64
+    depth: int = 48
     cost: int = 10_000
     decision: int = 100_000
     pattern: int = 200

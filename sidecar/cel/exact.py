@@ -40,6 +40,7 @@ class Exact(Code):
         self.traced = traced
 
     def expression(self, node: Node) -> ast.expr:
+        """A part with its place, noted down when a trace is wanted."""
         with self.place(node) as line:
             value = self.part(node)
             if not self.traced:
@@ -47,6 +48,7 @@ class Exact(Code):
             return self.call(self.load(NOTE), self.constant(line), self.function((), value))
 
     def part(self, node: Node) -> ast.expr:
+        """A part, by its kind."""
         match node:
             case Const():
                 return self.constant(node.value)
@@ -93,6 +95,7 @@ class Exact(Code):
         raise AssertionError(node)
 
     def apply(self, node: Apply) -> ast.expr:
+        """A function or operator by its checked implementation."""
         if (
             node.function == "matches"
             and isinstance(pattern := node.arguments[1], Const)
@@ -107,6 +110,7 @@ class Exact(Code):
         return self.checked(node.function, *(self.expression(each) for each in node.arguments))
 
     def elements(self, node: Elements) -> ast.expr:
+        """A list literal."""
         if not any(optional for _, optional in node.elements):
             return self.list_of(*(self.expression(each) for each, _ in node.elements))
         parts = [
@@ -116,6 +120,7 @@ class Exact(Code):
         return self.helper("compact_list", *parts)
 
     def entries(self, node: Entries) -> ast.expr:
+        """A map literal, its keys looked at."""
         if any(optional for _, _, optional in node.entries):
             triples = [
                 self.tuple_of(self.expression(key), self.expression(value), self.constant(optional))
@@ -129,6 +134,7 @@ class Exact(Code):
         return self.helper("mapping", *pairs)
 
     def loop(self, node: Loop) -> ast.expr:
+        """A macro over functions of its variables."""
         rounds = "singles" if len(node.names) == 1 else "pairs"
         items = self.helper(rounds, self.expression(node.range), self.constant(node.limit))
         condition = (

@@ -20,7 +20,7 @@ from sidecar.cel.typed import (
     Node,
     OptionalMap,
 )
-from sidecar.cel.values import CelType, Failure, Uint
+from sidecar.cel.values import CelType, Uint
 
 _SCALARS = (type(None), bool, int, Uint, float, str, bytes, Timestamp, Duration, CelType)
 _LONGEST = 1_000
@@ -72,7 +72,7 @@ def _applied(node: Apply) -> Node:
         return node
     try:
         value = CHECKED[node.function](*values)
-    except (Failure, TypeError, ArithmeticError, ValueError):
+    except Exception:  # noqa: BLE001  whatever it is, it is an error of the expression and no reason not to load it
         return node
     if type(value) not in _SCALARS or (isinstance(value, str | bytes) and len(value) > _LONGEST):
         return node

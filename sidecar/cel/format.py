@@ -7,8 +7,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from sidecar.cel.convert import double_text
-from sidecar.cel.operators import name_of, settled
+from sidecar.cel.settle import name_of, settled
 from sidecar.cel.times import Duration, Timestamp
 from sidecar.cel.values import CelType, Failure, Uint
 
@@ -76,6 +75,12 @@ def _clause(letter: str, precision: str | None, value: Any) -> str:
     raise Failure(f"no such overload: %{letter} of {name_of(value)} in format()")
 
 
+def _fixed(value: float) -> str:
+    """As few digits as name the number, never an exponent."""
+    text = format(Decimal(repr(value)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def written(value: Any) -> str:
     """A value as ``%s`` writes it; the entries of a map in the order of their keys' text."""
     value = settled(value)
@@ -87,9 +92,7 @@ def written(value: Any) -> str:
         case int():
             return str(int(value))
         case float():
-            return _special(value) or (
-                double_text(value) if abs(value) < 1e21 else str(Decimal(value))
-            )
+            return _special(value) or _fixed(value)
         case str():
             return value
         case bytes():

@@ -33,6 +33,13 @@ RESERVED: Mapping[str, str] = {
     ),
 }
 
+# what may follow an expression elsewhere
+TRAILING: Mapping[str, str] = {
+    ";": "an expression has no ';'",
+    "if": "write condition ? a : b",
+    "**": "there is no power; multiply",
+}
+
 NAMES: Mapping[str, str] = {
     "True": "write true",
     "TRUE": "write true",
@@ -77,6 +84,9 @@ FUNCTIONS: Mapping[str, str] = {
     "get": 'write "key" in x ? x["key"] : default',
     "find": "write x.indexOf(y)",
 }
+
+# macros of other languages: their arguments are not looked at, since a variable in them is declared nowhere
+LOOP_HABITS = frozenset({"any", "some", "every"})
 
 MEMBERS: Mapping[str, str] = {"length": "write size(x)", "size": "write size(x)"}
 

@@ -173,6 +173,10 @@ FUNCTIONS: Mapping[str, tuple[Signature, ...]] = {
 # Any number of arguments, so outside the table; see `overloads`.
 EXTREMES = frozenset({"math.greatest", "math.least"})
 
+NAMESPACES = frozenset(
+    each.partition(".")[0] for each in (*FUNCTIONS, *EXTREMES, "cel.bind") if "." in each
+)
+
 TYPE_NAMES: Mapping[str, str] = {
     **{
         each: each

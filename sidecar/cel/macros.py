@@ -139,7 +139,7 @@ def _element_types(checker: Checker, call: tree.Call, over: Node, count: int) ->
             return (key,) if count == 1 else (key, value)
     if is_open(over.type):
         return (over.type,) * count
-    hint = "write a list literal: [x]" if over.type.kind == "string" else ""
+    hint = "text is searched by contains() and matches()" if over.type.kind == "string" else ""
     message = f"{call.function}() goes over a list or a map, not over {over.type}"
     checker.report("no-overload", message, over.start, over.end, hint)
     return (UNKNOWN,) * count

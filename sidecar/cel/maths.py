@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sidecar.cel.operators import name_of, no_overload, settled
+from sidecar.cel.settle import name_of, no_overload, settled
 from sidecar.cel.values import INT_MIN, UINT_MAX, Failure, Uint
 
 _NUMBERS = frozenset({int, Uint, float})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sidecar.cel.environment import Budget
-from sidecar.cel.habits import BINARY_HABITS, RESERVED, binary_habit
+from sidecar.cel.habits import BINARY_HABITS, RESERVED, TRAILING, binary_habit
 from sidecar.cel.problems import Problem
 from sidecar.cel.tokens import Token, tokens_of
 from sidecar.cel.tree import (
@@ -104,6 +104,10 @@ class _Parser:
         self.fault(f"expected '{text}' {after}, found {_named(token)}")
         return token.start
 
+    def behind(self) -> int:
+        """The offset behind the last word taken: brackets around a part belong to what the part is used in."""
+        return self.tokens[self.at - 1].end if self.at else 0
+
     def everything(self) -> tuple[Syntax, ...]:
         if self.token.kind == "end":
             if not self.problems:
@@ -112,10 +116,9 @@ class _Parser:
         trees = [self.expression()]
         while self.token.kind != "end":
             token = self.token
-            hint = "an expression has no ';'" if token.text == ";" else ""
-            if token.kind == "name" and token.text == "if":
-                hint = "write condition ? a : b"
-            self.fault(f"unexpected {_named(token)} after the expression", hint)
+            self.fault(
+                f"unexpected {_named(token)} after the expression", TRAILING.get(token.text, "")
+            )
             self.take()
             while self.token.kind != "end" and not (
                 self.token.kind == "mark" and self.token.text in {"&&", "||"}
@@ -130,23 +133,25 @@ class _Parser:
         self.depth += 1
         if self.depth > self.budget.depth:
             raise _TooDeep
+        start = self.token.start
         condition = self.chain("||")
         result = condition
         if self.accept("?"):
             then = self.chain("||")
             self.expect(":", "between the two results of '?'")
             otherwise = self.expression()
-            result = Conditional(condition.start, otherwise.end, condition, then, otherwise)
+            result = Conditional(start, self.behind(), condition, then, otherwise)
         self.depth -= 1
         return result
 
     def chain(self, operator: str) -> Syntax:
+        start = self.token.start
         operands = [self.chain("&&") if operator == "||" else self.binary(0)]
         while self.accept(operator) or self.habit(operator):
             operands.append(self.chain("&&") if operator == "||" else self.binary(0))
         if len(operands) == 1:
             return operands[0]
-        return Chain(operands[0].start, operands[-1].end, operator, tuple(operands))
+        return Chain(start, self.behind(), operator, tuple(operands))
 
     def habit(self, *operators: str) -> str:
         """Reads an operator of another language as the one that was meant, and says so."""
@@ -161,6 +166,7 @@ class _Parser:
     def binary(self, level: int) -> Syntax:
         if level == len(_LEVELS):
             return self.unary()
+        start = self.token.start
         left = self.binary(level + 1)
         while True:
             token = self.token
@@ -174,7 +180,7 @@ class _Parser:
             elif not (operator := self.habit(*_LEVELS[level])):
                 return left
             right = self.binary(level + 1)
-            left = Operation(left.start, right.end, operator, (left, right))
+            left = Operation(start, self.behind(), operator, (left, right))
 
     def is_not_in(self) -> bool:
         return (
@@ -184,17 +190,22 @@ class _Parser:
 
     def unary(self) -> Syntax:
         signs: list[Token] = []
+        if self.is_mark("+"):
+            self.fault("'+' is not a sign", "leave it out")
+            self.take()
         while (self.token.kind == "mark" and self.token.text in "!-") or self.is_word_not():
             signs.append(self.take())
             if len(signs) > self.budget.depth:
                 raise _TooDeep
         if signs and signs[-1].text == "-" and self.token.kind in {"int", "double"}:
-            operand = self.postfix(self.number(signs.pop()))
+            sign = signs.pop()
+            operand = self.postfix(self.number(sign), sign.start)
         else:
-            operand = self.postfix(self.primary())
+            start = self.token.start
+            operand = self.postfix(self.primary(), start)
         for sign in reversed(signs):
             operator = "neg" if sign.text == "-" else "!"
-            operand = Operation(sign.start, operand.end, operator, (operand,))
+            operand = Operation(sign.start, self.behind(), operator, (operand,))
         return operand
 
     def is_word_not(self) -> bool:
@@ -267,25 +278,23 @@ class _Parser:
             return self.call(token, None, start, absolute=absolute)
         return Name(start, token.end, token.text, absolute)
 
-    def postfix(self, node: Syntax) -> Syntax:
+    def postfix(self, node: Syntax, start: int) -> Syntax:
         while True:
             if self.accept("."):
-                node = self.selection(node)
+                node = self.selection(node, start)
             elif self.is_mark("["):
                 self.take()
                 optional = self.accept("?")
                 index = self.expression()
-                node = Subscript(
-                    node.start, self.expect("]", "to close '['"), node, index, optional
-                )
+                node = Subscript(start, self.expect("]", "to close '['"), node, index, optional)
             elif self.is_mark("{") and (name := _dotted(node)):
                 opening = self.take()
                 self.map_literal(opening, fields=True)
-                node = Message(node.start, self.tokens[self.at - 1].end, name)
+                node = Message(start, self.tokens[self.at - 1].end, name)
             else:
                 return node
 
-    def selection(self, operand: Syntax) -> Syntax:
+    def selection(self, operand: Syntax, start: int) -> Syntax:
         optional = self.accept("?")
         token = self.token
         if token.kind not in {"name", "quoted"}:
@@ -293,10 +302,8 @@ class _Parser:
             return operand
         self.take()
         if token.kind == "name" and self.is_mark("(") and not optional:
-            return self.call(token, operand, operand.start)
-        return Select(
-            operand.start, token.end, operand, token.text, optional, token.kind == "quoted"
-        )
+            return self.call(token, operand, start)
+        return Select(start, token.end, operand, token.text, optional, token.kind == "quoted")
 
     def call(
         self, name: Token, target: Syntax | None, start: int, *, absolute: bool = False

@@ -10,14 +10,12 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from sidecar.cel.exact import BINDINGS, Exact
-from sidecar.cel.patterns import Finder, finder
+from sidecar.cel.exact import BINDINGS
+from sidecar.cel.native import Native
 from sidecar.cel.typed import (
-    Apply,
     Bind,
     Choice,
     Const,
-    Elements,
     Entries,
     Field,
     Item,
@@ -29,31 +27,23 @@ from sidecar.cel.typed import (
     Variable,
     parts,
 )
-from sidecar.cel.types import List
-from sidecar.cel.values import INT_MAX, INT_MIN
+from sidecar.cel.types import key_kind
 
-_SCALAR = frozenset({"bool", "int", "uint", "double", "string", "bytes"})
 _KEYS = frozenset({"bool", "int", "uint", "string"})
-_TIMES = frozenset({"timestamp", "duration"})
-_COMPARE: dict[str, type[ast.cmpop]] = {
-    "_==_": ast.Eq,
-    "_!=_": ast.NotEq,
-    "_<_": ast.Lt,
-    "_<=_": ast.LtE,
-    "_>_": ast.Gt,
-    "_>=_": ast.GtE,
-}
-_ARITHMETIC: dict[str, type[ast.operator]] = {"_+_": ast.Add, "_-_": ast.Sub, "_*_": ast.Mult}
 
 
-class Plain(Exact):
+class Plain(Native):
     """Generates the plain form; what it has no short way for, it leaves to the exact one."""
 
     def __init__(self) -> None:
         super().__init__(traced=False)
+        self.held: dict[str, str] = {}
 
     def part(self, node: Node) -> ast.expr:
+        """A part, by its kind."""
         match node:
+            case Variable() if node.name in self.held:
+                return self.load(self.held[node.name])
             case Variable():
                 return self.subscript(self.load(BINDINGS), self.constant(node.name))
             case Field(optional=False):
@@ -76,11 +66,8 @@ class Plain(Exact):
                 return self.loop(node)
         return super().part(node)
 
-    def condition(self, node: Node) -> ast.expr:
-        value = self.expression(node)
-        return value if node.type.kind == "bool" else self.helper("truth", value)
-
     def field(self, node: Field) -> ast.expr:
+        """``a.b`` and has(a.b) as look-ups in a dictionary."""
         declared = node.operand.type.kind in {"object", "map"}
         if node.test:
             operand = self.expression(node.operand)
@@ -91,6 +78,7 @@ class Plain(Exact):
         return self.subscript(self.expression(node.operand), self.constant(node.name))
 
     def item(self, node: Item) -> ast.expr:
+        """``a[b]`` as a look-up, where the types leave no doubt."""
         operand, index = self.expression(node.operand), self.expression(node.index)
         match node.operand.type.kind, node.index.type.kind:
             case "list", "int":
@@ -101,161 +89,9 @@ class Plain(Exact):
                 ):
                     return self.subscript(operand, index)
                 return self.helper("element_at", operand, index)
-            case "map", kind if kind in _KEYS and getattr(node.operand.type, "key").kind == kind:  # noqa: B009
+            case "map", kind if kind in _KEYS and key_kind(node.operand.type) == kind:
                 return self.subscript(operand, index)
         return self.helper("item", operand, index)
-
-    def apply(self, node: Apply) -> ast.expr:
-        function, given = node.function, node.arguments
-        kinds = tuple(each.type.kind for each in given)
-        if (
-            function in _COMPARE
-            and (compared := self.comparison(function, given, kinds)) is not None
-        ):
-            return compared
-        if (
-            function in _ARITHMETIC
-            and (result := self.arithmetic(function, given, kinds)) is not None
-        ):
-            return result
-        match function, kinds:
-            case (("_/_" | "_%_"), ("int", "int")):
-                return self.division(node)
-            case "_/_", ("double", "double"):
-                return self.binary(self.expression(given[0]), ast.Div(), self.expression(given[1]))
-            case "-_", ("int",):
-                return self.in_range(self.negative(self.expression(given[0])))
-            case "-_", ("double",):
-                return self.negative(self.expression(given[0]))
-            case "!_", ("bool",):
-                return self.inverse(self.expression(given[0]))
-            case "_in_", _ if (found := self.membership(given, kinds)) is not None:
-                return found
-            case "size", (("string" | "bytes" | "list" | "map"),):
-                return self.builtin("len", self.expression(given[0]))
-            case (("startsWith" | "endsWith"), (_, "string")):
-                # of a dyn too: only strings take a string here, bytes raise
-                name = "startswith" if function == "startsWith" else "endswith"
-                return self.method(self.expression(given[0]), name, self.expression(given[1]))
-            case "contains", ("string", "string"):
-                return self.compare(self.expression(given[1]), ast.In(), self.expression(given[0]))
-            case "matches", ("string", _) if isinstance(given[1], Const) and isinstance(
-                given[1].value, str
-            ):
-                return self.search(finder(given[1].value), given[0])
-            case (
-                ("int", ("int",))
-                | ("double", ("double",))
-                | ("string", ("string",))
-                | ("bool", ("bool",))
-            ):
-                return self.expression(given[0])
-            case "double", ("int",):
-                return self.builtin("float", self.expression(given[0]))
-            case "dyn", (kind,) if kind in _SCALAR:
-                return self.expression(given[0])
-        return super().apply(node)
-
-    def search(self, pattern: Finder, text: Node) -> ast.expr:
-        found = self.call(self.known(pattern.find, "find"), self.expression(text))
-        return (
-            self.compare(found, ast.IsNot(), self.constant(None)) if pattern.gives_match else found
-        )
-
-    def comparison(
-        self, function: str, given: tuple[Node, ...], kinds: tuple[str, ...]
-    ) -> ast.expr | None:
-        left, right = given
-        operator = _COMPARE[function]()
-        equality = function in {"_==_", "_!=_"}
-        if kinds[0] == kinds[1] and kinds[0] in _SCALAR:
-            return self.compare(self.expression(left), operator, self.expression(right))
-        if kinds[0] == kinds[1] and kinds[0] in _TIMES:
-            moments = [self.helper("nanoseconds", self.expression(each)) for each in given]
-            return self.compare(moments[0], operator, moments[1])
-        if not equality:
-            return None
-        for one, other in ((left, right), (right, left)):
-            if isinstance(one, Const) and (one.value is None or isinstance(one.value, bool)):
-                # identity tells true from 1, which Python takes for equal
-                same: ast.cmpop = ast.Is() if function == "_==_" else ast.IsNot()
-                return self.compare(self.expression(other), same, self.expression(one))
-            if one.type.kind in {"string", "bytes"} and other.type.kind == "dyn":
-                return self.compare(self.expression(left), operator, self.expression(right))
-            if isinstance(one, Const) and _is_distinct(one.value):
-                return self.compare(self.expression(left), operator, self.expression(right))
-        return None
-
-    def arithmetic(
-        self, function: str, given: tuple[Node, ...], kinds: tuple[str, ...]
-    ) -> ast.expr | None:
-        match function, kinds:
-            case _, ("int", "int"):
-                operands = [self.expression(each) for each in given]
-                return self.in_range(self.binary(operands[0], _ARITHMETIC[function](), operands[1]))
-            case (
-                (_, ("double", "double"))
-                | ("_+_", ("string", "string"))
-                | ("_+_", ("bytes", "bytes"))
-            ):
-                operands = [self.expression(each) for each in given]
-                return self.binary(operands[0], _ARITHMETIC[function](), operands[1])
-            case "_+_", ("list", "list"):
-                return self.spread(*(self.expression(each) for each in given))
-        return None
-
-    def in_range(self, value: ast.expr) -> ast.expr:
-        """``t if MIN <= (t := value) <= MAX else overflow()``: the check without a call."""
-        name = self.fresh("t")
-        check = ast.Compare(
-            self.constant(INT_MIN),
-            [ast.LtE(), ast.LtE()],
-            [self.named(name, value), self.constant(INT_MAX)],
-            **self.at,
-        )
-        return self.either(check, self.load(name), self.helper("overflow"))
-
-    def division(self, node: Apply) -> ast.expr:
-        """By a positive literal: Python's own, turned where the dividend is negative, since it rounds down."""
-        dividend, divisor = node.arguments
-        if not (
-            isinstance(divisor, Const) and isinstance(divisor.value, int) and divisor.value > 0
-        ):
-            return self.checked(node.function, self.expression(dividend), self.expression(divisor))
-        operator: ast.operator = ast.FloorDiv() if node.function == "_/_" else ast.Mod()
-        name = self.fresh("t")
-        zero = self.constant(0)
-        check = self.compare(self.named(name, self.expression(dividend)), ast.GtE(), zero)
-        straight = self.binary(self.load(name), operator, self.constant(divisor.value))
-        turned = self.binary(self.negative(self.load(name)), operator, self.constant(divisor.value))
-        return self.either(check, straight, self.negative(turned))
-
-    def membership(self, given: tuple[Node, ...], kinds: tuple[str, ...]) -> ast.expr | None:
-        element, container = given
-        if isinstance(container, Elements) and (words := _constants(container)) is not None:
-            texts = all(type(word) is str for word in words)
-            whole = all(type(word) is int for word in words)
-            # a dyn equals a string only if it is one; with numbers that does not hold (1 == True)
-            if (texts and kinds[0] in {"string", "dyn"}) or (whole and kinds[0] == "int"):
-                values = self.tuple_of(*(self.constant(word) for word in words))
-                if len(words) > 8 and kinds[0] != "dyn":
-                    values = self.known(frozenset(words), "set")
-                return self.compare(self.expression(element), ast.In(), values)
-        match container.type.kind:
-            case "list" if isinstance(container.type, List):
-                inner = container.type.element.kind
-                if (kinds[0] == inner and inner in {"string", "int", "bytes"}) or kinds[0] in {
-                    "string",
-                    "bytes",
-                }:
-                    return self.compare(
-                        self.expression(element), ast.In(), self.expression(container)
-                    )
-            case "map" if kinds[0] == getattr(container.type, "key").kind and kinds[0] in _KEYS:  # noqa: B009
-                return self.compare(self.expression(element), ast.In(), self.expression(container))
-            case "map" if kinds[0] == "string":
-                return self.compare(self.expression(element), ast.In(), self.expression(container))
-        return None
 
     def loop(self, node: Loop) -> ast.expr:
         """A function of its own at the top of the module: a loop over locals, left as soon as it is decided."""
@@ -289,13 +125,17 @@ class Plain(Exact):
             )
         else:
             rounds = self.helper("elements", rounds, self.constant(node.limit))
+        # what the function around holds in its locals is out of reach here
+        held, self.held = self.held, {}
         body += self.rounds(node, target, rounds)
+        self.held = held
         self.functions.append(self.define(name, (of, BINDINGS, *free), body))
         return self.call(
             self.load(name), over, self.load(BINDINGS), *(self.load(each) for each in free)
         )
 
     def rounds(self, node: Loop, target: ast.expr, over: ast.expr) -> list[ast.stmt]:
+        """The body of a macro's function."""
         condition = None if node.condition is None else self.condition(node.condition)
         yes, no = self.result(self.constant(True)), self.result(self.constant(False))
         match node.kind:
@@ -329,11 +169,6 @@ class Plain(Exact):
         return [start, self.each(target, over, inner), self.result(self.load(out))]
 
 
-def _is_distinct(value: object) -> bool:
-    """A number that no bool equals, and small enough that Python's exact comparison is CEL's."""
-    return type(value) in {int, float} and value not in (0, 1) and abs(value) < 2**53  # type: ignore[arg-type]
-
-
 def _has_plain_keys(node: Entries) -> bool:
     keys = [
         key.value
@@ -343,13 +178,6 @@ def _has_plain_keys(node: Entries) -> bool:
     return len(set(keys)) == len(node.entries) and not any(
         optional for _, _, optional in node.entries
     )
-
-
-def _constants(node: Elements) -> list[Any] | None:
-    found = [
-        each.value for each, optional in node.elements if isinstance(each, Const) and not optional
-    ]
-    return found if len(found) == len(node.elements) and found else None
 
 
 def _free(node: Node | None, bound: set[str]) -> set[str]:

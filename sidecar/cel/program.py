@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from sidecar.cel.check import Checker
 from sidecar.cel.cost import Costs, dearest
 from sidecar.cel.environment import Budget, Environment
-from sidecar.cel.exact import exact_form, traced_form
+from sidecar.cel.exact import exact_form
 from sidecar.cel.fold import folded
-from sidecar.cel.operators import key_text
+from sidecar.cel.outcome import Bindings, Step, second_tier, trace_of
 from sidecar.cel.parse import parse
 from sidecar.cel.plain import plain_form
 from sidecar.cel.problems import Problem
@@ -20,20 +18,15 @@ from sidecar.cel.references import references_of
 from sidecar.cel.size import size_problem
 from sidecar.cel.typed import Node
 from sidecar.cel.types import DYN, Type, is_open
-from sidecar.cel.values import CelError, Failure
-
-Bindings = Mapping[str, Any]
-Spans = list[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One sub-expression of a trace: its place, its text and what it came to."""
+class Form:
+    """What code is generated from: the folded tree, the demanded kind, and the second tier."""
 
-    start: int
-    end: int
-    text: str
-    value: object
+    node: Node
+    wanted: str
+    again: Callable[[Bindings], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +40,7 @@ class Program:
         cost: the worst case in cel-go's units.
         evaluate: from the bindings to a value or a `CelError`; never raises.
         trace: from the bindings to the value of every sub-expression that was evaluated, innermost first.
+        form: what `fuse` puts together with others.
     """
 
     source: str
@@ -55,6 +49,7 @@ class Program:
     cost: int
     evaluate: Callable[[Bindings], object]
     trace: Callable[[Bindings], tuple[Step, ...]]
+    form: Form = field(repr=False, compare=False)
 
 
 def compile(
@@ -74,12 +69,23 @@ def compile_as(
     source: str, environment: Environment, result: Type, *, strict: bool
 ) -> Program | tuple[Problem, ...]:
     """`compile`, or with ``strict=False`` all types left to run time, as some conformance cases ask."""
+    try:
+        return _compiled(source, environment, result, strict=strict)
+    except RecursionError:
+        # the depth limit leaves room for this on any usual stack; the caller's own may be nearly full
+        message = "nested too deep for what is left of the stack"
+        return (Problem("too-deep", message, 0, len(source), "compile it from a shallower place"),)
+
+
+def _compiled(
+    source: str, environment: Environment, result: Type, *, strict: bool
+) -> Program | tuple[Problem, ...]:
     problems: list[Problem] = []
     budget = environment.budget
     trees = parse(source, budget, problems)
     too_large = next((found for tree in trees if (found := size_problem(tree, budget))), None)
     if too_large is not None:
-        return (*problems, too_large)
+        return (*problems[: budget.problems - 1], too_large)
     checker = Checker(source, environment, problems, strict=strict)
     nodes = [checker.check(tree) for tree in trees]
     if nodes and strict and not problems:
@@ -98,75 +104,16 @@ def _assembled(source: str, node: Node, result: Type, cost: int) -> Program:
     smaller = folded(node)
     wanted = result.kind if is_open(node.type) else "dyn"
     exact, spans = exact_form(smaller, wanted)
-    again = _again(exact, spans)
+    again = second_tier(exact, spans)
 
     def trace(bindings: Bindings) -> tuple[Step, ...]:
-        return _trace(source, node, wanted, bindings)
+        return trace_of(source, node, wanted, bindings)
 
     of = result if is_open(node.type) else node.type
-    return Program(source, of, references_of(node), cost, plain_form(smaller, wanted, again), trace)
-
-
-def _again(exact: Callable[[Bindings], object], spans: Spans) -> Callable[[Bindings], object]:
-    """The second tier: the exact value, or the error with its place."""
-
-    def again(bindings: Bindings) -> object:
-        try:
-            return exact(bindings)
-        except Exception as error:  # noqa: BLE001  the wall: nothing passes it but a value
-            return error_of(error, spans)
-
-    return again
-
-
-def error_of(error: Exception, spans: Spans) -> CelError:
-    """The error value of an exception, placed by the line numbers of the generated code."""
-    line = 0
-    at: TracebackType | None = error.__traceback__
-    while at is not None:
-        # the innermost frame of generated code: below it are only our own functions
-        if at.tb_frame.f_code.co_filename == "<cel>":
-            line = at.tb_lineno
-        at = at.tb_next
-    start, end = spans[line] if line < len(spans) else spans[0]
-    return CelError(_message(error), start, end)
-
-
-def _message(error: Exception) -> str:
-    match error:
-        case Failure():
-            return str(error)
-        case KeyError():
-            return f"no such key: {key_text(error.args[0] if error.args else '')}"
-        case RecursionError():
-            return "nested too deep"
-        case MemoryError():
-            return "out of memory"
-        case OverflowError():
-            return "out of range"
-    return f"no such overload ({type(error).__name__})"
-
-
-def _trace(source: str, node: Node, wanted: str, bindings: Bindings) -> tuple[Step, ...]:
-    traced, spans = traced_form(node, wanted)
-    steps: list[Step] = []
-
-    def note(line: int, part: Callable[[], object]) -> object:
-        start, end = spans[line]
-        try:
-            value = part()
-        except Exception as error:
-            steps.append(Step(start, end, source[start:end], error_of(error, spans)))
-            raise
-        steps.append(Step(start, end, source[start:end], value))
-        return value
-
-    try:
-        traced(bindings, note)
-    except Exception as error:  # noqa: BLE001  the last step already says so
-        if not steps:
-            steps.append(Step(0, len(source), source, error_of(error, spans)))
-    return tuple(steps)
+    evaluate = plain_form(smaller, wanted, again)
+    return Program(
+        source, of, references_of(node), cost, evaluate, trace, Form(smaller, wanted, again)
+    )
 
 
 def _result_problems(node: Node, wanted: Type, text: str) -> list[Problem]:

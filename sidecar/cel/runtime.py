@@ -1,50 +1,38 @@
-"""Which Python function stands behind each CEL function, and how errors are absorbed around them."""
+"""Which Python function stands behind each CEL function, and which ones generated code calls besides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from sidecar.cel import convert, maths, operators, text
+from sidecar.cel import absorb, access, arithmetic, compare, convert, maths, optionals, settle, text
 from sidecar.cel.clock import ACCESSORS
 from sidecar.cel.format import formatted
-from sidecar.cel.operators import (
-    element_at,
-    elements,
-    has_member,
-    item,
-    item_or_none,
-    member,
-    name_of,
-    settled,
-    truth,
-)
+from sidecar.cel.settle import name_of, settled
 from sidecar.cel.values import Failure, Opt
 
-_ZEROES: tuple[object, ...] = (None, False, 0, "", b"")
-
 CHECKED: Mapping[str, Callable[..., Any]] = {
-    "_+_": operators.add,
-    "_-_": operators.subtract,
-    "_*_": operators.multiply,
-    "_/_": operators.divide,
-    "_%_": operators.modulo,
-    "-_": operators.negate,
-    "!_": operators.negation,
-    "_==_": operators.equal,
-    "_!=_": operators.unequal,
-    "_<_": operators.less,
-    "_<=_": operators.less_equal,
-    "_>_": operators.greater,
-    "_>=_": operators.greater_equal,
-    "_in_": operators.within,
+    "_+_": arithmetic.add,
+    "_-_": arithmetic.subtract,
+    "_*_": arithmetic.multiply,
+    "_/_": arithmetic.divide,
+    "_%_": arithmetic.modulo,
+    "-_": arithmetic.negate,
+    "!_": arithmetic.negation,
+    "_==_": compare.equal,
+    "_!=_": compare.unequal,
+    "_<_": compare.less,
+    "_<=_": compare.less_equal,
+    "_>_": compare.greater,
+    "_>=_": compare.greater_equal,
+    "_in_": compare.within,
     "size": text.size,
     "contains": text.contains,
     "startsWith": text.starts_with,
     "endsWith": text.ends_with,
     "matches": text.matches,
     "dyn": settled,
-    "type": operators.type_of,
+    "type": settle.type_of,
     "bool": convert.to_bool,
     "int": convert.to_int,
     "uint": convert.to_uint,
@@ -89,30 +77,16 @@ CHECKED: Mapping[str, Callable[..., Any]] = {
     "base64.decode": text.base64_decode,
     "optional.of": lambda value: Opt((value,)),
     "optional.none": lambda: Opt(()),
-    "optional.ofNonZeroValue": lambda value: Opt(() if is_zero(value) else (value,)),
-    "hasValue": lambda of: bool(text.optional_held(of)),
-    "value": lambda of: held_value(of),
-    "or": lambda of, other: of if text.optional_held(of) else other,
-    "orValue": lambda of, other: (*text.optional_held(of), other)[0],
+    "optional.ofNonZeroValue": lambda value: Opt(() if optionals.is_zero(value) else (value,)),
+    "hasValue": lambda of: bool(optionals.optional_held(of)),
+    "value": optionals.held_value,
+    "or": lambda of, other: of if optionals.optional_held(of) else other,
+    "orValue": lambda of, other: (*optionals.optional_held(of), other)[0],
 }
 
 
-def is_zero(value: object) -> bool:
-    """Whether a value is the empty one of its type."""
-    value = settled(value)
-    if type(value) in {list, dict}:
-        return not value
-    if type(value) is Opt:
-        return not value.held
-    return any(type(value) is type(zero) and value == zero for zero in _ZEROES) or value == 0.0
-
-
-def held_value(of: object) -> object:
-    """``optional.value()``"""
-    held = text.optional_held(of)
-    if not held:
-        raise Failure("the optional holds no value")
-    return held[0]
+# where the name of a value's type is not that of the static type
+_VALUE_NAMES = {"null": "null_type", "object": "map"}
 
 
 def fail(message: str) -> NoReturn:
@@ -131,7 +105,7 @@ def variable(bindings: Mapping[str, Any], name: str) -> Any:
 def demanded(value: Any, name: str) -> Any:
     """A dyn where one type is required of the whole expression."""
     value = settled(value)
-    if name_of(value) != name:
+    if name_of(value) != _VALUE_NAMES.get(name, name):
         raise Failure(f"the result is {name_of(value)}, not {name}")
     return value
 
@@ -140,7 +114,7 @@ def searched(subject: Any, find: Callable[[str], bool]) -> bool:
     """``matches`` on what may be no string."""
     if isinstance(subject, str):
         return find(subject)
-    raise operators.no_overload("matches()", subject, "")
+    raise settle.no_overload("matches()", subject, "")
 
 
 def check_size(of: Any, limit: int) -> Any:
@@ -148,101 +122,6 @@ def check_size(of: Any, limit: int) -> Any:
     if len(of) > limit:
         raise Failure(f"{len(of)} elements, where at most {limit} are declared")
     return of
-
-
-def optional_member(of: Any, name: str) -> Opt[Any]:
-    """``of.?name``"""
-    return item_or_none(of, name)  # type: ignore[no-any-return]
-
-
-def compact_list(*parts: tuple[Any, bool]) -> list[Any]:
-    """A list literal some of whose elements may be absent."""
-    return [
-        each
-        for value, optional in parts
-        for each in (text.optional_held(value) if optional else (value,))
-    ]
-
-
-def compact_map(*parts: tuple[Any, Any, bool]) -> dict[Any, Any]:
-    """A map literal some of whose entries may be absent."""
-    entries = [
-        (key, each)
-        for key, value, optional in parts
-        for each in (text.optional_held(value) if optional else (value,))
-    ]
-    return operators.mapping(*entries)
-
-
-def optional_map(of: Any, body: Callable[[Any], Any], flat: bool) -> Any:
-    """``optMap`` and ``optFlatMap``"""
-    held = text.optional_held(of)
-    if not held:
-        return Opt(())
-    result = body(held[0])
-    return result if flat else Opt((result,))
-
-
-# What follows absorbs errors as the language defines it: an error counts only where no operand decides alone.
-
-
-def logic(decisive: bool, *operands: Callable[[], Any]) -> bool:
-    """``&&`` (decided by false) and ``||`` (decided by true)."""
-    error: Exception | None = None
-    for operand in operands:
-        try:
-            if truth(operand()) is decisive:
-                return decisive
-        except Exception as raised:  # noqa: BLE001  any failure of an operand is absorbed alike
-            error = error or raised
-    if error is not None:
-        raise error
-    return not decisive
-
-
-def decided(
-    decisive: bool, items: Iterable[tuple[Any, ...]], condition: Callable[..., Any]
-) -> bool:
-    """``all`` (decided by false) and ``exists`` (decided by true)."""
-    error: Exception | None = None
-    for each in items:
-        try:
-            if truth(condition(*each)) is decisive:
-                return decisive
-        except Exception as raised:  # noqa: BLE001  as above
-            error = error or raised
-    if error is not None:
-        raise error
-    return not decisive
-
-
-def exactly_one(items: Iterable[tuple[Any, ...]], condition: Callable[..., Any]) -> bool:
-    """``exists_one``: errors are not absorbed."""
-    return sum([truth(condition(*each)) for each in items]) == 1
-
-
-def chosen(items: Iterable[tuple[Any, ...]], condition: Callable[..., Any]) -> list[Any]:
-    """``filter``"""
-    return [each[-1] for each in items if truth(condition(*each))]
-
-
-def mapped(
-    items: Iterable[tuple[Any, ...]], condition: Callable[..., Any] | None, step: Callable[..., Any]
-) -> list[Any]:
-    """``map`` and ``transformList``"""
-    return [step(*each) for each in items if condition is None or truth(condition(*each))]
-
-
-def mapped_keys(
-    items: Iterable[tuple[Any, ...]], condition: Callable[..., Any] | None, step: Callable[..., Any]
-) -> dict[Any, Any]:
-    """``transformMap``"""
-    return {each[0]: step(*each) for each in items if condition is None or truth(condition(*each))}
-
-
-def singles(of: Any, limit: int) -> list[tuple[Any, ...]]:
-    """The rounds of a macro with one variable."""
-    return [(each,) for each in elements(of, limit)]
 
 
 HELPERS: Mapping[str, Callable[..., Any]] = {
@@ -253,30 +132,30 @@ HELPERS: Mapping[str, Callable[..., Any]] = {
         demanded,
         searched,
         check_size,
-        optional_member,
-        compact_list,
-        compact_map,
-        optional_map,
-        logic,
-        decided,
-        exactly_one,
-        chosen,
-        mapped,
-        mapped_keys,
-        singles,
+        optionals.optional_member,
+        optionals.compact_list,
+        optionals.compact_map,
+        optionals.optional_map,
+        absorb.logic,
+        absorb.decided,
+        absorb.exactly_one,
+        absorb.chosen,
+        absorb.mapped,
+        absorb.mapped_keys,
+        absorb.singles,
         settled,
-        truth,
-        member,
-        has_member,
-        item,
-        item_or_none,
-        element_at,
-        elements,
-        operators.pairs,
-        operators.mapping,
-        operators.overflow,
-        operators.nanoseconds,
-        operators.equal,
-        operators.unequal,
+        arithmetic.truth,
+        access.member,
+        access.has_member,
+        access.item,
+        access.item_or_none,
+        access.element_at,
+        access.elements,
+        access.pairs,
+        access.mapping,
+        arithmetic.overflow,
+        settle.nanoseconds,
+        compare.equal,
+        compare.unequal,
     )
 }

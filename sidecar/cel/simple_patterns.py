@@ -1,4 +1,4 @@
-"""Which patterns Python's own engine matches in linear time, and how they are written for it.
+"""Which patterns need no RE2: those of a few words, and those that Python's own engine matches in linear time.
 
 A backtracking engine is slow only where it has many ways to try. These patterns leave it few: no repetition inside a
 group, one repetition in all and only behind ``^``, and four optional parts or alternatives at most.
@@ -7,6 +7,8 @@ group, one repetition in all and only behind ``^``, and four optional parts or a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 _OPTIONS = 4
 _LITERAL = re.compile(r"[^\\.^$|?*+()\[\]{}]")
@@ -19,16 +21,51 @@ class _NotSimple(Exception):
     """The pattern has a part that is left to RE2."""
 
 
-def simple_form(pattern: str) -> str | None:
-    """The pattern for Python's ``re``, or None where it is not simple enough."""
+@dataclass(frozen=True, slots=True)
+class Simple:
+    """What is between the anchors of a simple pattern.
+
+    Args:
+        start: whether it begins with ``^``.
+        end: whether it ends with ``$``.
+        form: the rest, written for Python's ``re``.
+        words: all texts that the rest matches, or None where they are without end.
+    """
+
+    start: bool
+    end: bool
+    form: str
+    words: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    form: str
+    words: tuple[str, ...] | None
+
+
+def simple_form(pattern: str) -> Simple | None:
+    """The parts of a simple pattern, or None where it is not simple enough."""
     start, end = pattern.startswith("^"), pattern.endswith("$") and not pattern.endswith("\\$")
     reader = _Reader(pattern[start : len(pattern) - end], repeats=start)
     try:
         body = reader.sequence(within=False)
     except _NotSimple:
         return None
-    # Python's $ also matches before a last newline, RE2's does not
-    return ("\\A" if start else "") + body + ("\\Z" if end else "")
+    return Simple(start, end, body.form, body.words)
+
+
+def _in_a_row(pieces: Iterable[_Piece]) -> _Piece:
+    """One piece after the other."""
+    form, finite = "", True
+    words: tuple[str, ...] = ("",)
+    for piece in pieces:
+        form += piece.form
+        if piece.words is None:
+            finite = False
+        elif finite:
+            words = tuple(before + after for before in words for after in piece.words)
+    return _Piece(form, words if finite else None)
 
 
 class _Reader:
@@ -36,38 +73,36 @@ class _Reader:
         self.text, self.at = text, 0
         self.repetitions, self.options = int(repeats), _OPTIONS
 
-    def sequence(self, *, within: bool) -> str:
-        pieces: list[str] = []
+    def sequence(self, *, within: bool) -> _Piece:
+        pieces: list[_Piece] = []
         while self.at < len(self.text):
             char = self.text[self.at]
             if within and char in "|)":
                 break
-            item, quantifiable = (
-                self.group() if char == "(" and not within else (self.item(), not within)
-            )
-            pieces.append(item + self.quantifier(repeatable=quantifiable and char != "("))
-        return "".join(pieces)
+            piece = self.group() if char == "(" and not within else self.item()
+            pieces.append(self.quantified(piece, repeatable=char != "(" and not within))
+        return _in_a_row(pieces)
 
-    def item(self) -> str:
+    def item(self) -> _Piece:
         rest = self.text
         if found := _LITERAL.match(rest, self.at):
             self.at = found.end()
-            return re.escape(found[0])
+            return _Piece(re.escape(found[0]), (found[0],))
         if found := _ESCAPED.match(rest, self.at):
             self.at = found.end()
-            return re.escape(found[1])
+            return _Piece(re.escape(found[1]), (found[1],))
         if found := _CLASS.match(rest, self.at):
             self.at = found.end()
-            return found[0]
+            return _Piece(found[0], None)
         if rest[self.at] == ".":
             self.at += 1
-            return "."
+            return _Piece(".", None)
         if (known := _SETS.get(rest[self.at : self.at + 2])) is not None:
             self.at += 2
-            return known
+            return _Piece(known, None)
         raise _NotSimple
 
-    def group(self) -> tuple[str, bool]:
+    def group(self) -> _Piece:
         self.at += 3 if self.text.startswith("(?:", self.at) else 1
         branches = [self.sequence(within=True)]
         while self.text.startswith("|", self.at):
@@ -77,22 +112,25 @@ class _Reader:
         if not self.text.startswith(")", self.at):
             raise _NotSimple
         self.at += 1
-        return f"(?:{'|'.join(branches)})", False
+        words: tuple[str, ...] | None = ()
+        for branch in branches:
+            words = None if words is None or branch.words is None else words + branch.words
+        return _Piece(f"(?:{'|'.join(branch.form for branch in branches)})", words)
 
-    def quantifier(self, *, repeatable: bool) -> str:
+    def quantified(self, piece: _Piece, *, repeatable: bool) -> _Piece:
         mark = self.text[self.at : self.at + 1]
         if not mark or mark not in "?*+{":
-            return ""
+            return piece
         self.at += 1
         if self.text[self.at : self.at + 1] in {"?", "*", "+", "{"}:
             raise _NotSimple
         if mark == "?":
             self.spend()
-            return mark
+            return _Piece(piece.form + mark, None if piece.words is None else (*piece.words, ""))
         if mark == "{" or not repeatable or self.repetitions == 0:
             raise _NotSimple
         self.repetitions -= 1
-        return mark
+        return _Piece(piece.form + mark, None)
 
     def spend(self) -> None:
         if self.options == 0:

@@ -6,9 +6,9 @@ from base64 import b64decode, b64encode
 from binascii import Error as BadBase64
 from typing import Any
 
-from sidecar.cel.operators import name_of, no_overload, settled
 from sidecar.cel.patterns import BadPattern, compiled
-from sidecar.cel.values import Failure, Opt
+from sidecar.cel.settle import no_overload, settled
+from sidecar.cel.values import Failure
 
 MAX_TEXT = 1 << 20
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
@@ -17,12 +17,9 @@ _UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
-_QUOTES = dict(
-    zip(
-        '\a\b\f\n\r\t\v\\"',
-        ("\\a", "\\b", "\\f", "\\n", "\\r", "\\t", "\\v", "\\\\", '\\"'),
-        strict=True,
-    )
+_QUOTES = str.maketrans(
+    {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+    | {"\\": "\\\\", '"': '\\"'}
 )
 
 
@@ -169,13 +166,12 @@ def substring(text: Any, start: Any, *end: Any) -> str:
 def quote(text: Any) -> str:
     """``strings.quote(text)``: as a CEL literal."""
     _strings("strings.quote", text)
-    return (
-        '"'
-        + "".join(
-            _QUOTES.get(char, "\ufffd" if "\ud800" <= char <= "\udfff" else char) for char in text
-        )
-        + '"'
-    )
+    written = str(text.translate(_QUOTES))
+    try:
+        written.encode()
+    except UnicodeEncodeError:
+        written = written.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return f'"{written}"'
 
 
 def base64_encode(data: Any) -> str:
@@ -192,10 +188,3 @@ def base64_decode(text: Any) -> bytes:
         return b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (BadBase64, ValueError) as error:
         raise Failure("not base64") from error
-
-
-def optional_held(of: Any) -> tuple[Any, ...]:
-    """What an optional holds."""
-    if type(of) is Opt:
-        return of.held
-    raise Failure(f"no such overload: an optional was expected, not {name_of(of)}")

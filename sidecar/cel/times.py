@@ -85,9 +85,7 @@ class Timestamp:
 
     def __str__(self) -> str:
         whole, rest = divmod(self.ns, SECOND)
-        moment = EPOCH + timedelta(seconds=whole)
-        # strftime writes years before 1000 without their zeros on some platforms
-        return f"{moment.year:04d}{moment:-%m-%dT%H:%M:%S}{_fraction(rest)}Z"
+        return f"{(EPOCH + timedelta(seconds=whole)).isoformat()[:19]}{_fraction(rest)}Z"
 
 
 def duration_of(ns: int) -> Duration:

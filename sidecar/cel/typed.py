@@ -18,6 +18,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Const(Node):
+    """A constant; also the name of a type."""
+
     value: object
 
 
@@ -72,6 +74,8 @@ class Logic(Node):
 
 @dataclass(frozen=True, slots=True)
 class Choice(Node):
+    """``condition ? then : otherwise``"""
+
     condition: Node
     then: Node
     otherwise: Node

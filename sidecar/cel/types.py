@@ -157,6 +157,11 @@ def is_open(of: Type) -> bool:
     return of.kind in {"dyn", "unknown"}
 
 
+def key_kind(of: Type) -> str:
+    """The kind of a map's keys; "" of what is no map."""
+    return of.key.kind if isinstance(of, Map) else ""
+
+
 def join(a: Type, b: Type) -> Type:
     """The narrowest type that holds the values of both: dyn where they have nothing in common."""
     if a == b:
