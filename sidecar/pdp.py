@@ -2,9 +2,9 @@
 
     rules        = policies.snapshot                       one immutable set, one revision
     subscription = await subscriptions.find(...)           cached                   (wait 1, rarely)
-    entitlement  = rules.resolve(...)                      pure: plan, globs, the limits that apply
+    entitlement  = rules.resolve(...)                      pure: plan, globs, limits, rules
     metering     = await meter.reserve | read(...)         all limits, all or nothing      (wait 2)
-    verdict      = rules.decide(...)                       pure: compiled CEL, deny > warn > allow
+    verdict      = rules.decide(...)                       pure: readings; deny > warn > allow
 
 Time and snapshot are taken once, at the top. A fact that could not be had is None from there
 on, and the policies' failure mode speaks in its place.
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from sidecar.domain.decision import Decision, Effect
+from sidecar.domain.decision import Decision, Effect, combine
 from sidecar.domain.entitlement import Entitlement, PlanSummary
 from sidecar.domain.limits import Reading
 from sidecar.domain.request import Amounts, CheckRequest, Subject
@@ -31,7 +31,7 @@ from sidecar.domain.usage import (
     UsageEvent,
     name_reservation,
 )
-from sidecar.errors import Unavailable
+from sidecar.errors import RequestFault, Unavailable
 from sidecar.ports import Clock, DecisionLog, Meter, Policies, Rules, Subscriptions
 
 T = TypeVar("T")
@@ -77,17 +77,27 @@ class PDP:
         )
         entitlement = rules.resolve(subscription, request, now)
         hold = Hold(_new_reservation_id(request), _new_decision_id(), request)
-        metering = await _unless_unavailable(self._meter_charges(hold, entitlement, since))
+        metering = await _unless_unavailable(
+            self._meter_charges(rules, hold, entitlement, now, since)
+        )
         decision = _decide(rules, hold, entitlement, metering, now)
         if metering is not None and metering.reservation is not None and decision.is_denied:
-            # If this is lost, the hold still ends by its own expiry.
+            # A rule changed its mind between two readings. If this is lost, the hold still
+            # ends by its own expiry.
             await _unless_unavailable(self._meter.withdraw(metering.reservation.id, since=since))
         self._log.record(request, decision)
         return decision
 
-    async def check_all(self, requests: Sequence[CheckRequest]) -> list[Decision]:
-        """One decision for each request, in their order."""
-        return list(await asyncio.gather(*map(self.check, requests)))
+    async def check_all(self, requests: Sequence[CheckRequest]) -> list[Decision | RequestFault]:
+        """One decision for each request, in their order; a fault of one is its own."""
+
+        async def check(request: CheckRequest) -> Decision | RequestFault:
+            try:
+                return await self.check(request)
+            except RequestFault as fault:
+                return fault
+
+        return list(await asyncio.gather(*map(check, requests)))
 
     async def extend(self, reservation_id: str, ttl_s: int, estimate: Amounts) -> Decision:
         """Let a reservation live on and hold a further estimate, if a check would allow it.
@@ -161,9 +171,25 @@ class PDP:
         readings = await self._meter.read(subject.app_id, entitlement.charges, since=since)
         return Overview(entitlement, plan, readings, rules.revision)
 
-    async def _meter_charges(self, hold: Hold, entitlement: Entitlement, since: float) -> Metering:
-        if hold.request.reserve and not entitlement.refuses:
-            return await self._meter.reserve(hold, entitlement.charges, since=since)
+    async def _meter_charges(
+        self, rules: Rules, hold: Hold, entitlement: Entitlement, now: datetime, since: float
+    ) -> Metering:
+        """Hold what is asked for, unless that is refused whatever the counters say."""
+        request, charges = hold.request, entitlement.charges
+        if not request.reserve:
+            return await self._read(hold, entitlement, since)
+        if entitlement.refuses or entitlement.rules_read_limits:
+            if request.request_id:
+                first = await self._meter.recall(hold, charges, since=since)
+                if first is not None:
+                    return first
+            # What a refused request would hold, it would take from others for a moment.
+            read = await self._read(hold, entitlement, since)
+            if _decide(rules, hold, entitlement, read, now).is_denied:
+                return read
+        return await self._meter.reserve(hold, charges, since=since)
+
+    async def _read(self, hold: Hold, entitlement: Entitlement, since: float) -> Metering:
         if not entitlement.charges:
             return Metering(())
         app_id = hold.request.subject.app_id
@@ -178,20 +204,27 @@ def _decide(
     now: datetime,
 ) -> Decision:
     readings = None if metering is None else metering.readings
+    reservation = None if metering is None else metering.reservation
     verdict = rules.decide(hold.request, entitlement, readings, now)
-    denied = verdict.effect is Effect.DENY
+    effect, reasons, remedies = verdict.effect, verdict.reasons, verdict.remedies
+    if effect is Effect.DENY and reservation is not None and reservation.id != hold.reservation_id:
+        # This request was let through before, and its units are held: what has changed since
+        # is for the next one.
+        effect, reasons = combine(reason for reason in reasons if not reason.refuses)
+        remedies = ()
+    denied = effect is Effect.DENY
     return Decision(
         id=(metering and metering.decision_id) or hold.decision_id,
         at=now,
-        effect=verdict.effect,
+        effect=effect,
         mode=entitlement.mode,
         plan=entitlement.plan,
         subscription_status=entitlement.subscription_status,
-        reasons=verdict.reasons,
+        reasons=reasons,
         readings=tuple(readings or ()),
         revision=rules.revision,
-        reservation=None if denied or metering is None else metering.reservation,
-        remedies=verdict.remedies,
+        reservation=None if denied else reservation,
+        remedies=remedies,
         errors=verdict.errors,
         degraded=verdict.degraded,
     )

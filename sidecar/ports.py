@@ -137,6 +137,16 @@ class Meter(Protocol):
         """
         ...
 
+    async def recall(
+        self, hold: Hold, charges: Sequence[Charge], *, since: float
+    ) -> Metering | None:
+        """The first answer to a request whose id came before, None if none is remembered.
+
+        Raises:
+            RequestIdReused: the request's id came before with another body.
+        """
+        ...
+
     async def extend(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold further units, or none, and let the reservation live its `ttl_s` from now.
 

@@ -3,8 +3,10 @@
 from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
+from sidecar.api.problem import fault_body
 from sidecar.api.render import decision_body, decision_response, json_response
 from sidecar.api.schemas import CHECK, CHECKS
+from sidecar.errors import RequestFault
 from sidecar.pdp import PDP
 
 
@@ -21,5 +23,14 @@ class Checks:
     async def checks(self, call: Call) -> Response:
         """Up to a hundred decisions, always with 200; each has its own status inside."""
         requests = [body.request() for body in call.read(CHECKS).checks]
-        decisions = await self._pdp.check_all(requests)
-        return json_response({"decisions": [decision_body(decision) for decision in decisions]})
+        answers = await self._pdp.check_all(requests)
+        return json_response(
+            {
+                "decisions": [
+                    fault_body(answer)
+                    if isinstance(answer, RequestFault)
+                    else decision_body(answer)
+                    for answer in answers
+                ]
+            }
+        )

@@ -19,16 +19,12 @@ from sidecar.api.problem import (
     FieldFault,
     InvalidBody,
     NotJson,
+    of_fault,
     of_invalid_body,
     problem,
 )
 from sidecar.api.schemas import known_fields
-from sidecar.errors import (
-    RequestIdReused,
-    ReservationEnded,
-    Unavailable,
-    UnknownReservation,
-)
+from sidecar.errors import RequestFault, Unavailable
 
 T = TypeVar("T")
 
@@ -160,15 +156,8 @@ class Endpoint:
             return problem(400, "not_json", "The body is not JSON", str(error))
         except InvalidBody as error:
             return of_invalid_body(error)
-        except UnknownReservation as error:
-            return problem(404, "unknown_reservation", "Unknown reservation", f"{error}.")
-        except ReservationEnded as error:
-            members = {"state": error.state}
-            return problem(
-                409, "reservation_ended", "The reservation has ended", f"{error}.", members=members
-            )
-        except RequestIdReused as error:
-            return problem(409, "request_id_reused", "The request id was reused", f"{error}.")
+        except RequestFault as fault:
+            return of_fault(fault)
         except Unavailable as error:
             _log.warning("unavailable", path=scope["path"], error=str(error))
             detail = "The store did not answer in time; sending the same again is harmless."

@@ -7,6 +7,8 @@ from http import HTTPStatus
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from sidecar.errors import RequestFault, ReservationEnded, UnknownReservation
+
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:mozaiks:sidecar:problem:"
 
@@ -61,6 +63,35 @@ def problem(
     response.headers["Cache-Control"] = "no-store"
     for name, value in (headers or {}).items():
         response.headers[name] = value
+    return response
+
+
+def fault_body(fault: RequestFault) -> dict[str, object]:
+    """What a call is answered that names something unknown or already over."""
+    members: dict[str, object] = {}
+    match fault:
+        case UnknownReservation():
+            status, code, title = 404, "unknown_reservation", "Unknown reservation"
+        case ReservationEnded():
+            status, code, title = 409, "reservation_ended", "The reservation has ended"
+            members = {"state": fault.state}
+        case _:
+            status, code, title = 409, "request_id_reused", "The request id was reused"
+    return {
+        **members,
+        "type": TYPE_PREFIX + code,
+        "title": title,
+        "status": status,
+        "detail": f"{fault}.",
+        "allowed": False,
+    }
+
+
+def of_fault(fault: RequestFault) -> Response:
+    """404 or 409, for what the caller could not have asked for."""
+    body = fault_body(fault)
+    response = Response(to_json(body), int(str(body["status"])), media_type=MEDIA_TYPE)
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

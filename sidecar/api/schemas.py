@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest, Subject
+from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, CheckRequest, Subject
 from sidecar.domain.subscription import Status, Subscription
 from sidecar.domain.usage import UsageEvent
 
@@ -169,10 +169,11 @@ class CommitBody(Body):
     def amounts(self) -> Amounts:
         """What was used."""
         parts = (self.input_tokens or 0) + (self.output_tokens or 0)
+        untold = UNTOLD if self.input_tokens is None and self.output_tokens is None else 0
         return Amounts(
             tokens=parts if self.total_tokens is None else self.total_tokens,
-            input_tokens=self.input_tokens or 0,
-            output_tokens=self.output_tokens or 0,
+            input_tokens=untold if self.input_tokens is None else self.input_tokens,
+            output_tokens=untold if self.output_tokens is None else self.output_tokens,
         )
 
 

@@ -1,7 +1,7 @@
 """What a subject may have: its plan, and what that plan says of plugins, features and limits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sidecar.domain.decision import Reason, RuleError
 from sidecar.domain.limits import Charge
@@ -19,7 +19,9 @@ class Entitlement:
         mode, failure_mode: of the plan's file, under the operator's ceiling.
         reasons: of subscription, plugin and feature.
         charges: every limit that applies, longest window first.
-        errors: conditions of limits that could not be evaluated; such a limit applies.
+        rule_reasons: by id, of the rules that need no counter.
+        rules_read_limits: whether a rule that may refuse waits for the counters.
+        errors: conditions that could not be evaluated; such a limit applies.
     """
 
     subscription: Subscription | None
@@ -29,6 +31,8 @@ class Entitlement:
     failure_mode: FailureMode
     reasons: tuple[Reason, ...] = ()
     charges: tuple[Charge, ...] = ()
+    rule_reasons: Mapping[str, Reason] = field(default_factory=dict)
+    rules_read_limits: bool = False
     errors: tuple[RuleError, ...] = ()
 
     @property
@@ -39,7 +43,7 @@ class Entitlement:
     @property
     def refuses(self) -> bool:
         """Whether the answer is already a deny, so that nothing need be held."""
-        return any(reason.refuses for reason in self.reasons)
+        return any(reason.refuses for reason in (*self.reasons, *self.rule_reasons.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,10 @@ MAX_INTEGER = 2**53 - 1
 """The greatest count that JSON, Lua and SQLite all hold exactly."""
 
 
+UNTOLD = -1
+"""Units that a commit does not know; what was held is taken for them in the end."""
+
+
 class MeterKind(StrEnum):
     """What is counted."""
 
@@ -30,7 +34,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Units of each meter; tokens and requests are counts, cost is in micro-units."""
+    """Units of each meter; tokens and requests are counts, cost is in micro-units.
+
+    A commit may not know how its tokens split into input and output; those are UNTOLD then.
+    """
 
     tokens: int = 0
     input_tokens: int = 0

@@ -7,7 +7,7 @@ from typing import Literal
 
 from sidecar.domain.limits import Limit
 from sidecar.domain.modes import FailureMode, Mode, Refusal
-from sidecar.domain.request import Subject
+from sidecar.domain.request import CheckRequest, Subject
 from sidecar.policy.conditions import Condition
 from sidecar.policy.globs import Globs
 
@@ -110,7 +110,17 @@ class CompiledRule:
     refusal: Refusal
     message: str
     message_expr: Condition | None
+    reads_limits: bool
     origin: Origin
+
+    @property
+    def may_refuse(self) -> bool:
+        """Whether it can make an answer a deny, by its effect or by an error in it."""
+        return self.mode is Mode.ENFORCE and "deny" in (self.effect, self.on_error)
+
+    def concerns(self, request: CheckRequest) -> bool:
+        """Whether its `match` names what is asked for."""
+        return self.plugins is None or (request.plugin != "" and self.plugins.match(request.plugin))
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,12 @@ class Condition:
     scope: "Scope"
     variables: tuple[str, ...] = ()
 
+    @property
+    def reads_limits(self) -> bool:
+        """Whether it, or a variable that it needs, looks at a counter."""
+        direct = any(reference[0] == "limits" for reference in self.program.references)
+        return direct or not self.scope.reads_limits.isdisjoint(self.variables)
+
 
 @dataclass(slots=True)
 class Scope:

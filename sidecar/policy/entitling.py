@@ -1,4 +1,7 @@
-"""What does a plan say of a request before any counter is read?"""
+"""What does a plan say of a request before any counter is read?
+
+Rules that look at no counter speak here, so that what they refuse is never held.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,6 +15,7 @@ from sidecar.domain.subscription import Standing, Subscription
 from sidecar.policy.compiled import CompiledLimit, CompiledPlan
 from sidecar.policy.conditions import Context
 from sidecar.policy.limits import with_maximum
+from sidecar.policy.ruling import reason_of
 
 
 def entitle(
@@ -24,9 +28,27 @@ def entitle(
 ) -> Entitlement:
     """The plan's refusals and the limits that apply; `reason` is the subscription's own."""
     charges, errors = charges_of(plan, request, subscription, now)
-    reasons = (*([reason] if reason else ()), *_refusals(plan, request))
+    rules = [rule for rule in plan.rules if rule.concerns(request)]
+    rule_reasons: dict[str, Reason] = {}
+    rule_errors: list[RuleError] = []
+    early = [rule for rule in rules if not rule.reads_limits]
+    if early:
+        context = Context(request, subscription, plan.facts, now)
+        for rule in early:
+            found = reason_of(rule, context, rule_errors)
+            if found is not None:
+                rule_reasons[rule.id] = found
     return Entitlement(
-        subscription, held, plan.id, plan.mode, plan.failure_mode, reasons, charges, errors
+        subscription=subscription,
+        standing=held,
+        plan=plan.id,
+        mode=plan.mode,
+        failure_mode=plan.failure_mode,
+        reasons=(*([reason] if reason else ()), *_refusals(plan, request)),
+        charges=charges,
+        rule_reasons=rule_reasons,
+        rules_read_limits=any(rule.reads_limits and rule.may_refuse for rule in rules),
+        errors=(*errors, *rule_errors),
     )
 
 

@@ -44,15 +44,18 @@ def _compile_rule(unit: Unit, section: RuleSection, path: Path) -> CompiledRule:
         hint = "add on_error: deny, or warn or skip"
         unit.report("I8", message, path, hint=hint)
     globs = section.match.plugins
+    when = unit.expression((*path, "when"), section.when, BOOL)
+    message_expr = unit.expression((*path, "message_expr"), section.message_expr, STRING)
     return CompiledRule(
         id=section.id,
         plugins=None if globs is None else Globs(globs),
-        when=unit.expression((*path, "when"), section.when, BOOL),
+        when=when,
         effect=section.effect,
         on_error=section.on_error or "skip",
         mode=unit.narrowed(section.mode, path),
         refusal=section.status,
         message=section.message,
-        message_expr=unit.expression((*path, "message_expr"), section.message_expr, STRING),
+        message_expr=message_expr,
+        reads_limits=any(each.reads_limits for each in (when, message_expr) if each is not None),
         origin=unit.origin(path),
     )

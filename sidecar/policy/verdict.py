@@ -4,17 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sidecar.cel import CelError
 from sidecar.domain.decision import Effect, Reason, ReasonCode, Remedy, RuleError, combine
 from sidecar.domain.entitlement import Entitlement
 from sidecar.domain.limits import Limit, Reading
 from sidecar.domain.modes import FailureMode, Mode, Refusal
 from sidecar.domain.request import CheckRequest, MeterKind
 from sidecar.domain.windows import Fixed, Sliding
-from sidecar.policy.compiled import CompiledPlan, CompiledRule
+from sidecar.policy.compiled import CompiledPlan
 from sidecar.policy.conditions import Context
-
-MAX_MESSAGE = 1024
+from sidecar.policy.ruling import reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +45,7 @@ def judge(
     else:
         reasons.extend(_of_limits(readings))
     if plan is not None:
-        rules = [rule for rule in plan.rules if _concerns(rule, request)]
-        if rules:
-            context = Context(request, entitlement.subscription, plan.facts, now, readings)
-            for rule in rules:
-                reasons.extend(_of_rule(rule, context, errors))
+        reasons.extend(_of_rules(plan, request, entitlement, readings, now, errors))
     effect, ordered = combine(reasons)
     degraded = readings is None or entitlement.subscription is None
     return Verdict(effect, ordered, tuple(errors), degraded)
@@ -71,6 +65,30 @@ def _of_limits(readings: Iterable[Reading]) -> Iterable[Reason]:
             yield Reason(code, limit.id, Effect.WARN, limit.mode, _near(reading))
 
 
+def _of_rules(
+    plan: CompiledPlan,
+    request: CheckRequest,
+    entitlement: Entitlement,
+    readings: Sequence[Reading] | None,
+    now: datetime,
+    errors: list[RuleError],
+) -> Iterable[Reason]:
+    """Of all rules in file order; those that look at no counter have spoken already."""
+    context: Context | None = None
+    for rule in plan.rules:
+        if not rule.reads_limits:
+            reason = entitlement.rule_reasons.get(rule.id)
+        elif rule.concerns(request):
+            context = context or Context(
+                request, entitlement.subscription, plan.facts, now, readings
+            )
+            reason = reason_of(rule, context, errors)
+        else:
+            continue
+        if reason is not None:
+            yield reason
+
+
 def _without_readings(entitlement: Entitlement) -> Iterable[Reason]:
     """One refusal if a closed limit could not be read, in the strictest of their modes."""
     closed = [
@@ -86,39 +104,6 @@ def _without_readings(entitlement: Entitlement) -> Iterable[Reason]:
                 Refusal.UNAVAILABLE,
             )  # fmt: skip
             return
-
-
-def _concerns(rule: CompiledRule, request: CheckRequest) -> bool:
-    return rule.plugins is None or (request.plugin != "" and rule.plugins.match(request.plugin))
-
-
-def _of_rule(rule: CompiledRule, context: Context, errors: list[RuleError]) -> Iterable[Reason]:
-    holds = True if rule.when is None else context.evaluate(rule.when)
-    if isinstance(holds, CelError):
-        errors.append(RuleError(rule.id, holds.message))
-        if rule.on_error != "skip":
-            yield Reason(
-                ReasonCode.RULE_ERROR, rule.id, Effect(rule.on_error), rule.mode,
-                rule.message, rule.refusal,
-            )  # fmt: skip
-    elif holds:
-        effect = Effect(rule.effect)
-        denies = effect is Effect.DENY
-        code = ReasonCode.RULE_DENIED if denies else ReasonCode.RULE_WARNED
-        message = _message(rule, context, errors)
-        yield Reason(code, rule.id, effect, rule.mode, message, rule.refusal)
-
-
-def _message(rule: CompiledRule, context: Context, errors: list[RuleError]) -> str:
-    """The computed message; the static one where there is none or it cannot be computed."""
-    if rule.message_expr is None:
-        return rule.message
-    text = context.evaluate(rule.message_expr)
-    if isinstance(text, CelError):
-        errors.append(RuleError(rule.id, f"message_expr: {text.message}"))
-        return rule.message
-    text = str(text)
-    return text if text and len(text) <= MAX_MESSAGE else rule.message
 
 
 _UNITS = {

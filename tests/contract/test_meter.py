@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.domain.limits import Dimension
 from sidecar.domain.modes import Mode
-from sidecar.domain.request import MAX_INTEGER, Amounts, MeterKind
+from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, MeterKind
 from sidecar.domain.usage import Hold, ReservationState, name_reservation
 from sidecar.domain.windows import Fixed
 from sidecar.errors import ReservationEnded, UnknownReservation
@@ -287,13 +287,41 @@ async def test_a_final_commit_below_what_was_told_takes_nothing_back(world: Worl
     assert await world.level(MONTHLY) == (80, 0)
 
 
-async def test_a_second_final_commit_changes_nothing(world: World) -> None:
+async def test_a_repeated_final_commit_changes_nothing(world: World) -> None:
     name = await world.held(MONTHLY, tokens=100)
     first = await world.commit(name, 40)
     assert await world.commit(name, 40) == first
-    assert await world.commit(name, 90) == first
-    assert await world.commit(name, 90, final=False) == first
+    assert await world.commit(name, 30, final=False) == first
     assert await world.level(MONTHLY) == (40, 0)
+
+
+@pytest.mark.parametrize("final", [True, False])
+async def test_a_commit_of_more_after_the_final_one_is_told_that_it_is_too_late(
+    final: bool, world: World
+) -> None:
+    name = await world.held(MONTHLY, tokens=100)
+    await world.commit(name, 40)
+    with pytest.raises(ReservationEnded):
+        await world.commit(name, 41, final=final)
+    assert await world.level(MONTHLY) == (40, 0)
+
+
+async def test_what_a_commit_does_not_know_is_taken_to_be_what_was_held(world: World) -> None:
+    read, written = (
+        limit(10_000, meter=meter, name=meter.value)
+        for meter in (MeterKind.INPUT_TOKENS, MeterKind.OUTPUT_TOKENS)
+    )
+    name = await world.held(MONTHLY, read, written, tokens=30, input_tokens=10, output_tokens=20)
+
+    async def commit(tokens: int, *, final: bool) -> None:
+        await world.commit(name, tokens, final=final, input_tokens=UNTOLD, output_tokens=UNTOLD)
+
+    await commit(12, final=False)
+    assert await world.levels(MONTHLY, read, written) == [(12, 18), (0, 10), (0, 20)]
+    await commit(25, final=True)
+    assert await world.levels(MONTHLY, read, written) == [(25, 0), (10, 0), (20, 0)]
+    await commit(25, final=True)
+    assert await world.levels(MONTHLY, read, written) == [(25, 0), (10, 0), (20, 0)]
 
 
 async def test_every_meter_takes_its_own_units(world: World) -> None:
@@ -506,10 +534,12 @@ async def test_an_extension_without_limits_only_prolongs(world: World) -> None:
     assert await world.level(MONTHLY) == (0, 30)
 
 
-async def test_an_extension_may_shorten_a_life(world: World) -> None:
+async def test_an_extension_never_shortens_a_life(world: World) -> None:
     name = await world.held(MONTHLY, tokens=30, ttl_s=600)
     await world.extend(name, MONTHLY, ttl_s=10)
-    world.clock.advance(seconds=10)
+    world.clock.advance(seconds=599)
+    assert await world.level(MONTHLY) == (0, 30)
+    world.clock.advance(seconds=1)
     assert await world.level(MONTHLY) == (0, 0)
 
 

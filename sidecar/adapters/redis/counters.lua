@@ -229,16 +229,27 @@ local function bucket_of(kind, a, at)
   return kind == 'p' and a or math.floor(at / a)
 end
 
--- Charge the total use so far, in the buckets of the hold; what it was told before is part of
--- it. `additional` adds to what was told instead.
-local function draw(entries, amounts, additional)
-  local told = {}
+-- What was charged from a reservation and what it still holds, by counter.
+local function sums_of(entries)
+  local told, held = {}, {}
   for _, entry in ipairs(entries) do
     told[entry.name] = (told[entry.name] or 0) + entry.drawn
+    held[entry.name] = (held[entry.name] or 0) + entry.held
   end
+  return told, held
+end
+
+-- Charge the total use so far, in the buckets of the hold; what it was told before is part of
+-- it. `additional` adds to what was told instead. Of an amount that is not told (-1) nothing is
+-- charged, unless the reservation `finishes`: then it is all that is held.
+local function draw(entries, amounts, additional, finishes)
+  local told, held = sums_of(entries)
   local due = {}
   for _, entry in ipairs(entries) do
     local amount = amounts[entry.meter] or 0
+    if amount < 0 then
+      amount = finishes and told[entry.name] + held[entry.name] or 0
+    end
     if not due[entry.name] then
       due[entry.name] = additional and amount or math.max(0, amount - told[entry.name])
     end

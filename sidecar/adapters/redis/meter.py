@@ -77,11 +77,20 @@ class RedisMeter:
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold every charge, or none if an enforced limit has no room."""
-        return await self._reserve(hold, charges, since, extends=False)
+        return await self._reserve(hold, charges, since, "reserve")
+
+    async def recall(
+        self, hold: Hold, charges: Sequence[Charge], *, since: float
+    ) -> Metering | None:
+        """The first answer to a request whose id came before, None if none is remembered."""
+        try:
+            return await self._reserve(hold, charges, since, "recall")
+        except UnknownReservation:
+            return None
 
     async def extend(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold further units, or none, and let the reservation live its `ttl_s` from now."""
-        return await self._reserve(hold, charges, since, extends=True)
+        return await self._reserve(hold, charges, since, "extend")
 
     async def held_request(self, reservation_id: str, *, since: float) -> CheckRequest:
         """The request that a live reservation was made for."""
@@ -121,7 +130,7 @@ class RedisMeter:
             raise MeterUnavailable(str(error)) from error
 
     async def _reserve(
-        self, hold: Hold, charges: Sequence[Charge], since: float, *, extends: bool
+        self, hold: Hold, charges: Sequence[Charge], since: float, action: str
     ) -> Metering:
         request = hold.request
         document = write_request(request)
@@ -137,7 +146,7 @@ class RedisMeter:
                 hold.decision_id,
                 document,
                 write_limits(charges, layout.indexes),
-                "1" if extends else "",
+                action,
                 tokens,
                 len(layout.counters),
             ]

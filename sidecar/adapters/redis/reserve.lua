@@ -2,13 +2,13 @@
 --
 -- ARGV[2]  id of the reservation: it is the operation's id too, so the same call again gives
 --          the first answer
--- ARGV[3]  milliseconds that it lives
+-- ARGV[3]  milliseconds that it lives; an extension never shortens a life
 -- ARGV[4]  digest of the caller's request id, '' for none
 -- ARGV[5]  fingerprint of the request's body
 -- ARGV[6]  id of the decision
 -- ARGV[7]  the request, as an extension will need it
 -- ARGV[8]  the limits, as a commit will show them
--- ARGV[9]  '1' to extend a live reservation instead
+-- ARGV[9]  reserve; extend: a live reservation instead; recall: the first answer or nothing
 -- ARGV[10] tokens granted
 -- ARGV[11] n, then n counters: name kind a b meter amount
 --          m, then m limits: index of counter, maximum (-1 for none), units needed, enforced
@@ -22,7 +22,8 @@ local REMEMBERED = 600000   -- beyond the hold, the caller's request id
 
 local id, ttl, request_digest, fingerprint = take(), number(), take(), take()
 local decision, document, limits_shown = take(), take(), take()
-local extends, tokens = take() == '1', number()
+local action, tokens = take(), number()
+local extends = action == 'extend'
 local key = prefix .. ':r:' .. id
 
 -- Readings are told again only to whom they were told under the same limits.
@@ -60,6 +61,7 @@ if extends then
   elseif fields[5] == decision then
     return answer('held', fields[2], decision, fields[4], id, told(fields[6], fields[7]))
   end
+  ttl = math.max(ttl, tonumber(fields[2]) - now)
   entries = entries_of(fields[3])
   request_digest = fields[8]
   tokens = sum(tokens, tonumber(fields[4]))
@@ -72,6 +74,8 @@ else
   first = first or first_answer(id, math.huge)
   if first then
     return first
+  elseif action == 'recall' then
+    return { 'unknown' }
   end
 end
 

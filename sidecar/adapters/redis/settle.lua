@@ -5,7 +5,8 @@
 --          finish: commit, and give the rest back
 --          release: give all back; withdraw: release, and forget that it was
 --          find: nothing but the request
--- ARGV[4]  the total use so far: tokens input_tokens output_tokens cost
+-- ARGV[4]  the total use so far: tokens input_tokens output_tokens cost; -1 for what is not
+--          told: in the end it is what was held
 -- Returns  {'ok', state, expires_at, tokens granted, limits shown, request,
 --          used held resets_at of each counter in the order of the hold};
 --          {'unknown'}; {'ended', state}
@@ -15,6 +16,18 @@ local amounts = {
   tokens = number(), input_tokens = number(), output_tokens = number(), cost = number(),
   requests = 1, concurrency = 0,
 }
+
+-- Whether a commit that came before knew less.
+local function is_more(entries)
+  local told = sums_of(entries)
+  for _, entry in ipairs(entries) do
+    if amounts[entry.meter] > told[entry.name] then
+      return true
+    end
+  end
+  return false
+end
+
 local key = prefix .. ':r:' .. id
 local fields = redis.call('HMGET', key, 'st', 'ex', 'tk', 'ld', 'rq', 'en', 'op')
 local state = fields[1]
@@ -46,10 +59,10 @@ elseif action == 'release' or action == 'withdraw' then
     redis.call('HSET', key, 'st', state, 'en', lines_of(entries))
     redis.call('PEXPIRE', key, text(KEPT))
   end
-elseif state == 'released' then
+elseif state == 'released' or (state == 'committed' and is_more(entries)) then
   return { 'ended', state }
 elseif state ~= 'committed' then
-  draw(entries, amounts, false)
+  draw(entries, amounts, false, action == 'finish')
   if action == 'finish' then
     let_go(entries)
     state = 'committed'

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sidecar.adapters.counting import Content, Counter, Layout, lay_out
 from sidecar.adapters.documents import digest
 from sidecar.domain.limits import Charge
-from sidecar.domain.request import MAX_INTEGER, Amounts, MeterKind
+from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, MeterKind
 from sidecar.domain.usage import ChargedEvent, Tally
 from sidecar.domain.windows import to_ms
 
@@ -159,23 +159,37 @@ class Ledger:
             (self._app, counter.name, bucket, units, ends_at),
         )
 
+    def is_more(self, reservation_id: str, amounts: Mapping[MeterKind, int]) -> bool:
+        """Whether a total is more than what a hold was charged."""
+        entries = self.entries(reservation_id)
+        told, _ = _sums(entries)
+        return any(
+            amounts.get(entry.counter.meter, 0) > told[entry.counter.name] for entry in entries
+        )
+
     def draw(
-        self, reservation_id: str, amounts: Mapping[MeterKind, int], *, additional: bool
+        self,
+        reservation_id: str,
+        amounts: Mapping[MeterKind, int],
+        *,
+        additional: bool = False,
+        finishes: bool = False,
     ) -> None:
         """Charge a hold, in the buckets in which it was made.
 
         Args:
             amounts: the total so far, of which what was told before is part; with
-                `additional`, what comes to it.
+                `additional`, what comes to it. Of what is UNTOLD nothing is charged, unless
+                the reservation `finishes`: then it is all that is held.
         """
         entries = self.entries(reservation_id)
-        told: dict[str, int] = defaultdict(int)
-        for entry in entries:
-            told[entry.counter.name] += entry.drawn
+        told, held = _sums(entries)
         due: dict[str, int] = {}
         last: dict[str, int] = {}
         for entry in entries:
             name, amount = entry.counter.name, amounts.get(entry.counter.meter, 0)
+            if amount == UNTOLD:
+                amount = told[name] + held[name] if finishes else 0
             due[name] = amount if additional else max(0, amount - told[name])
             last[name] = entry.position
         for entry in entries:
@@ -238,6 +252,16 @@ class Ledger:
         ).fetchall()
         for (reservation_id,) in overdue:
             self.let_go(reservation_id)
+
+
+def _sums(entries: Sequence[Entry]) -> tuple[dict[str, int], dict[str, int]]:
+    """What was charged from a hold and what it still holds, by counter."""
+    told: dict[str, int] = defaultdict(int)
+    held: dict[str, int] = defaultdict(int)
+    for entry in entries:
+        told[entry.counter.name] += entry.drawn
+        held[entry.counter.name] += entry.held
+    return told, held
 
 
 def total_of(used: Amounts) -> dict[MeterKind, int]:

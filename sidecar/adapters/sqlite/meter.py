@@ -116,9 +116,7 @@ class SqliteMeter:
             ledger = Ledger(connection, app_id, now)
             first = _first_answer(connection, app_id, request_digest, hold.reservation_id, now)
             if first is not None:
-                if first.fingerprint != fingerprint(document):
-                    raise RequestIdReused(request.request_id)
-                return _replayed(ledger, first, first.decision, first.answer, charges, now)
+                return _repeated(ledger, first, request, charges, now)
             metering, answer = _hold(ledger, hold, charges, now)
             if metering.reservation is None:
                 return metering
@@ -143,6 +141,22 @@ class SqliteMeter:
 
         return await self._write(work, since)
 
+    async def recall(
+        self, hold: Hold, charges: Sequence[Charge], *, since: float
+    ) -> Metering | None:
+        """The first answer to a request whose id came before, None if none is remembered."""
+        request = hold.request
+        app_id = request.subject.app_id
+
+        def work(connection: sqlite3.Connection) -> Metering | None:
+            now = self._now_ms()
+            ledger = Ledger(connection, app_id, now)
+            request_digest = digest(request.request_id)
+            first = _first_answer(connection, app_id, request_digest, hold.reservation_id, now)
+            return None if first is None else _repeated(ledger, first, request, charges, now)
+
+        return await self._run(work, since)
+
     async def extend(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold further units, or none, and let the reservation live its `ttl_s` from now."""
         request = hold.request
@@ -158,7 +172,7 @@ class SqliteMeter:
             metering, answer = _hold(ledger, hold, charges, now)
             if metering.reservation is None:
                 return metering
-            expires_at = now + request.ttl_s * 1000
+            expires_at = max(row.expires_at, now + request.ttl_s * 1000)
             tokens = min(row.tokens + request.estimate.tokens, MAX_INTEGER)
             extension = json.dumps([hold.decision_id, answer.limits, answer.readings])
             connection.execute(
@@ -196,10 +210,13 @@ class SqliteMeter:
         def work(connection: sqlite3.Connection) -> Settlement:
             ledger = Ledger(connection, _app(reservation_id), self._now_ms())
             row = _known(connection, reservation_id)
-            if row.state is ReservationState.RELEASED:
+            total = total_of(used)
+            if row.state is ReservationState.RELEASED or (
+                row.state is ReservationState.COMMITTED and ledger.is_more(reservation_id, total)
+            ):
                 raise ReservationEnded(reservation_id, row.state)
             if row.state is not ReservationState.COMMITTED:
-                ledger.draw(reservation_id, total_of(used), additional=False)
+                ledger.draw(reservation_id, total, finishes=final)
                 if final:
                     self._end(connection, ledger, row, ReservationState.COMMITTED)
             return _settlement(connection, ledger, reservation_id)
@@ -295,6 +312,15 @@ def _hold(
     expires_at = from_ms(now + request.ttl_s * 1000)
     reservation = Reservation(hold.reservation_id, expires_at, request.estimate.tokens)
     return Metering(readings, reservation, decision_id=hold.decision_id), answer
+
+
+def _repeated(
+    ledger: Ledger, first: _Row, request: CheckRequest, charges: Sequence[Charge], now: int
+) -> Metering:
+    """The first answer to a request that came again."""
+    if first.fingerprint != fingerprint(write_request(request)):
+        raise RequestIdReused(request.request_id)
+    return _replayed(ledger, first, first.decision, first.answer, charges, now)
 
 
 def _replayed(

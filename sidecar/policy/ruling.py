@@ -1,0 +1,37 @@
+"""What does one rule say of the facts?"""
+
+from sidecar.cel import CelError
+from sidecar.domain.decision import Effect, Reason, ReasonCode, RuleError
+from sidecar.policy.compiled import CompiledRule
+from sidecar.policy.conditions import Context
+
+MAX_MESSAGE = 1024
+
+
+def reason_of(rule: CompiledRule, context: Context, errors: list[RuleError]) -> Reason | None:
+    """The reason that a rule gives, None if it does not hold; what errs is noted."""
+    holds = True if rule.when is None else context.evaluate(rule.when)
+    if isinstance(holds, CelError):
+        errors.append(RuleError(rule.id, holds.message))
+        if rule.on_error == "skip":
+            return None
+        effect = Effect(rule.on_error)
+        return Reason(ReasonCode.RULE_ERROR, rule.id, effect, rule.mode, rule.message, rule.refusal)
+    if not holds:
+        return None
+    effect = Effect(rule.effect)
+    code = ReasonCode.RULE_DENIED if effect is Effect.DENY else ReasonCode.RULE_WARNED
+    message = _message(rule, context, errors)
+    return Reason(code, rule.id, effect, rule.mode, message, rule.refusal)
+
+
+def _message(rule: CompiledRule, context: Context, errors: list[RuleError]) -> str:
+    """The computed message; the static one where there is none or it cannot be computed."""
+    if rule.message_expr is None:
+        return rule.message
+    text = context.evaluate(rule.message_expr)
+    if isinstance(text, CelError):
+        errors.append(RuleError(rule.id, f"message_expr: {text.message}"))
+        return rule.message
+    text = str(text)
+    return text if text and len(text) <= MAX_MESSAGE else rule.message
