@@ -8,8 +8,12 @@ from enum import StrEnum
 from sidecar.domain.request import Subject
 from sidecar.domain.windows import BillingCycle
 
-HISTORY_LENGTH = 64
-"""Changes remembered with a subscription: for duplicates, late arrivals and the start of grace."""
+HISTORY_LENGTH = 128
+"""Changes remembered with a subscription: for duplicates, late arrivals and the start of grace.
+
+An `event_id` is known again for as long as its change is remembered: for 127 others at least,
+unless its status was only repeated. When a status began is never forgotten while it lasts.
+"""
 
 
 class Status(StrEnum):
@@ -117,12 +121,24 @@ def merge(stored: Subscription | None, pushed: Subscription) -> tuple[SyncOutcom
         return SyncOutcome.SYNCED, replace(pushed, history=(_change(pushed),))
     if pushed.event_id and any(change.event_id == pushed.event_id for change in stored.history):
         return SyncOutcome.DUPLICATE, stored
-    history = tuple(
+    history = _bounded(
         sorted((*stored.history, _change(pushed)), key=lambda change: change.updated_at)
-    )[-HISTORY_LENGTH:]
+    )
     if pushed.updated_at < stored.updated_at:
         return SyncOutcome.STALE, replace(stored, history=history)
     return SyncOutcome.SYNCED, replace(pushed, history=history)
+
+
+def _bounded(history: list[Change]) -> tuple[Change, ...]:
+    """A history without its excess: what only repeats the status on both its sides goes first."""
+    while len(history) > HISTORY_LENGTH:
+        repeated = (
+            place
+            for place in range(1, len(history) - 1)
+            if history[place - 1].status is history[place].status is history[place + 1].status
+        )
+        del history[next(repeated, 0)]
+    return tuple(history)
 
 
 def _change(state: Subscription) -> Change:

@@ -198,6 +198,37 @@ def test_the_history_is_bounded() -> None:
     assert len(after(*pushes).history) == HISTORY_LENGTH
 
 
+def test_a_status_repeated_without_end_keeps_its_beginning() -> None:
+    pushes = [state(Status.PAST_DUE, at=MONDAY + hours * DAY / 24) for hours in range(500)]
+    late = after(state(at=MONDAY - DAY), *pushes)
+    assert late.status_since == MONDAY
+    assert standing(late, GRACE, MONDAY + 3 * DAY) is Standing.EXPIRED
+
+
+def test_a_trial_repeated_without_end_is_counted_from_its_first_day() -> None:
+    pushes = [state(Status.TRIALING, at=MONDAY + days * DAY) for days in range(300)]
+    assert standing(after(*pushes), Terms(trial_length=14 * DAY), MONDAY + 14 * DAY) is (
+        Standing.EXPIRED
+    )
+
+
+def test_where_no_status_repeats_the_oldest_change_goes_first() -> None:
+    pushes = [
+        state(status, at=MONDAY + (2 * days + half) * DAY)
+        for days in range(HISTORY_LENGTH)
+        for half, status in enumerate((Status.ACTIVE, Status.PAST_DUE))
+    ]
+    assert [change.updated_at for change in after(*pushes).history] == [
+        push.updated_at for push in pushes[-HISTORY_LENGTH:]
+    ]
+
+
+def test_an_event_is_known_again_after_a_hundred_others() -> None:
+    stored = after(*(state(at=MONDAY + days * DAY, event_id=f"e{days}") for days in range(101)))
+    again = state(Status.CANCELED, at=MONDAY + 999 * DAY, event_id="e0")
+    assert merge(stored, again) == (SyncOutcome.DUPLICATE, stored)
+
+
 @pytest.mark.parametrize(
     ("cycle", "months"),
     [("", 1), ("monthly", 1), ("Yearly", 12), ("annual", 12), ("quarterly", 3), ("weird", 1)],
