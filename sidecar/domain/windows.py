@@ -15,6 +15,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _LONGEST_SLIDING_MS = 366 * _UNITS_MS["d"]
+_LATE = timedelta(days=8)
 
 
 def to_ms(at: datetime) -> int:
@@ -65,12 +66,14 @@ class BillingCycle:
 
     def period(self, at: datetime) -> tuple[datetime, datetime]:
         """The subscription's period that contains an instant; the UTC month without dates."""
-        if self.start is not None and self.end is not None and at < self.end:
-            if self.start <= at:
-                return self.start, self.end
-            return _step(self.start, self.months, at)
+        stated = None if self.start is None or self.end is None else (self.start, self.end)
+        if stated and stated[0] <= at < stated[1]:
+            return stated
         if self.anchor is not None:
             return _step(self.anchor, self.months, at)
+        if stated and stated[0] - _LATE <= at < stated[0]:
+            # A late event of the period before; a start farther ahead says nothing of now.
+            return _step(stated[0], self.months, at)
         return _calendar(Fixed.MONTH, at)
 
     def month(self, at: datetime) -> tuple[datetime, datetime]:

@@ -163,6 +163,29 @@ def test_a_late_event_before_a_stated_period_falls_into_the_one_before() -> None
     assert cycle.period(at("2026-05-02")) == days("2026-04-03", "2026-05-03")
 
 
+def test_a_period_before_a_stated_one_ends_where_the_stated_one_begins() -> None:
+    cycle = BillingCycle(start=at("2026-05-03"), end=at("2026-06-03"))
+    assert cycle.period(at("2026-04-25")) == days("2026-04-03", "2026-05-03")
+    assert cycle.month(at("2026-04-25")) == days("2026-04-03", "2026-05-03")
+
+
+def test_a_stated_period_that_is_still_to_come_says_nothing_of_now() -> None:
+    cycle = BillingCycle(start=at("2026-12-15"), end=at("2027-01-15"))
+    assert cycle.period(at("2026-05-20")) == days("2026-05-01", "2026-06-01")
+    assert cycle.period(at("2026-12-06")) == days("2026-12-01", "2027-01-01")
+
+
+def test_before_a_period_to_come_cycles_step_from_the_next_billing_date() -> None:
+    cycle = BillingCycle(start=at("2026-12-15"), end=at("2027-01-15"), anchor=at("2026-06-10"))
+    assert cycle.period(at("2026-05-20")) == days("2026-05-10", "2026-06-10")
+    assert cycle.period(at("2026-12-14")) == days("2026-12-10", "2027-01-10")
+
+
+def test_after_a_stated_period_without_any_other_date_it_is_the_month_in_utc() -> None:
+    cycle = BillingCycle(start=at("2026-05-03"), end=at("2026-06-03"))
+    assert cycle.period(at("2026-06-03")) == days("2026-06-01", "2026-07-01")
+
+
 def test_without_any_date_a_period_is_the_month_in_utc() -> None:
     assert BillingCycle().period(at("2026-05-05")) == days("2026-05-01", "2026-06-01")
     assert BillingCycle().month(at("2026-05-05")) == days("2026-05-01", "2026-06-01")
