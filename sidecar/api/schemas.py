@@ -193,6 +193,9 @@ class ExtendBody(Body):
         )
 
 
+_FAR_YEAR = "in UTC, a year outside 1970 to 9000"
+
+
 def _instant(value: object) -> object:
     """An ISO 8601 text or seconds since 1970; without a zone it is UTC."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -204,10 +207,14 @@ def _instant(value: object) -> object:
             instant = datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError):
         raise ValueError("not a date and time in ISO 8601") from None
-    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    try:
+        instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except OverflowError:
+        # In UTC it lies before the first year that there is, or after the last.
+        raise ValueError(_FAR_YEAR) from None
     if not 1970 <= instant.year <= 9000:
-        raise ValueError("a year outside 1970 to 9000")
-    return instant.astimezone(UTC)
+        raise ValueError(_FAR_YEAR)
+    return instant
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant)]

@@ -207,6 +207,22 @@ async def test_a_lifetime_never_begins_anew(world: World) -> None:
     assert (reading.used, reading.resets_at) == (100, None)
 
 
+async def test_a_period_that_began_before_1970_is_held_and_charged_like_any_other(
+    world: World,
+) -> None:
+    start = datetime(1969, 6, 1, tzinfo=UTC)
+    world.cycle = BillingCycle(start=start, end=datetime(2030, 6, 1, tzinfo=UTC))
+    period = limit(100, Fixed.BILLING_PERIOD)
+    kept, lost = [await world.held(period, tokens=10) for _ in range(2)]
+    assert await world.level(period) == (0, 20)
+    await world.commit(kept, 7)
+    assert await world.level(period) == (7, 10)
+    world.clock.advance(seconds=60)
+    assert await world.level(period) == (7, 0)
+    await world.commit(lost, 2)
+    assert await world.level(period) == (9, 0)
+
+
 async def test_a_period_that_became_longer_keeps_its_count_to_its_new_end(world: World) -> None:
     """A monthly subscription that was upgraded to a yearly one on the same day."""
     start = at("2026-05-01T00:00")

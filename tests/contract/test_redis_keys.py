@@ -3,12 +3,21 @@
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from sidecar.adapters.redis.meter import RedisMeter
 from sidecar.domain.windows import BillingCycle, Fixed
-from tests.contract.stores import START, ManualClock, World, limit, redis_meter, seconds
+from tests.contract.stores import (
+    START,
+    ManualClock,
+    World,
+    limit,
+    redis_meter,
+    seconds,
+    sqlite_meter,
+)
 
 DAY_MS = 86_400_000
 FOR_EVER = -1
@@ -75,11 +84,27 @@ async def test_nothing_of_a_refused_request_is_kept(world: World) -> None:
 
 async def test_a_sliding_counter_outlives_its_window_and_its_holds(world: World) -> None:
     await world.use(BURST, tokens=1)
-    assert 61_000 < await life_of(world, "tokens:60000ms") < 180_000
+    assert 61_000 < await life_of(world, "tokens:60000ms") < 480_000
     name = await world.held(BURST, tokens=1, ttl_s=3_600)
     assert await life_of(world, "tokens:60000ms") > 3_661_000
     await world.extend(name, MONTHLY, tokens=1, ttl_s=7_200)
     assert await life_of(world, "tokens:60000ms") > 7_261_000
+
+
+async def test_an_event_ahead_of_time_is_there_as_long_as_on_sqlite(
+    world: World, tmp_path: Path
+) -> None:
+    """There nothing vanishes by itself."""
+    async with sqlite_meter(tmp_path / "s.db", world.clock) as meter:
+        twin = World(meter, world.clock)
+        for tokens in (10, 1):
+            ahead = world.clock.now + timedelta(minutes=5)
+            await world.use(BURST, tokens=tokens, at=ahead)
+            await twin.use(BURST, tokens=tokens, at=ahead)
+            await pass_time(world, minutes=5, seconds=59)
+            assert await world.level(BURST) == await twin.level(BURST) == (tokens, 0)
+        await pass_time(world, seconds=2)
+        assert await world.level(BURST) == await twin.level(BURST) == (0, 0)
 
 
 async def test_a_period_is_kept_for_late_events_after_its_end(world: World) -> None:
@@ -96,6 +121,16 @@ async def test_a_period_that_became_longer_is_kept_to_its_new_end(world: World) 
     world.cycle = BillingCycle(start=start, end=start.replace(year=2027), months=12)
     await world.use(period, tokens=1)
     assert await life_of(world, "tokens:billing_period") > 365 * DAY_MS
+
+
+async def pass_time(world: World, **span: float) -> None:
+    """Let every key live so much shorter, as if that time had passed on the server too."""
+    assert isinstance(world.meter, RedisMeter)
+    ask, elapsed = world.meter._connection.command, int(timedelta(**span).total_seconds() * 1000)
+    for key, left in (await lives(world)).items():
+        if left != FOR_EVER:
+            await ask("PEXPIRE", f"s1:{{app}}:{key}", left - elapsed, since=time.monotonic())
+    world.clock.advance(**span)
 
 
 async def life_of(world: World, counter: str) -> int:

@@ -16,11 +16,13 @@
 -- and could not if it were gone. Its field 'en' is one line for each counter that it holds in, fields by tabs:
 --   name kind a b meter bucket held drawn
 -- where kind is p (a, b: start and end, end 0 for never) or s (a, b: width of a bucket and
--- length of the window), all in milliseconds.
+-- length of the window), all in milliseconds. A period may have begun before 1970: a, b and the
+-- bucket may have a sign.
 
 local DAY = 86400000
 local KEPT = 7 * DAY        -- ended reservations, and periods for late events
 local LARGEST = 9007199254740991
+local AHEAD = 300000        -- how far ahead of now an event may lie
 local REAP = 128            -- overdue reservations that one call ends
 
 local prefix = KEYS[1]
@@ -138,7 +140,7 @@ local function store(counter, hold_ms)
         redis.call('HDEL', key, 'o')
       end
     end
-    lives = counter.b + 2 * counter.a + hold_ms + 60000
+    lives = counter.b + 2 * counter.a + math.max(hold_ms, AHEAD) + 60000
   end
   if counter.is_new then
     redis.call('PEXPIRE', key, text(lives))
@@ -187,7 +189,7 @@ end
 local function entries_of(lines)
   local entries = {}
   for name, kind, a, b, meter, bucket, held, drawn in
-    string.gmatch(lines, '([^\t\n]*)\t(.)\t(%d+)\t(%d+)\t([%a_]+)\t(%d+)\t(%d+)\t(%d+)\n') do
+    string.gmatch(lines, '([^\t\n]*)\t(.)\t(%-?%d+)\t(%-?%d+)\t([%a_]+)\t(%-?%d+)\t(%d+)\t(%d+)\n') do
     table.insert(entries, {
       name = name, kind = kind, a = tonumber(a), b = tonumber(b), meter = meter,
       bucket = tonumber(bucket), held = tonumber(held), drawn = tonumber(drawn),
