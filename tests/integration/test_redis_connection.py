@@ -14,10 +14,11 @@ import uvloop
 from sidecar.adapters.redis.connection import RedisConnection, StoreUnavailable
 from sidecar.adapters.redis.meter import READ, SCRIPTS, RedisMeter
 from sidecar.adapters.redis.subscriptions import REPLACE, RedisSubscriptions
+from sidecar.domain.request import Amounts
 from sidecar.domain.subscription import Status, Subscription, SyncOutcome
 from sidecar.domain.usage import Tally
 from sidecar.errors import MeterUnavailable
-from tests.contract.stores import World, limit
+from tests.contract.stores import ManualClock, World, limit
 from tests.processes import RedisServer, redis_server
 
 PATIENT_S = 10.0
@@ -234,6 +235,23 @@ async def test_a_connection_that_falls_silent_is_left_and_made_anew(
         began = time.monotonic()
         await soon(lambda: connection.command("PING", since=since()))
         assert time.monotonic() - began < 5
+
+
+async def test_giving_overdue_holds_back_takes_no_more_than_a_requests_time(
+    server: RedisServer,
+) -> None:
+    """What one request could not end is left to the next ones."""
+    async with connected(server.url) as connection:
+        clock = ManualClock()
+        world = World(RedisMeter(connection, now_ms=clock.now_ms), clock)
+        await asyncio.gather(*(world.held(MONTHLY, tokens=1) for _ in range(600)))
+        clock.advance(seconds=60)
+        charges = world.charges(world.request(Amounts(1)), [MONTHLY])
+        with pytest.raises(MeterUnavailable):
+            await world.meter.read("app", charges, since=since() - PATIENT_S)
+        left = await connection.command("ZCARD", "s1:{app}:x", since=since())
+        assert left == 600 - 128
+        assert await world.level(MONTHLY) == (0, 0)
 
 
 async def test_a_caller_whose_time_is_over_is_told_at_once(server: RedisServer) -> None:

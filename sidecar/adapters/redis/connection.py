@@ -141,6 +141,10 @@ class RedisConnection:
         self._connecting: asyncio.Task[_Channel] | None = None
         self._is_lost = False
 
+    def is_over(self, since: float) -> bool:
+        """Whether a request that waits since then has waited as long as it may."""
+        return time.monotonic() >= since + self._timeout_s
+
     async def run(
         self, script: Script, key: str, arguments: Sequence[Argument], *, since: float
     ) -> Reply:

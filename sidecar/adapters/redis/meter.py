@@ -42,7 +42,6 @@ RECORD = Script("counters.lua", "record.lua")
 SCRIPTS = (READ, RESERVE, SETTLE, RECORD)
 
 _MAX_TRIES = 8
-_MAX_REAPS = 512
 
 
 class RedisMeter:
@@ -212,7 +211,7 @@ class RedisMeter:
     async def _run(
         self, script: Script, app_id: str, arguments: Sequence[Argument], since: float
     ) -> list[str]:
-        for _ in range(_MAX_REAPS):
+        while True:
             try:
                 reply: Reply = await self._connection.run(
                     script, app_prefix(app_id), arguments, since=since
@@ -222,7 +221,9 @@ class RedisMeter:
             assert isinstance(reply, list)  # every script returns one
             if reply[0] != "again":
                 return reply
-        raise MeterUnavailable("more reservations are overdue than can be ended in time")
+            if self._connection.is_over(since):
+                # What was ended stays ended: whoever comes next has less to end.
+                raise MeterUnavailable("more reservations are overdue than can be ended in time")
 
     def _local_ms(self) -> int:
         return time.time_ns() // 1_000_000 if self._now_ms is None else self._now_ms()
