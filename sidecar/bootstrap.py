@@ -2,13 +2,14 @@
 
 import asyncio
 import gc
+import re
 import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import structlog
 from pydantic import SecretStr
@@ -17,7 +18,7 @@ from starlette.applications import Starlette
 from sidecar.adapters.cached import CachedSubscriptions
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.decision_log import LoggedDecisions, NoDecisions
-from sidecar.adapters.redis.connection import RedisConnection
+from sidecar.adapters.redis.connection import OPTIONS, TLS_OPTIONS, RedisConnection
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from sidecar.adapters.redis.subscriptions import REPLACE, RedisSubscriptions
 from sidecar.adapters.sqlite.database import Database
@@ -34,6 +35,7 @@ from sidecar.ports import Clock, DecisionLog, Meter, Subscriptions
 from sidecar.settings import Settings
 
 _STORES = {"sqlite", "redis", "rediss", "unix"}
+_ESCAPING = "in the password, percent-encode the signs /, @, :, # and ?"
 
 
 @dataclass(slots=True)
@@ -151,6 +153,12 @@ def describe_store(url: str) -> str:
     return f"Redis, {parts.scheme}://{host}{port}"
 
 
+def is_in_memory(url: str) -> bool:
+    """Whether each process would have a store of its own."""
+    parts = _store_url(url)
+    return parts.scheme == "sqlite" and not parts.path.removeprefix("/")
+
+
 def is_missing(url: str) -> bool:
     """Whether a store is a file that is not there; opening it would make it."""
     parts = _store_url(url)
@@ -185,25 +193,48 @@ def _decision_point(store: Store, policies: LoadedPolicies, log: DecisionLog) ->
 
 
 def _store_url(url: str) -> SplitResult:
+    """The parts of a store's address.
+
+    Raises:
+        ConfigurationError: it is none. The message tells nothing of the address beyond its
+            scheme: where a password is not escaped, any other part may be the password.
+    """
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"SIDECAR_STORE: not an address: {error}") from None
+    except ValueError:
+        raise ConfigurationError(f"SIDECAR_STORE: not an address; {_ESCAPING}") from None
     if parts.scheme not in _STORES:
         raise ConfigurationError(
             f"SIDECAR_STORE: no store has the scheme {parts.scheme!r}; "
             "use sqlite:///PATH, redis://, rediss:// or unix://"
         )
+    if parts.scheme == "sqlite":
+        if parts.netloc or parts.query or parts.fragment:
+            raise ConfigurationError(
+                "SIDECAR_STORE: a path follows three slashes, as in sqlite:///./data/sidecar.db "
+                "or, absolute, sqlite:////var/lib/sidecar.db; nothing follows the path"
+            )
+        return parts
     if "@" in parts.path:
+        raise ConfigurationError(f"SIDECAR_STORE: an @ stands behind the host; {_ESCAPING}")
+    if parts.fragment:
+        raise ConfigurationError(f"SIDECAR_STORE: a # stands in the address; {_ESCAPING}")
+    known = OPTIONS | TLS_OPTIONS if parts.scheme == "rediss" else OPTIONS
+    options = parse_qs(parts.query, keep_blank_values=True)
+    if not options.keys() <= known:
         raise ConfigurationError(
-            "SIDECAR_STORE: an @ stands behind the host; percent-encode the signs /, @, : and # "
-            "of the password"
+            f"SIDECAR_STORE: behind the ? stand other options than {', '.join(sorted(known))}; "
+            f"{_ESCAPING}"
         )
-    if parts.scheme == "sqlite" and parts.netloc:
+    if parts.scheme != "unix" and not re.fullmatch(r"/?|/[0-9]{1,9}/?", parts.path):
         raise ConfigurationError(
-            "SIDECAR_STORE: a path follows three slashes, as in sqlite:///./data/sidecar.db "
-            "or, absolute, sqlite:////var/lib/sidecar.db"
+            "SIDECAR_STORE: the number of a database stands behind the host, as in "
+            f"{parts.scheme}://host:6379/0; {_ESCAPING}"
+        )
+    if parts.scheme == "unix" and (parts.hostname or not parts.path):
+        raise ConfigurationError(
+            "SIDECAR_STORE: a path follows three slashes, as in unix:///run/redis.sock"
         )
     return parts
 

@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     )
     sidecar_store: str = Field(
         DEFAULT_STORE,
+        repr=False,
         description="Where usage is counted: sqlite:///PATH (embedded; sqlite:// is memory), "
         "redis://, rediss:// or unix://.",
     )

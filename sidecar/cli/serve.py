@@ -12,7 +12,7 @@ import click
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from sidecar.bootstrap import create_app, describe_store, load_policies, store_fault
+from sidecar.bootstrap import create_app, describe_store, is_in_memory, load_policies, store_fault
 from sidecar.domain.modes import Ceiling, Mode
 from sidecar.errors import ConfigurationError
 from sidecar.logs import configure_logging
@@ -51,7 +51,7 @@ def serve(
     settings = read_settings(sidecar_policies=policies, sidecar_store=store)
     if uds is None:
         _refuse_open_door(settings, host)
-    if workers > 1 and settings.sidecar_store == "sqlite://":
+    if workers > 1 and is_in_memory(settings.sidecar_store):
         raise ConfigurationError(
             "SIDECAR_STORE: each worker would count in a memory of its own; name a file, as in "
             f"{DEFAULT_STORE}"

@@ -106,6 +106,9 @@ def test_a_wrong_policy_stops_the_start_with_its_file_and_line(tmp_path: Path) -
         (("--store", "mysql://x"), {}, "SIDECAR_STORE: no store has the scheme 'mysql'"),
         (("--store", "sqlite://data.db"), {}, "SIDECAR_STORE: a path follows three slashes"),
         (("--store", "sqlite://", "--workers", "2"), {}, "SIDECAR_STORE: each worker would count"),
+        (("--store", "sqlite:///", "--workers", "2"), {}, "SIDECAR_STORE: each worker would count"),
+        (("--store", "redis://h/0?foo=x"), {}, "SIDECAR_STORE: behind the ? stand other options"),
+        (("--store", "redis://h?db=x"), {}, "SIDECAR_STORE: an option behind the ? has a value"),
         ((), {"MOZAIKS_MODE": "cloud"}, "MOZAIKS_MODE: Input should be 'self-hosted' or"),
         ((), {"SIDECAR_STORE_TIMEOUT_MS": "soon"}, "SIDECAR_STORE_TIMEOUT_MS: Input should be"),
         (("--host", "0.0.0.0"), {}, "no key is configured, so 0.0.0.0 is not listened on"),
@@ -119,6 +122,7 @@ def test_a_wrong_setting_stops_the_start_and_is_named(
 
     assert code == 3
     assert error.startswith(expected)
+    assert error.count("\n") == 1
 
 
 def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:

@@ -22,12 +22,24 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from sidecar.errors import Unavailable
+from sidecar.errors import ConfigurationError, Unavailable
 
 _log = structlog.get_logger("sidecar.redis")
 
 Reply = object
 Argument = str | bytes | int
+
+OPTIONS: Final = frozenset(
+    {"client_name", "db", "password", "socket_connect_timeout", "socket_keepalive", "username"}
+)
+"""What may stand behind the ? of an address."""
+TLS_OPTIONS: Final = frozenset(
+    {
+        "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname",
+        "ssl_ciphers", "ssl_keyfile", "ssl_password",
+    }
+)  # fmt: skip
+"""What may stand there beside, of a `rediss://` address."""
 
 _FLUSH_AT: Final = 8
 _MAX_WAITING: Final = 20_000
@@ -124,16 +136,27 @@ class RedisConnection:
         url: `redis://`, `rediss://` or `unix://`.
         timeout_s: how long one request may wait for the store in all.
         scripts: loaded on every new connection before anything else.
+
+    Raises:
+        ConfigurationError: the address has options that cannot be.
     """
 
     def __init__(self, url: str, *, timeout_s: float, scripts: Sequence[Script]) -> None:
-        self._pool = ConnectionPool.from_url(
-            url,
-            protocol=2,
-            decode_responses=True,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=None,
-        )
+        try:
+            self._pool = ConnectionPool.from_url(
+                url,
+                protocol=2,
+                decode_responses=True,
+                retry=Retry(NoBackoff(), 0),
+                socket_timeout=None,
+            )
+            # redis-py looks at most options only when it makes a connection.
+            self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py's own gap
+        except (RedisError, ValueError, TypeError):
+            # Its message may quote the address, and the address a password.
+            raise ConfigurationError(
+                "SIDECAR_STORE: an option behind the ? has a value that it cannot have"
+            ) from None
         self._connect_timeout_s = max(_CONNECT_S, timeout_s)
         self._timeout_s = timeout_s
         self._scripts = tuple(scripts)
