@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from sidecar.bootstrap import create_app, describe_store, is_in_memory, load_policies, store_fault
+from sidecar.cli.http import BoundedHttp
 from sidecar.domain.modes import Ceiling, Mode
 from sidecar.errors import ConfigurationError
 from sidecar.logs import configure_logging
@@ -63,6 +64,7 @@ def serve(
     config = uvicorn.Config(
         partial(create_app, settings, log_format),
         factory=True,
+        http=BoundedHttp,
         workers=workers,
         lifespan="on",
         log_config=None,
