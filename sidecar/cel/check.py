@@ -107,7 +107,7 @@ class Checker(Calls):
             otherwise = self.check(node.otherwise)
         of = join(then.type, otherwise.type)
         if (
-            of == DYN
+            of.kind == "dyn"
             and not (is_open(then.type) or is_open(otherwise.type))
             and "null"
             not in {

@@ -17,6 +17,7 @@ class Budget:
         nodes: nodes of the syntax tree.
         depth: levels of nesting.
         cost: worst-case cost of one expression, in cel-go's units.
+        size: characters, bytes and elements of one value that an expression builds, all that it holds counted.
         decision: worst-case cost of all expressions evaluated for one decision.
         pattern: code points of a ``matches`` pattern.
         unknown_size: elements assumed of, and enforced on, a container of unknown type.
@@ -28,6 +29,7 @@ class Budget:
     nodes: int = 800
     depth: int = 48
     cost: int = 10_000
+    size: int = 4 << 20
     decision: int = 100_000
     pattern: int = 200
     unknown_size: int = 64
@@ -43,11 +45,13 @@ class Environment:
         variables: every name that an expression may use, with its type.
         container: the namespace tried first, innermost outwards, as in ``com.example``.
         budget: the limits that every expression is held to.
+        present: paths that are known to be there, as ``("limits", "daily")``, and are read without a proof.
     """
 
     variables: Mapping[str, Type]
     container: str = ""
     budget: Budget = Budget()
+    present: frozenset[tuple[str, ...]] = frozenset()
 
     def candidates(self, name: str, *, absolute: bool) -> Iterator[str]:
         """The full names that a written name may stand for, in the order of the language definition."""

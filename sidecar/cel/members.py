@@ -27,6 +27,7 @@ from sidecar.cel.types import (
     Maybe,
     Object,
     Type,
+    is_guarded,
     is_open,
 )
 from sidecar.cel.values import CelType
@@ -93,19 +94,23 @@ class Members(Scope):
         result = Field(of, place.start, place.end, operand, node.field, optional=node.optional)
         if node.optional:
             return Field(Maybe(of), place.start, place.end, operand, node.field, optional=True)
-        if isinstance(operand.type, Object):
-            member = operand.type.members.get(node.field)
-            path = path_of(result)
-            if member is not None and member.optional and path not in self.present:
-                text = self.text(node)
-                self.report(
-                    "unguarded-optional",
-                    f"'{node.field}' of {operand.type} may be absent",
-                    node.end - len(node.field),
-                    node.end,
-                    f"write has({text}) && ... before it, or has({text}) ? {text} : default",
-                )
+        if self.may_be_absent(operand.type, node.field) and path_of(result) not in self.present:
+            text = self.text(node)
+            what = operand.type if isinstance(operand.type, Object) else self.text(node.operand)
+            self.report(
+                "unguarded-optional",
+                f"'{node.field}' of {what} may be absent",
+                node.end - len(node.field) - 2 * node.quoted,
+                node.end,
+                f"write has({text}) && ... before it, or has({text}) ? {text} : default",
+            )
         return result
+
+    def may_be_absent(self, of: Type, name: str) -> bool:
+        """Whether a member, or what a literal key finds, is to be proved to be there."""
+        if isinstance(of, Object):
+            return name in of.members and of.members[name].optional
+        return is_guarded(of)
 
     def member_type(self, node: tree.Select, operand: Node) -> Type:
         """The type of ``operand.field``, reported where there is none."""
@@ -179,7 +184,19 @@ class Members(Scope):
             )
         if node.optional:
             return Item(Maybe(of), node.start, node.end, operand, index, optional=True)
-        return Item(of, node.start, node.end, operand, index)
+        result = Item(of, node.start, node.end, operand, index)
+        path = path_of(result)
+        if is_guarded(operand.type) and path is not None and path not in self.present:
+            key, container = self.text(index), self.text(node.operand)
+            self.report(
+                "unguarded-optional",
+                f"{key} of {container} may be absent",
+                index.start,
+                index.end,
+                f"write {key} in {container} && ... before it, or "
+                f"{key} in {container} ? {self.text(node)} : default",
+            )
+        return result
 
     def item_type(self, node: tree.Subscript, operand: Node, index: Node) -> tuple[Type, str]:
         """The type of an element, and the kind of index that finds it."""

@@ -61,6 +61,9 @@ def proved(node: Node, outcome: bool) -> Facts:
         case Field(test=True) if outcome:
             path = path_of(node)
             return NOTHING if path is None else frozenset({path})
+        case Apply(function="_in_", arguments=(Const(value=str(key)), container)) if outcome:
+            above = path_of(container)
+            return NOTHING if above is None else frozenset({(*above, key)})
         case Apply(function="!_"):
             return proved(node.arguments[0], not outcome)
         case Logic():
@@ -76,3 +79,11 @@ def proved(node: Node, outcome: bool) -> Facts:
         case Bind():
             return proved(node.body, outcome)
     return NOTHING
+
+
+def proved_paths(node: Node) -> frozenset[Path]:
+    """The paths from variables down that are there whenever the node comes out as true."""
+    facts = proved(node, True)
+    if isinstance(facts, _Everything):
+        return NOTHING
+    return frozenset(path for path in facts if not path[0].startswith("#"))

@@ -9,10 +9,12 @@ from sidecar.cel.check import Checker
 from sidecar.cel.cost import Costs, dearest
 from sidecar.cel.environment import Budget, Environment
 from sidecar.cel.exact import exact_form
+from sidecar.cel.extent import sized
 from sidecar.cel.fold import folded
 from sidecar.cel.outcome import Bindings, Step, second_tier, trace_of
 from sidecar.cel.parse import parse
 from sidecar.cel.plain import plain_form
+from sidecar.cel.presence import proved_paths
 from sidecar.cel.problems import Problem
 from sidecar.cel.references import references_of
 from sidecar.cel.size import size_problem
@@ -35,9 +37,12 @@ class Program:
 
     Args:
         source: the text it was compiled from.
-        result: the static type of its value.
+        result: the static type of its value; its maxima are those that the value can have, so that what is
+            declared of this type in another environment is priced and bounded there.
         references: the longest static paths that it reads.
+        proves: paths that are there whenever its value is true.
         cost: the worst case in cel-go's units.
+        size: the most characters, octets and elements that its value can hold in all.
         evaluate: from the bindings to a value or a `CelError`; never raises.
         trace: from the bindings to the value of every sub-expression that was evaluated, innermost first.
         form: what `fuse` puts together with others.
@@ -46,7 +51,9 @@ class Program:
     source: str
     result: Type
     references: frozenset[tuple[str, ...]]
+    proves: frozenset[tuple[str, ...]]
     cost: int
+    size: int
     evaluate: Callable[[Bindings], object]
     trace: Callable[[Bindings], tuple[Step, ...]]
     form: Form = field(repr=False, compare=False)
@@ -94,26 +101,28 @@ def _compiled(
         return tuple(sorted(problems, key=lambda each: (each.start, each.end))[: budget.problems])
     node = nodes[0]
     costs = Costs(budget)
-    cost, _ = costs.visit(node)
+    cost, extent = costs.visit(node)
     if strict and cost > budget.cost:
         return (_too_costly(source, node, costs, cost, budget),)
-    return _assembled(source, node, result, cost)
+    if strict and costs.too_big is not None:
+        return (_too_big(*costs.too_big, budget),)
+    of = result if is_open(node.type) else node.type
+    return _assembled(source, node, sized(of, extent, budget), cost, extent.held)
 
 
-def _assembled(source: str, node: Node, result: Type, cost: int) -> Program:
+def _assembled(source: str, node: Node, of: Type, cost: int, size: int) -> Program:
     smaller = folded(node)
-    wanted = result.kind if is_open(node.type) else "dyn"
+    wanted = of.kind if is_open(node.type) else "dyn"
     exact, spans = exact_form(smaller, wanted)
     again = second_tier(exact, spans)
 
     def trace(bindings: Bindings) -> tuple[Step, ...]:
         return trace_of(source, node, wanted, bindings)
 
-    of = result if is_open(node.type) else node.type
-    evaluate = plain_form(smaller, wanted, again)
     return Program(
-        source, of, references_of(node), cost, evaluate, trace, Form(smaller, wanted, again)
-    )
+        source, of, references_of(node), proved_paths(node), cost, size,
+        plain_form(smaller, wanted, again), trace, Form(smaller, wanted, again),
+    )  # fmt: skip
 
 
 def _result_problems(node: Node, wanted: Type, text: str) -> list[Problem]:
@@ -147,6 +156,11 @@ def _too_costly(source: str, node: Node, costs: Costs, cost: int, budget: Budget
     message = f"worst-case cost {_short(cost)} is {_factor(cost, budget.cost)} times the budget of {budget.cost}"
     hint = f"most of it is {shown}: declare smaller maxima or take a loop out"
     return Problem("too-costly", message, worst.start, worst.end, hint)
+
+
+def _too_big(node: Node, size: int, budget: Budget) -> Problem:
+    message = f"this can grow to {_short(size)} characters and elements; {budget.size} are allowed"
+    return Problem("too-costly", message, node.start, node.end, "declare smaller maxima")
 
 
 def _short(cost: int) -> str:

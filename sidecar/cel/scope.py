@@ -39,7 +39,7 @@ class Scope:
             problems,
             strict,
         )
-        self.present: frozenset[Path] = frozenset()
+        self.present: frozenset[Path] = environment.present
         self.locals: Mapping[str, tuple[str, Type]] = {}
         self.count = 0
 

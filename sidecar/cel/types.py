@@ -57,6 +57,36 @@ class String(Type):
 
 
 @dataclass(frozen=True, slots=True)
+class Bytes(Type):
+    """Octets, at most ``max_length`` of them."""
+
+    max_length: int = DEFAULT_STRING_LENGTH
+
+    @property
+    def kind(self) -> str:
+        return "bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Dyn(Type):
+    """A value of any type.
+
+    Args:
+        widest: the greatest length of a text or number of elements in it, at any depth; 0 leaves both to the budget.
+        total: all that it can hold, in characters and elements.
+        guarded: whether a literal key of it is read behind ``has()`` or ``in`` only, as `Map` says.
+    """
+
+    widest: int = 0
+    total: int = 0
+    guarded: bool = False
+
+    @property
+    def kind(self) -> str:
+        return "dyn"
+
+
+@dataclass(frozen=True, slots=True)
 class List(Type):
     """A sequence of one element type, of at most ``max_size`` elements."""
 
@@ -73,11 +103,17 @@ class List(Type):
 
 @dataclass(frozen=True, slots=True)
 class Map(Type):
-    """A dictionary whose keys are only known at run time, of at most ``max_size`` entries."""
+    """A dictionary whose keys are only known at run time, of at most ``max_size`` entries.
+
+    Args:
+        guarded: whether a literal key may be absent, so that ``m.a`` and ``m["a"]`` are read behind ``has(m.a)``
+            or ``"a" in m`` only; otherwise an absent key is an error at run time.
+    """
 
     key: Type
     value: Type
     max_size: int = DEFAULT_SIZE
+    guarded: bool = False
 
     @property
     def kind(self) -> str:
@@ -139,11 +175,11 @@ BOOL = Scalar("bool")
 INT = Scalar("int")
 UINT = Scalar("uint")
 DOUBLE = Scalar("double")
-BYTES = Scalar("bytes")
+BYTES = Bytes()
 NULL = Scalar("null")
 TIMESTAMP = Scalar("timestamp")
 DURATION = Scalar("duration")
-DYN = Scalar("dyn")
+DYN = Dyn()
 TYPE = Scalar("type")
 STRING = String()
 UNKNOWN = Scalar("unknown")  # of what was already reported: silences everything built upon it
@@ -155,6 +191,11 @@ KEYS = frozenset({"bool", "int", "uint", "string", "dyn", "unknown"})
 def is_open(of: Type) -> bool:
     """Whether nothing can be said before run time."""
     return of.kind in {"dyn", "unknown"}
+
+
+def is_guarded(of: Type) -> bool:
+    """Whether a literal key is to be proved before it is read."""
+    return isinstance(of, Map | Dyn) and of.guarded
 
 
 def key_kind(of: Type) -> str:
@@ -170,10 +211,13 @@ def join(a: Type, b: Type) -> Type:
         case String(), String():
             known = a.known | b.known if a.known and b.known else frozenset()
             return String(max(a.max_length, b.max_length), known)
+        case Bytes(), Bytes():
+            return Bytes(max(a.max_length, b.max_length))
         case List(), List():
             return List(join(a.element, b.element), max(a.max_size, b.max_size))
         case Map(), Map():
-            return Map(join(a.key, b.key), join(a.value, b.value), max(a.max_size, b.max_size))
+            size, guarded = max(a.max_size, b.max_size), a.guarded or b.guarded
+            return Map(join(a.key, b.key), join(a.value, b.value), size, guarded)
         case Maybe(), Maybe():
             return Maybe(join(a.element, b.element))
     if UNKNOWN in (a, b):

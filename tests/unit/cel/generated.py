@@ -91,7 +91,7 @@ ENVIRONMENT = Environment(
         "o": OBJECT,
     },
     # what is compared is values: the cost has tests of its own
-    budget=Budget(cost=10**12, nodes=5_000),
+    budget=Budget(cost=10**12, size=10**15, nodes=5_000),
 )
 
 _INTS = (0, 1, -1, 2, 3, 7, 10, -5, 100, 2**31, 2**62, 2**63 - 1, -(2**63))
