@@ -10,6 +10,8 @@ from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome
 from sidecar.ports import Subscriptions
 
+_Key = tuple[str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -23,8 +25,8 @@ class CachedSubscriptions:
     A push through this process is seen at once, one through another when the entry is old.
 
     Args:
-        lifetime_s: how long an entry is believed.
-        capacity: entries kept, the longest unused goes first.
+        lifetime_s: how long an entry is believed; more than 0.
+        capacity: entries kept, the oldest goes first.
     """
 
     def __init__(
@@ -39,21 +41,22 @@ class CachedSubscriptions:
         self._lifetime_s = lifetime_s
         self._capacity = capacity
         self._monotonic = monotonic
-        self._entries: OrderedDict[Subject, _Entry] = OrderedDict()
-        self._asked: dict[Subject, asyncio.Task[Subscription]] = {}
+        # By app and user: a tenant plays no part. All live equally long, so the oldest stand first.
+        self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
+        self._asked: dict[_Key, asyncio.Task[Subscription]] = {}
         self._pushes = 0
 
     async def find(self, subject: Subject, *, since: float) -> Subscription:
         """What is remembered, else what the store says."""
-        entry = self._entries.get(subject)
+        key = subject.app_id, subject.user_id
+        entry = self._entries.get(key)
         if entry is not None and self._monotonic() < entry.until:
-            self._entries.move_to_end(subject)
             return entry.subscription
-        asked = self._asked.get(subject)
+        asked = self._asked.get(key)
         if asked is None:
-            asked = asyncio.create_task(self._ask(subject, since))
-            self._asked[subject] = asked
-            asked.add_done_callback(lambda task: self._answered(subject, task))
+            asked = asyncio.create_task(self._ask(key, since))
+            self._asked[key] = asked
+            asked.add_done_callback(lambda task: self._answered(key, task))
         # One caller that goes away does not take the others' answer.
         return await asyncio.shield(asked)
 
@@ -64,25 +67,31 @@ class CachedSubscriptions:
         finally:
             self._pushes += 1
             self._asked.clear()
-            for subject in [
-                subject for subject in self._entries if subject.user_id == pushed.user_id
-            ]:
-                del self._entries[subject]
+            for key in [key for key in self._entries if key[1] == pushed.user_id]:
+                del self._entries[key]
 
-    async def _ask(self, subject: Subject, since: float) -> Subscription:
+    async def _ask(self, key: _Key, since: float) -> Subscription:
         pushes = self._pushes
-        subscription = await self._inner.find(subject, since=since)
+        subscription = await self._inner.find(Subject(*key), since=since)
         if pushes == self._pushes:
             # An answer that a push has overtaken is given, but not kept.
-            self._entries[subject] = _Entry(self._monotonic() + self._lifetime_s, subscription)
-            self._entries.move_to_end(subject)
-            if len(self._entries) > self._capacity:
-                self._entries.popitem(last=False)
+            self._keep(key, subscription)
         return subscription
 
-    def _answered(self, subject: Subject, task: asyncio.Task[Subscription]) -> None:
-        if self._asked.get(subject) is task:
-            del self._asked[subject]
+    def _keep(self, key: _Key, subscription: Subscription) -> None:
+        now = self._monotonic()
+        self._entries[key] = _Entry(now + self._lifetime_s, subscription)
+        self._entries.move_to_end(key)
+        while len(self._entries) > self._capacity or self._oldest.until <= now:
+            self._entries.popitem(last=False)
+
+    @property
+    def _oldest(self) -> _Entry:
+        return next(iter(self._entries.values()))
+
+    def _answered(self, key: _Key, task: asyncio.Task[Subscription]) -> None:
+        if self._asked.get(key) is task:
+            del self._asked[key]
         if not task.cancelled():
             # Whoever still waits is told; if nobody does, nobody need complain.
             task.exception()

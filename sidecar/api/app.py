@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from sidecar.api.auth import Keys, Role
 from sidecar.api.checks import Checks
-from sidecar.api.endpoint import BATCH_LIMIT, Endpoint
+from sidecar.api.endpoint import BATCH_LIMIT, Endpoint, echo_request_id
 from sidecar.api.entitlements import Entitlements
 from sidecar.api.health import Health
 from sidecar.api.problem import of_status
@@ -67,14 +67,22 @@ def build_app(
         get("/readyz", Endpoint(health.ready, anyone, ())),
     ]
     handlers = {HTTPException: _http_problem, Exception: _unexpected}
-    return Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    # A redirect would lead to whatever host the request named.
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # registered for nothing else
-    return of_status(error.status_code, error.headers)
+    return _echoed(request, of_status(error.status_code, error.headers))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("unexpected", path=request.url.path, exc_info=error)
-    return of_status(500)
+    return _echoed(request, of_status(500))
+
+
+def _echoed(request: Request, response: Response) -> Response:
+    echo_request_id(dict(request.scope["headers"]), response)
+    return response

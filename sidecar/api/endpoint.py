@@ -23,7 +23,7 @@ from sidecar.api.problem import (
     of_invalid_body,
     problem,
 )
-from sidecar.api.schemas import known_fields
+from sidecar.api.schemas import MAX_RESERVATION_ID, MAX_TEXT, known_fields
 from sidecar.errors import RequestFault, Unavailable
 
 T = TypeVar("T")
@@ -102,6 +102,28 @@ def _message(schema: str, found: ErrorDetails) -> str:
     )
 
 
+def echo_request_id(headers: Mapping[bytes, bytes], response: Response) -> None:
+    """Let the answer bear the `X-Request-ID` of its request."""
+    request_id = headers.get(b"x-request-id", b"")
+    if 0 < len(request_id) <= MAX_TEXT and request_id.isascii():
+        response.headers["X-Request-ID"] = request_id.decode("ascii")
+
+
+def _refuse_long_names(call: Call) -> None:
+    given = [(name, value, MAX_TEXT) for name, value in call.query.items()]
+    given += [
+        (name, value, MAX_RESERVATION_ID if name == "id" else MAX_TEXT)
+        for name, value in call.path.items()
+    ]
+    faults = [
+        FieldFault(name[:MAX_TEXT], f"more than {most} characters")
+        for name, value, most in given
+        if len(value) > most
+    ]
+    if faults:
+        raise InvalidBody(faults)
+
+
 Handler = Callable[[Call], Awaitable[Response]]
 
 
@@ -128,9 +150,7 @@ class Endpoint:
             response = await self._answer(scope, headers, receive)
         except ClientDisconnect:
             return
-        request_id = headers.get(b"x-request-id", b"")
-        if 0 < len(request_id) <= 256 and request_id.isascii():
-            response.headers["X-Request-ID"] = request_id.decode("ascii")
+        echo_request_id(headers, response)
         await response(scope, receive, send)
 
     async def _answer(
@@ -140,7 +160,9 @@ class Endpoint:
             self._keys.require(self._roles, headers)
             body = await self._read_body(headers, receive)
             query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-            return await self._handle(Call(scope["path_params"], query, body))
+            call = Call(scope["path_params"], query, body)
+            _refuse_long_names(call)
+            return await self._handle(call)
         except Unauthenticated:
             _log.warning("no_valid_key", path=scope["path"])
             detail = "Give a key as Authorization: Bearer … or as X-Internal-API-Key."

@@ -22,6 +22,8 @@ from sidecar.domain.subscription import Status, Subscription
 from sidecar.domain.usage import UsageEvent
 
 MAX_TEXT = 256
+MAX_RESERVATION_ID = 1536
+"""It carries its app's id, in base64 of UTF-8: 256 characters may be 1,366."""
 MAX_ATTRIBUTES = 64
 MAX_DEPTH = 4
 MAX_TTL_S = 86_400
@@ -239,7 +241,7 @@ class UsageEventBody(Body):
     cached: bool | Count | None = None
     duration_sec: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     invocation_id: Text | None = None
-    reservation_id: Annotated[str, Field(max_length=1024)] | None = None
+    reservation_id: Annotated[str, Field(max_length=MAX_RESERVATION_ID)] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

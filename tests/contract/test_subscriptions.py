@@ -315,18 +315,35 @@ async def test_a_push_of_which_nothing_is_known_is_forgotten_too() -> None:
     assert (await cached.find(BOB, since=since())).plan == "pro"
 
 
-async def test_a_cache_keeps_no_more_than_its_capacity_and_the_longest_unused_goes_first() -> None:
+async def test_a_cache_keeps_no_more_than_its_capacity_and_the_oldest_goes_first() -> None:
     shelf = Shelf()
     cached = CachedSubscriptions(shelf, capacity=10, monotonic=Seconds())
-    for number in range(10):
-        await cached.find(Subject("app", f"user-{number}"), since=since())
-    await cached.find(Subject("app", "user-0"), since=since())
-    assert shelf.asked == 10
-    for number in range(100, 105):
+    for number in range(15):
         await cached.find(Subject("app", f"user-{number}"), since=since())
     assert shelf.asked == 15
-    await cached.find(Subject("app", "user-0"), since=since())
+    await cached.find(Subject("app", "user-5"), since=since())
     assert shelf.asked == 15
-    await cached.find(Subject("app", "user-1"), since=since())
+    await cached.find(Subject("app", "user-4"), since=since())
     assert shelf.asked == 16
     assert len(cached._entries) == 10
+
+
+async def test_a_cache_keeps_only_whom_somebody_asked_for_of_late() -> None:
+    shelf, clock = Shelf(), Seconds()
+    cached = CachedSubscriptions(shelf, lifetime_s=0.5, monotonic=clock)
+    for number in range(100):
+        await cached.find(Subject("app", f"user-{number}"), since=since())
+    clock.at += 0.3
+    await cached.find(BOB, since=since())
+    assert len(cached._entries) == 101
+    clock.at += 0.3
+    await cached.find(Subject("other", "bob"), since=since())
+    assert list(cached._entries) == [("app", "bob"), ("other", "bob")]
+
+
+async def test_the_tenant_plays_no_part_in_what_is_cached() -> None:
+    shelf = Shelf()
+    cached = CachedSubscriptions(shelf, monotonic=Seconds())
+    for number in range(100):
+        await cached.find(Subject("app", "bob", f"tenant-{number}"), since=since())
+    assert shelf.asked == len(cached._entries) == 1

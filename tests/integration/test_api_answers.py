@@ -3,10 +3,14 @@
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
+import pytest
 
+from sidecar.adapters.clock import SystemClock
+from sidecar.api.app import build_app
+from sidecar.api.auth import Keys
 from tests.in_process import application
 
 WHO = {"app_id": "a", "user_id": "u"}
@@ -100,6 +104,29 @@ async def test_the_request_id_header_comes_back(client: httpx.AsyncClient) -> No
     assert (await client.get("/healthz", headers=headers)).headers["x-request-id"] == "abc-123"
     refused = await client.post("/v1/check", content=b"{", headers=headers)
     assert refused.headers["x-request-id"] == "abc-123"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/v1/nothing", 404), ("GET", "/v1/check", 405)]
+)
+async def test_a_problem_of_the_address_bears_the_request_id_too(
+    method: str, path: str, status: int, client: httpx.AsyncClient
+) -> None:
+    answer = await client.request(method, path, headers={"X-Request-ID": "abc"})
+
+    assert (answer.status_code, answer.headers["x-request-id"]) == (status, "abc")
+
+
+async def test_a_defect_of_ours_bears_the_request_id_and_tells_nothing() -> None:
+    nothing = cast("Any", object())
+    app = build_app(nothing, nothing, nothing, nothing, SystemClock(), Keys())
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://sidecar") as client:
+        answer = await client.get("/readyz", headers={"X-Request-ID": "abc"})
+
+    assert (answer.status_code, answer.headers["x-request-id"]) == (500, "abc")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "object" not in answer.text
 
 
 async def test_many_checks_are_answered_in_their_order(client: httpx.AsyncClient) -> None:

@@ -268,6 +268,58 @@ async def test_entitlements_of_nobody_are_422(query: str, client: httpx.AsyncCli
     assert_problem(await client.get(f"/v1/entitlements{query}"), 422, "invalid_body")
 
 
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        (f"/v1/entitlements?app_id=a&user_id=u&tenant_id={'t' * 257}", "tenant_id"),
+        (f"/v1/entitlements?app_id=a&user_id={'u' * 257}", "user_id"),
+        (f"/v1/entitlements?app_id=a&user_id=u&other={'x' * 257}", "other"),
+        (f"/v1/subscriptions/a/{'u' * 257}", "user_id"),
+        (f"/v1/subscriptions/{'a' * 257}/u", "app_id"),
+    ],
+)
+async def test_a_name_in_the_address_has_at_most_256_characters(
+    path: str, field: str, client: httpx.AsyncClient
+) -> None:
+    problem = assert_problem(await client.get(path), 422, "invalid_body")
+
+    assert [error["field"] for error in problem["errors"]] == [field]
+
+
+@pytest.mark.parametrize("action", ["commit", "release", "extend"])
+async def test_a_reservations_id_is_bounded(action: str, client: httpx.AsyncClient) -> None:
+    body = {"total_tokens": 1} if action == "commit" else {}
+
+    answer = await client.post(f"/v1/reservations/{'r' * 1_537}/{action}", json=body)
+
+    assert_problem(answer, 422, "invalid_body")
+
+
+async def test_a_reservation_of_the_longest_app_id_can_be_settled(
+    client: httpx.AsyncClient,
+) -> None:
+    who = {"app_id": "𝔞" * 256, "user_id": "𝔲" * 256}
+    check = who | {"estimated_tokens": 100, "reserve": True}
+    name = (await client.post("/v1/check", json=check)).json()["reservation"]["id"]
+
+    event = who | {"total_tokens": 10, "reservation_id": name}
+    assert (await client.post("/v1/usage", json=event)).json()["accepted"] == 1
+    settled = await client.post(f"/v1/reservations/{name}/commit", json={"total_tokens": 20})
+    assert settled.status_code == 200
+    subscription = await client.get(f"/v1/subscriptions/{who['app_id']}/{who['user_id']}")
+    assert subscription.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/check/", "/v1/entitlements/", "/healthz/"])
+async def test_a_slash_too_many_is_a_problem_and_leads_nowhere(
+    path: str, client: httpx.AsyncClient
+) -> None:
+    answer = await client.post(path, json=WHO, headers={"Host": "elsewhere.example"})
+
+    assert_problem(answer, 404, "not_found")
+    assert "location" not in answer.headers
+
+
 async def test_an_unknown_path_is_a_problem_too(client: httpx.AsyncClient) -> None:
     assert_problem(await client.get("/v1/nothing"), 404, "not_found")
 
