@@ -13,7 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.adapters.sqlite.database import SCHEMA_VERSION, Database, StoreUnavailable
+from sidecar.adapters.sqlite.database import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    Database,
+    StoreUnavailable,
+)
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
 from sidecar.domain.request import Subject
@@ -201,13 +206,14 @@ async def test_a_commit_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path)
         assert await database.run(pragmas, since=since()) == ["wal", 2]
 
 
-@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 99, -1])
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, 99, -1])
 def test_a_file_of_another_version_is_refused_and_left_as_it_is(
     tmp_path: Path, version: int
 ) -> None:
     path = tmp_path / "s.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE theirs (x)")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
     with pytest.raises(
@@ -219,6 +225,46 @@ def test_a_file_of_another_version_is_refused_and_left_as_it_is(
         tables = connection.execute("SELECT name FROM sqlite_schema").fetchall()
     connection.close()
     assert tables == [("theirs",)]
+
+
+@pytest.mark.parametrize(
+    ("application", "version", "table"),
+    [(0, 0, "theirs"), (0, SCHEMA_VERSION, "theirs"), (7, 0, None), (0, 3, None)],
+)
+def test_a_file_of_another_program_is_refused_and_left_as_it_is(
+    tmp_path: Path, application: int, version: int, table: str | None
+) -> None:
+    path = tmp_path / "s.db"
+    with sqlite3.connect(path) as connection:
+        if table is not None:
+            connection.execute(f"CREATE TABLE {table} (x)")
+        connection.execute(f"PRAGMA application_id = {application}")
+        connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match=r"s\.db: the database is another program's"):
+        Database(path).open()
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_empty_is_as_good_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    path.touch()
+    for _ in range(2):
+        with opened(path):
+            pass
+
+
+async def test_a_file_without_our_tables_is_not_ready(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with opened(path) as database:
+        meter = SqliteMeter(database)
+        await meter.ping(since=since())
+        with sqlite3.connect(path) as connection:
+            connection.execute("DROP TABLE counter")
+        connection.close()
+        with pytest.raises(MeterUnavailable, match="no such table"):
+            await meter.ping(since=since())
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:

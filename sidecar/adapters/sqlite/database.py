@@ -21,6 +21,8 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 _GROUP: Final = 64
+APPLICATION_ID: Final = 0x51DECA12
+"""Stands in the head of our files, so that nobody else's is taken for one of them."""
 SCHEMA_VERSION: Final = 1
 
 SCHEMA: Final = """
@@ -83,7 +85,7 @@ class Database:
         """Make the file and its tables where they are missing, and begin to work.
 
         Raises:
-            ConfigurationError: the file cannot be made, or another version made it.
+            ConfigurationError: the file cannot be made, or another program or version made it.
         """
         connection = self._connect()
         self._thread = threading.Thread(
@@ -129,26 +131,25 @@ class Database:
                 isolation_level=None,
                 check_same_thread=False,
             )
+            # Before anything is changed in it: it may be anybody's.
+            fault = _fault_of(connection)
+            if fault is not None:
+                connection.close()
+                raise ConfigurationError(f"{self._path}: {fault}")
             _use_wal(connection, self._timeout_s)
             # A power cut may not take what was acknowledged; a group commit makes it cheap.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("BEGIN IMMEDIATE")
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
+            if _is_empty(connection):
                 for statement in SCHEMA.split(";"):
                     connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
                 f"{self._path}: the database cannot be opened: {error}"
             ) from error
-        if version not in (0, SCHEMA_VERSION):
-            connection.close()
-            raise ConfigurationError(
-                f"{self._path}: the database has schema {version}, this version reads "
-                f"{SCHEMA_VERSION}"
-            )
         return connection
 
     def _work(self, connection: sqlite3.Connection) -> None:
@@ -167,6 +168,27 @@ class Database:
             if last:
                 break
         connection.close()
+
+
+def _fault_of(connection: sqlite3.Connection) -> str | None:
+    """Why a file is not ours to use, None if it is ours or empty."""
+    # In one statement, because another process may be making the tables at this instant.
+    application, version, tables = connection.execute(
+        "SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_schema) "
+        "FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
+    if (application, version, tables) == (0, 0, 0):
+        return None
+    if application != APPLICATION_ID:
+        return "the database is another program's; name a file of its own in SIDECAR_STORE"
+    if version != SCHEMA_VERSION:
+        return f"the database has schema {version}, this version reads {SCHEMA_VERSION}"
+    return None
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    tables: int = connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0]
+    return tables == 0
 
 
 def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:

@@ -261,8 +261,10 @@ class SqliteMeter:
         )
 
     async def ping(self, *, since: float) -> None:
-        """Return if the file can be written."""
-        await self._run(lambda connection: connection.execute("SELECT 1").fetchone(), since)
+        """Return if the file can be written, and our tables are in it."""
+        await self._run(
+            lambda connection: connection.execute("SELECT 1 FROM counter LIMIT 1").fetchone(), since
+        )
 
     def _end(
         self,
