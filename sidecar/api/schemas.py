@@ -276,13 +276,18 @@ class UsageEventBody(Body):
             session_id=self.chat_id or "",
             estimate=used,
         )
-        event_id = self.event_id or _digest(self.model_dump(mode="json", exclude_unset=True))
-        return UsageEvent(event_id, at, request, used, self.reservation_id or "")
+        return UsageEvent(
+            self.event_id or self._digest(used), at, request, used, self.reservation_id or ""
+        )
 
-
-def _digest(body: dict[str, Any]) -> str:
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return "body:" + hashlib.sha256(canonical.encode()).hexdigest()
+    def _digest(self, used: Amounts) -> str:
+        """What stands for an id, the same however the same event was written."""
+        stated = self.model_dump(mode="json", exclude={"event_id"}, exclude_defaults=True)
+        said = {name: value for name, value in stated.items() if value != ""}
+        canonical = json.dumps(
+            said | {"total_tokens": used.tokens}, sort_keys=True, separators=(",", ":")
+        )
+        return "body:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
 PushedStatus = Literal[

@@ -192,6 +192,46 @@ async def test_an_event_draws_its_hold_down_and_the_commit_takes_the_greater(
     assert _month(done) == (600, 0)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"event_id": ""},
+        {"event_id": None},
+        {"plugin": None},
+        {"plugin": ""},
+        {"prompt_tokens": 0},
+        {"total_tokens": 7},
+        {"event_ts": "{at:%Y-%m-%dT%H:%M:%SZ}"},
+        {"duration_sec": 1.0},
+    ],
+)
+async def test_an_event_without_an_id_is_the_same_however_it_is_written(
+    written: dict[str, object], client: httpx.AsyncClient
+) -> None:
+    at = datetime.now(UTC).replace(microsecond=0)
+    event = WHO | {"completion_tokens": 7, "duration_sec": 1, "event_ts": at.isoformat()}
+    again = {
+        name: value.format(at=at) if isinstance(value, str) else value
+        for name, value in written.items()
+    }
+
+    assert (await client.post("/v1/usage", json=event)).json()["accepted"] == 1
+    assert (await client.post("/v1/usage", json=event | again)).json()["duplicates"] == 1
+    assert (await ask(client))["limits"][0]["used"] == 7
+
+
+@pytest.mark.parametrize(
+    "written", [{"completion_tokens": 8}, {"total_tokens": 8}, {"plugin": "p"}, {"event_id": "e"}]
+)
+async def test_an_event_without_an_id_that_says_something_else_is_another(
+    written: dict[str, object], client: httpx.AsyncClient
+) -> None:
+    event = WHO | {"completion_tokens": 7, "event_ts": datetime.now(UTC).isoformat()}
+
+    assert (await client.post("/v1/usage", json=event)).json()["accepted"] == 1
+    assert (await client.post("/v1/usage", json=event | written)).json()["accepted"] == 1
+
+
 async def test_entitlements_show_the_plan_and_what_is_left(client: httpx.AsyncClient) -> None:
     await client.post("/v1/usage", json=WHO | {"total_tokens": 700})
 
