@@ -243,4 +243,6 @@ def _new_decision_id() -> str:
 
 
 def _new_reservation_id(request: CheckRequest) -> str:
+    if not request.reserve:
+        return ""
     return name_reservation(request.subject.app_id, secrets.token_urlsafe(16))

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from sidecar.domain.request import Amounts, CheckRequest, MeterKind, Subject
 from sidecar.domain.subscription import Change, Status, Subscription
 from sidecar.domain.windows import Fixed, parse_window
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 _DATES = ("next_billing_date", "trial_end", "period_start", "period_end", "updated_at")
 
 
@@ -27,8 +28,8 @@ def write_request(request: CheckRequest) -> str:
                     "attributes", "reserve", "ttl_s", "request_id",
                 )
             },
-            "subject": asdict(request.subject),
-            "estimate": asdict(request.estimate),
+            "subject": _fields(request.subject, Subject.__slots__),
+            "estimate": _fields(request.estimate, Amounts.__slots__),
         }
     )  # fmt: skip
 
@@ -112,9 +113,14 @@ def read_limits(text: str) -> list[tuple[Limit, int]]:
     ]
 
 
+def _fields(value: object, names: Iterable[str]) -> dict[str, object]:
+    # As dataclasses.asdict, without its deep copy: a request is written at every hold.
+    return {name: getattr(value, name) for name in names}
+
+
 def _instant_text(value: datetime | None) -> str | None:
     return None if value is None else value.isoformat()
 
 
 def _dump(value: Mapping[str, object] | Sequence[object]) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return _ENCODER.encode(value)
