@@ -7,17 +7,22 @@ of every file is collected before anything is refused.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.cel import DYN, Budget, over_budget
+from sidecar.cel import DYN, Budget, Program, over_budget
 from sidecar.domain.modes import Ceiling, FailureMode, Mode
 from sidecar.domain.subscription import Terms
 from sidecar.domain.windows import rough_length_ms
 from sidecar.policy.compiled import CompiledLimit, CompiledPlan
-from sidecar.policy.conditions import Condition, Scope, plan_type
+from sidecar.policy.conditions import Scope, plan_type
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.directory import default_plan, subscription_terms
 from sidecar.policy.format import PolicyFile
 from sidecar.policy.globs import Globs
-from sidecar.policy.limits import compile_limit, monthly_id, says_monthly, written_limits
+from sidecar.policy.limits import (
+    compile_limit,
+    limits_always_read,
+    limits_of,
+    written_limits,
+)
 from sidecar.policy.lineage import Plans
 from sidecar.policy.names import Ids
 from sidecar.policy.overrides import compile_overrides
@@ -52,9 +57,12 @@ def compile_files(
     units = _units(files, ceiling, lost)
     plans = Plans.of(units)
     plans.check(lost)
+    always = limits_always_read(plans, plans.units, lost)
+    for unit in units:
+        _declare_variables(unit, always)
     ids = Ids(plans)
     limits = _limits(units, plans, ids, lost)
-    rules = [rule for unit in units for rule in compile_rules(unit, ids, plans.units, lost)]
+    rules = [rule for unit in units for rule in compile_rules(unit, ids, plans, lost)]
     ids.refuse_shared()
     default, mode, failure_mode = default_plan(units, plans.units, lost)
     terms = subscription_terms(units, plans.units, lost)
@@ -78,16 +86,13 @@ def _units(
         for name, plan_section in file.plans.items()
         for section, _ in written_limits(name, plan_section)
     )
-    units = [
+    return [
         Unit(source, file, Scope(file.constants, plan, limits, lost), ceiling.over(file.mode))
         for source, file in files
     ]
-    for unit in units:
-        _declare_variables(unit)
-    return units
 
 
-def _declare_variables(unit: Unit) -> None:
+def _declare_variables(unit: Unit, present: Collection[tuple[str, ...]]) -> None:
     scope = unit.scope
     scope.below.update(variable.name for variable in unit.file.variables)
     for index, variable in enumerate(unit.file.variables):
@@ -97,7 +102,8 @@ def _declare_variables(unit: Unit) -> None:
             unit.report("C3", message, (*path, "name"), hint="choose another name")
             continue
         scope.below.discard(variable.name)
-        scope.declare(variable.name, unit.expression((*path, "expr"), variable.expr, DYN))
+        compiled = unit.expression((*path, "expr"), variable.expr, DYN, present=present)
+        scope.declare(variable.name, compiled)
 
 
 def _limits(units: Sequence[Unit], plans: Plans, ids: Ids, lost: Collection[str]) -> Limits:
@@ -120,15 +126,10 @@ def _limits(units: Sequence[Unit], plans: Plans, ids: Ids, lost: Collection[str]
 def _plan(plans: Plans, name: str, limits: Limits, rules: Sequence[PlannedRule]) -> CompiledPlan:
     """A plan with all that it inherits, the farthest ancestor first."""
     unit, lineage = plans.units[name], plans.lineage(name) or ()
-    own: dict[str, CompiledLimit] = {}
+    own = [limits[writer, limit] for limit, (writer, _) in limits_of(plans, name).items()]
     features: dict[str, bool] = {}
     for ancestor in reversed(lineage):
         features.update(ancestor.section.features)
-        if says_monthly(ancestor.section):
-            for other in lineage:
-                own.pop(monthly_id(other.id), None)
-        for section, _ in written_limits(ancestor.id, ancestor.section):
-            own[section.id] = limits[ancestor.id, section.id]
     plugins = next(it.section.plugins for it in lineage if it.section.plugins is not None)
     display_name = lineage[0].section.name or name
     return CompiledPlan(
@@ -139,9 +140,7 @@ def _plan(plans: Plans, name: str, limits: Limits, rules: Sequence[PlannedRule])
         plugins_allow=Globs(plugins.allow),
         plugins_deny=Globs(plugins.deny),
         features=features,
-        limits=tuple(
-            sorted(own.values(), key=lambda it: rough_length_ms(it.limit.window), reverse=True)
-        ),
+        limits=tuple(sorted(own, key=lambda it: rough_length_ms(it.limit.window), reverse=True)),
         rules=tuple(planned.rule for planned in rules if planned.is_for(name)),
         facts={"id": name, "name": display_name, "features": features},
         origin=unit.origin(("plans", name), key=True),
@@ -150,19 +149,23 @@ def _plan(plans: Plans, name: str, limits: Limits, rules: Sequence[PlannedRule])
 
 def _refuse_costly(unit: Unit, plan: CompiledPlan) -> None:
     """Report a plan whose expressions together could hold up a decision."""
-    conditions: list[tuple[str, Condition]] = []
-    for limit in plan.limits:
-        conditions += [(limit.limit.id, it) for it in (limit.when,) if it is not None]
-    for rule in plan.rules:
-        conditions += [(rule.id, it) for it in (rule.when, rule.message_expr) if it is not None]
-    programs = [(name, condition.program) for name, condition in conditions]
-    # A variable is evaluated once in a decision, however many expressions read it.
-    variables = {
-        (id(condition.scope), name): condition.scope.variables[name].program
-        for _, condition in conditions
-        for name in condition.variables
-    }
-    programs += [(f"vars.{name}", program) for (_, name), program in variables.items()]
+    limits = [(limit.limit.id, limit.when) for limit in plan.limits]
+    early, late = (
+        [(it.id, each) for it in plan.rules if it.reads_limits is counted
+         for each in (it.when, it.message_expr)]
+        for counted in (False, True)
+    )  # fmt: skip
+    programs: list[tuple[str, Program]] = []
+    for step in (limits, early, late):
+        conditions = [(name, condition) for name, condition in step if condition is not None]
+        programs += [(name, condition.program) for name, condition in conditions]
+        # In each step a variable is evaluated once, however many expressions read it.
+        variables = {
+            (id(condition.scope), name): condition.scope.variables[name].program
+            for _, condition in conditions
+            for name in condition.variables
+        }
+        programs += [(f"vars.{name}", program) for (_, name), program in variables.items()]
     message = over_budget(programs, Budget())
     if message:
         unit.report("H3", message, ("plans", plan.id), key=True)

@@ -14,6 +14,7 @@ from sidecar.cel import (
     STRING,
     TIMESTAMP,
     CelError,
+    Dyn,
     Environment,
     List,
     Map,
@@ -31,6 +32,8 @@ from sidecar.policy.codes import code_of
 from sidecar.policy.diagnostics import Diagnostic, did_you_mean
 from sidecar.policy.source import Path, SourceFile
 
+_FREE = Map(STRING, Dyn(guarded=True), max_size=64, guarded=True)
+"""What others fill as they like: a member of it is asked for with `has()` before it is read."""
 _REQUEST_STRINGS = (
     "app_id", "user_id", "tenant_id", "plugin", "feature", "action",
     "workflow", "agent", "model", "session_id", "request_id",
@@ -46,7 +49,7 @@ _REQUEST = Object(
                 {name: Member(INT) for name in ("input_tokens", "output_tokens", "total_tokens")},
             )
         ),
-        "attributes": Member(Map(STRING, DYN, max_size=64)),
+        "attributes": Member(_FREE),
     },
 )
 _SUBSCRIPTION = Object(
@@ -60,7 +63,7 @@ _SUBSCRIPTION = Object(
         "current_period_start": Member(TIMESTAMP, optional=True),
         "current_period_end": Member(TIMESTAMP, optional=True),
         "next_billing_date": Member(TIMESTAMP, optional=True),
-        "metadata": Member(Map(STRING, DYN, max_size=64)),
+        "metadata": Member(_FREE),
     },
 )
 _LIMIT = Object(
@@ -121,11 +124,19 @@ class Scope:
     reads_limits: set[str] = field(default_factory=set)
 
     def compile(
-        self, source: SourceFile, path: Path, text: str, result: Type, *, before_counting: bool
+        self,
+        source: SourceFile,
+        path: Path,
+        text: str,
+        result: Type,
+        *,
+        present: Collection[tuple[str, ...]],
+        before_counting: bool,
     ) -> Condition | list[Diagnostic]:
         """An expression of this file, or what is wrong with it.
 
         Args:
+            present: what is there whenever it is evaluated, as `("limits", "daily")`.
             before_counting: whether it chooses what is counted, so that no counter was read yet.
         """
         awkward = source.awkward_expression(path)
@@ -136,7 +147,7 @@ class Scope:
             place = source.expression_place(path, start, end)
             return source.finding(code, message, place, hint=hint, path=path)
 
-        program = cel.compile(text, self._environment(), result=result)
+        program = cel.compile(text, self._environment(present), result=result)
         if not isinstance(program, Program):
             return [finding(*self._words(text, problem)) for problem in program]
         read = {ref[:2] for ref in program.references if len(ref) > 1}
@@ -169,6 +180,10 @@ class Scope:
         if text[start:end] in self.below and text[:start].endswith("vars."):
             message = f"the variable {text[start:end]!r} is declared further down"
             return "C3", message, start, end, "declare it above what uses it"
+        name = text[start:end].strip("\"'")
+        of_limits = re.search(r"\blimits\s*[.[]\s*$", text[:start]) is not None
+        if problem.code == "unguarded-optional" and of_limits and name not in self.limits:
+            return "C1", f"no limit {name!r}", start, end, did_you_mean(name, self.limits)
         return code_of(problem.code), problem.message, start, end, problem.hint
 
     def declare(self, name: str, condition: Condition | None) -> None:
@@ -181,12 +196,12 @@ class Scope:
         if "limits" in roots or any(used in self.reads_limits for used in condition.variables):
             self.reads_limits.add(name)
 
-    def _environment(self) -> Environment:
+    def _environment(self, present: Collection[tuple[str, ...]]) -> Environment:
         variables: dict[str, Type] = {
             "request": _REQUEST,
             "subscription": _SUBSCRIPTION,
             "plan": self.plan,
-            "limits": Map(STRING, _LIMIT, max_size=64),
+            "limits": Map(STRING, _LIMIT, max_size=64, guarded=True),
             "now": TIMESTAMP,
             "constants": Object(
                 "constants",
@@ -203,7 +218,7 @@ class Scope:
                 },
             ),
         }
-        return Environment(variables)
+        return Environment(variables, present=frozenset(present))
 
 
 def _span(text: str, name: str) -> tuple[int, int]:
@@ -319,6 +334,8 @@ def _type_of(value: object) -> Type:
             return List(String(max_length=max(1, longest)), max_size=len(value))
         case list():
             types = {_type_of(item) for item in value}
-            return List(types.pop() if len(types) == 1 else DYN, max_size=max(1, len(value)))
+            longest = max((len(item) for item in value if isinstance(item, str)), default=1)
+            mixed = Dyn(widest=longest, total=longest)
+            return List(types.pop() if len(types) == 1 else mixed, max_size=max(1, len(value)))
         case _:
             return DYN

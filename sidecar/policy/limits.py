@@ -1,6 +1,6 @@
 """Which limits do plans write down, and what do they compile to?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -10,6 +10,7 @@ from sidecar.domain.request import MeterKind
 from sidecar.domain.windows import Fixed, Window, parse_window
 from sidecar.policy.compiled import CompiledLimit, Overrides
 from sidecar.policy.format import LimitSection, PlanSection
+from sidecar.policy.lineage import Plans
 from sidecar.policy.source import Path
 from sidecar.policy.unit import Unit
 
@@ -40,6 +41,33 @@ def written_limits(name: str, plan: PlanSection) -> Iterator[tuple[LimitSection,
         yield section, (*path, "tokens_per_month")
     for index, section in enumerate(plan.limits):
         yield section, (*path, "limits", index)
+
+
+def limits_of(plans: Plans, name: str) -> Mapping[str, tuple[str, LimitSection]]:
+    """The limits of a plan with all that it inherits, each with the plan that writes it."""
+    own: dict[str, tuple[str, LimitSection]] = {}
+    lineage = plans.lineage(name) or ()
+    for ancestor in reversed(lineage):
+        if says_monthly(ancestor.section):
+            for other in lineage:
+                own.pop(monthly_id(other.id), None)
+        for section, _ in written_limits(ancestor.id, ancestor.section):
+            own[section.id] = ancestor.id, section
+    return own
+
+
+def limits_always_read(
+    plans: Plans, names: Iterable[str], lost: Collection[str]
+) -> frozenset[tuple[str, ...]]:
+    """What an expression about these plans finds in `limits`, whatever is asked.
+
+    Ids in what could not be read, and plans whose lineage is broken, are given the benefit
+    of the doubt: what is lacking there is not the expression's fault.
+    """
+    known = [limits_of(plans, name).values() for name in names if plans.is_whole(name)]
+    always = [{it.id for _, it in limits if it.when is None} for limits in known]
+    sure = set.intersection(*always) if always else set()
+    return frozenset(("limits", name) for name in sure.union(lost))
 
 
 def compile_limit(

@@ -56,6 +56,11 @@ class Plans:
             current = lineage[-1].section.extends
         return lineage
 
+    def is_whole(self, name: str) -> bool:
+        """Whether a plan and all that it extends are there."""
+        lineage = self.lineage(name) or ()
+        return len(lineage) > 0 and lineage[-1].section.extends is None
+
     def ancestors(self, name: str | None) -> Collection[str]:
         """The plans that a plan extends, itself left out."""
         lineage = self.lineage(name) if name is not None else None

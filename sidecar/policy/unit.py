@@ -1,5 +1,6 @@
 """One file of a directory while it is compiled: what it says, and what was found wrong in it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from sidecar.cel import Type
@@ -46,13 +47,19 @@ class Unit:
         return value is None and not self.source.is_damaged(path)
 
     def expression(
-        self, path: Path, text: str | None, result: Type, *, before_counting: bool = False
+        self,
+        path: Path,
+        text: str | None,
+        result: Type,
+        *,
+        present: Collection[tuple[str, ...]] = (),
+        before_counting: bool = False,
     ) -> Condition | None:
         """A compiled expression, None where there is none or it is wrong."""
         if text is None:
             return None
         compiled = self.scope.compile(
-            self.source, path, text, result, before_counting=before_counting
+            self.source, path, text, result, present=present, before_counting=before_counting
         )
         if isinstance(compiled, Condition):
             return compiled

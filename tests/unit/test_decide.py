@@ -181,7 +181,7 @@ def test_a_condition_that_errs_means_what_on_error_says(
     rules = with_rules(
         tmp_path,
         f"{{id: r, effect: deny, on_error: {on_error}, message: M, "
-        "when: request.attributes.n > 1}",
+        "when: 'has(request.attributes.n) && request.attributes.n > 1'}",
     )
     verdict = decide(rules, ask(attributes={"n": "many"}), subscribed())
     assert (verdict.effect, codes(verdict)) == (effect, reasons)
@@ -190,7 +190,9 @@ def test_a_condition_that_errs_means_what_on_error_says(
 
 def test_a_warning_rule_that_errs_is_skipped_and_told(tmp_path: Path) -> None:
     rules = with_rules(
-        tmp_path, "{id: r, effect: warn, when: request.attributes.n > 1, message: M}"
+        tmp_path,
+        "{id: r, effect: warn, message: M, "
+        "when: 'has(request.attributes.n) && request.attributes.n > 1'}",
     )
     verdict = decide(rules, ask(attributes={"n": "many"}), subscribed())
     assert (verdict.effect, [error.id for error in verdict.errors]) == (Effect.ALLOW, ["r"])
@@ -200,7 +202,7 @@ def test_an_error_that_the_other_side_decides_is_no_error(tmp_path: Path) -> Non
     rules = with_rules(
         tmp_path,
         "{id: r, effect: warn, message: M, "
-        "when: 'request.attributes.n > 1 || request.action == \"run\"'}",
+        "when: 'int(request.model) > 1 || request.action == \"run\"'}",
     )
     verdict = decide(rules, ask(action="run", attributes={"n": "many"}), subscribed())
     assert (verdict.effect, verdict.errors) == (Effect.WARN, ())
@@ -211,7 +213,7 @@ def test_an_error_that_the_other_side_decides_is_no_error(tmp_path: Path) -> Non
     [
         ('"Not now, " + request.user_id', "Not now, bob"),
         ('""', "Static."),
-        ("string(request.attributes.n + 1)", "Static."),
+        ("string(int(request.model))", "Static."),
     ],
 )
 def test_a_computed_message_falls_back_to_the_static_one(

@@ -309,7 +309,7 @@ def test_a_condition_chooses_the_requests_of_a_limit(tmp_path: Path) -> None:
 
 
 def test_a_condition_that_errs_applies_its_limit_and_the_error_is_told(tmp_path: Path) -> None:
-    rules = policies(tmp_path, WHEN % "request.attributes.tier > 5")
+    rules = policies(tmp_path, WHEN % "has(request.attributes.tier) && request.attributes.tier > 5")
     entitlement = resolve(rules, request=ask(attributes={"tier": "gold"}))
     assert limits(entitlement) == {"big-models": 5}
     assert [error.id for error in entitlement.errors] == ["big-models"]
