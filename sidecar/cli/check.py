@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from sidecar.api.endpoint import fault_of
+from sidecar.api.problem import InvalidBody
 from sidecar.api.render import decision_body
 from sidecar.api.schemas import CHECK
-from sidecar.bootstrap import is_missing, load_policies, running
+from sidecar.bootstrap import is_missing, load_policies, running, store_fault
 from sidecar.domain.decision import Decision, Effect, Remedy, RemedyKind
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.subscription import Status, Subscription
@@ -67,13 +69,18 @@ def check(
     but that of --plan.
     """
     configure_logging("console")
+    # A store that does not answer is told below, once and without a time of day.
+    logging.getLogger("sidecar.redis").setLevel(logging.ERROR)
     if plan is not None and store is not None:
         raise click.UsageError("the store knows the plan: give --plan or --store, not both")
     if store is not None and is_missing(store):
         raise click.UsageError(f"--store {store}: there is no such file")
-    request = _request(asked, attribute)
+    request = _request(context, asked, attribute)
     settings = read_settings(sidecar_policies=policies, sidecar_store=store or "sqlite://")
     pushed = None if plan is None else _assumed(request, plan, status)
+    fault = None if store is None else asyncio.run(store_fault(settings))
+    if fault is not None:
+        click.echo(f"--store: {fault}", err=True)
     decision = asyncio.run(_decide(settings, request, pushed))
     if as_json:
         click.echo(to_json(decision_body(decision), indent=2))
@@ -91,12 +98,19 @@ async def _decide(
         return await pdp.check(request)
 
 
-def _request(asked: dict[str, object], attribute: tuple[str, ...]) -> CheckRequest:
+def _request(
+    context: click.Context, asked: dict[str, object], attribute: tuple[str, ...]
+) -> CheckRequest:
     body = {name: value for name, value in asked.items() if value is not None}
     try:
         return CHECK.validate_python(body | {"attributes": _attributes(attribute)}).request()
     except ValidationError as error:
-        raise click.UsageError(str(fault_of(error))) from None
+        flags = {str(option.name): option.opts[0] for option in context.command.params}
+        flags["attributes"] = flags["attribute"]
+        fault = fault_of(error)
+        assert isinstance(fault, InvalidBody)  # it never was JSON
+        told = [f"{flags.get(each.field, each.field)}: {each.message}" for each in fault.faults]
+        raise click.UsageError("; ".join(told)) from None
 
 
 def _attributes(given: tuple[str, ...]) -> dict[str, object]:
@@ -107,6 +121,8 @@ def _attributes(given: tuple[str, ...]) -> dict[str, object]:
             raise click.UsageError(f"--attribute {item!r}: write NAME=VALUE")
         try:
             attributes[name] = json.loads(text)
+        except RecursionError:
+            raise click.UsageError(f"--attribute {name}: nested too deep") from None
         except ValueError:
             attributes[name] = text
     return attributes
