@@ -8,6 +8,7 @@ from sidecar.api.problem import FieldFault, InvalidBody
 from sidecar.api.render import json_response, subscription_body
 from sidecar.api.schemas import SUBSCRIPTION
 from sidecar.domain.request import Subject
+from sidecar.domain.subscription import KNOWN_CYCLES
 from sidecar.ports import Clock, Policies
 from sidecar.ports import Subscriptions as SubscriptionsPort
 
@@ -34,6 +35,11 @@ class Subscriptions:
         if state.plan and state.plan not in self._policies.snapshot.plan_ids:
             warnings.append(f"no policy knows the plan {state.plan!r}: its users are refused")
             _log.warning("unknown_plan", plan=state.plan, user_id=state.user_id)
+        if not state.has_known_cycle:
+            warnings.append(
+                f"billingCycle {state.billing_cycle!r} is unknown and taken for a month; known "
+                f"are {', '.join(KNOWN_CYCLES)}"
+            )
         body = subscription_body(state)
         body["subscription_status"] = body.pop("status")
         return json_response({"status": outcome, **body, "warnings": warnings})

@@ -42,6 +42,9 @@ class Change:
 
 
 _CYCLE_MONTHS = {
+    "": 1,
+    "monthly": 1,
+    "month": 1,
     "quarterly": 3,
     "quarter": 3,
     "annual": 12,
@@ -49,6 +52,10 @@ _CYCLE_MONTHS = {
     "yearly": 12,
     "year": 12,
 }
+
+
+KNOWN_CYCLES = tuple(filter(None, _CYCLE_MONTHS))
+"""Words for a billing cycle, in any case; none is a month too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,11 @@ class Subscription:
         )
 
     @property
+    def has_known_cycle(self) -> bool:
+        """Whether the word for its billing cycle is known; any other is taken for a month."""
+        return self.billing_cycle.lower() in _CYCLE_MONTHS
+
+    @property
     def status_since(self) -> datetime:
         """When the present status began: repeating it does not begin it anew."""
         since = self.updated_at
@@ -99,8 +111,8 @@ class Subscription:
 
 
 def never_synced(subject: Subject) -> Subscription:
-    """The state of a user of whom nothing was ever said."""
-    return Subscription(user_id=subject.user_id)
+    """The state of a user of whom nothing was ever said, neither for the app nor for all."""
+    return Subscription(user_id=subject.user_id, app_id=subject.app_id)
 
 
 class SyncOutcome(StrEnum):

@@ -268,6 +268,42 @@ async def test_a_synced_subscription_is_shown_as_it_is_stored(client: httpx.Asyn
     assert shown["updated_at"] == "2026-03-01T12:00:00Z"
 
 
+async def test_of_a_user_never_synced_the_app_that_was_asked_for_is_shown(
+    client: httpx.AsyncClient,
+) -> None:
+    shown = (await client.get("/v1/subscriptions/some-app/u")).json()
+
+    assert (shown["app_id"], shown["user_id"], shown["status"]) == ("some-app", "u", "none")
+
+
+@pytest.mark.parametrize(
+    ("cycle", "warnings"),
+    [
+        ("Monthly", []),
+        ("yearly", []),
+        ("", []),
+        (None, []),
+        (
+            "fortnightly",
+            [
+                "billingCycle 'fortnightly' is unknown and taken for a month; known are monthly, "
+                "month, quarterly, quarter, annual, annually, yearly, year"
+            ],
+        ),
+    ],
+)
+async def test_a_billing_cycle_that_nobody_knows_is_stored_with_a_warning(
+    cycle: str | None, warnings: list[str], client: httpx.AsyncClient
+) -> None:
+    pushed = {"userId": "u", "plan": "pro", "status": "active", "billingCycle": cycle}
+
+    answer = await client.post("/api/internal/subscription/sync", json=pushed)
+
+    assert (answer.status_code, answer.json()["warnings"]) == (200, warnings)
+    shown = (await client.get("/v1/subscriptions/a/u")).json()
+    assert shown["billing_cycle"] == (cycle or None)
+
+
 async def test_an_unlimited_plan_has_no_number_where_there_is_no_bound() -> None:
     async with application("policies/self-hosted") as client:
         await client.post("/v1/usage", json=WHO | {"total_tokens": 10**9})
