@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import multiprocessing
 import re
 import signal
 import time
@@ -131,6 +132,7 @@ def create_app(settings: Settings, log_format: str = "console") -> Starlette:
             _calm_garbage_collection()
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, policies.reload, settings)
+            _end_with_parent(loop)
             yield
             loop.remove_signal_handler(signal.SIGHUP)
 
@@ -179,6 +181,21 @@ async def store_fault(settings: Settings) -> str | None:
         except Unavailable as error:
             return str(error)
     return None
+
+
+def _end_with_parent(loop: asyncio.AbstractEventLoop) -> None:
+    """Let a worker end as it is told to when whoever began it goes away, even by kill -9."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    sentinel = parent.sentinel
+
+    def end() -> None:
+        loop.remove_reader(sentinel)
+        signal.raise_signal(signal.SIGTERM)
+
+    # A pipe whose other end the parent holds: it can be read when nobody holds it any more.
+    loop.add_reader(sentinel, end)
 
 
 def _calm_garbage_collection() -> None:

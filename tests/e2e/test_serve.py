@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def refused_start(
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
+
+
+def is_listened_on(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=20).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 def test_it_says_where_it_listens_and_what_it_enforces_and_why(tmp_path: Path) -> None:
@@ -196,6 +205,21 @@ def test_two_workers_count_in_one_place(tmp_path: Path) -> None:
         ]
 
     assert used == [400] * 10
+
+
+def test_workers_end_when_whoever_began_them_is_killed(tmp_path: Path) -> None:
+    sidecar = Sidecar(store=SQLITE, cwd=tmp_path, arguments=("--workers", "2"))
+    sidecar.start()
+    assert sidecar.client.get("/readyz").status_code == 200
+
+    sidecar.kill()
+
+    address = httpx.URL(sidecar.url)
+    deadline = time.monotonic() + 20
+    while is_listened_on(address.host, address.port or 80):
+        assert time.monotonic() < deadline, "the workers serve on"
+        time.sleep(0.01)
+    assert "Traceback" not in sidecar.errors()
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
