@@ -7,7 +7,7 @@ import re
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -76,6 +76,14 @@ class Store:
             self._redis = RedisConnection(url, timeout_s=timeout_ms / 1000, scripts=scripts)
             self.meter = RedisMeter(self._redis)
             self.subscriptions = CachedSubscriptions(RedisSubscriptions(self._redis))
+
+    async def note(self) -> str | None:
+        """What an operator should know of a store that answers."""
+        # Who may not ask is not told, and no worse off for it.
+        with suppress(Unavailable):
+            if self._redis is not None and await self._redis.evicts(since=time.monotonic()):
+                return "Redis may evict counters: set maxmemory-policy noeviction"
+        return None
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -168,8 +176,16 @@ def is_missing(url: str) -> bool:
     return parts.scheme == "sqlite" and bool(path) and not Path(path).exists()
 
 
-async def store_fault(settings: Settings) -> str | None:
-    """Why the store cannot be used now, None if it can.
+@dataclass(frozen=True, slots=True)
+class StoreReport:
+    """How a store is found: why it cannot be used now, and what to mind if it can."""
+
+    fault: str | None = None
+    note: str | None = None
+
+
+async def look_at_store(settings: Settings) -> StoreReport:
+    """How the store is found now.
 
     Raises:
         ConfigurationError: it can never be used as it is set.
@@ -179,8 +195,8 @@ async def store_fault(settings: Settings) -> str | None:
         try:
             await store.meter.ping(since=time.monotonic())
         except Unavailable as error:
-            return str(error)
-    return None
+            return StoreReport(fault=str(error))
+        return StoreReport(note=await store.note())
 
 
 def _end_with_parent(loop: asyncio.AbstractEventLoop) -> None:

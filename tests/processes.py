@@ -129,6 +129,14 @@ class RedisServer:
                 time.sleep(0.01)
         raise AssertionError("redis-server did not start")
 
+    def command(self, *words: str) -> None:
+        """Run a command that answers OK."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self.socket))
+            client.sendall(" ".join(words).encode() + b"\r\n")
+            answer = client.recv(256)
+        assert answer == b"+OK\r\n", answer
+
     def stop(self) -> None:
         """End the process."""
         self.process.kill()

@@ -18,7 +18,7 @@ from sidecar.api.endpoint import fault_of
 from sidecar.api.problem import InvalidBody
 from sidecar.api.render import decision_body
 from sidecar.api.schemas import CHECK
-from sidecar.bootstrap import is_missing, load_policies, running, store_fault
+from sidecar.bootstrap import is_missing, load_policies, look_at_store, running
 from sidecar.domain.decision import Decision, Effect, Remedy, RemedyKind
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.subscription import Status, Subscription
@@ -78,7 +78,7 @@ def check(
     request = _request(context, asked, attribute)
     settings = read_settings(sidecar_policies=policies, sidecar_store=store or "sqlite://")
     pushed = None if plan is None else _assumed(request, plan, status)
-    fault = None if store is None else asyncio.run(store_fault(settings))
+    fault = None if store is None else asyncio.run(look_at_store(settings)).fault
     if fault is not None:
         click.echo(f"--store: {fault}", err=True)
     decision = asyncio.run(_decide(settings, request, pushed))

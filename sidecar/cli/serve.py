@@ -12,7 +12,14 @@ import click
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from sidecar.bootstrap import create_app, describe_store, is_in_memory, load_policies, store_fault
+from sidecar.bootstrap import (
+    StoreReport,
+    create_app,
+    describe_store,
+    is_in_memory,
+    load_policies,
+    look_at_store,
+)
 from sidecar.cli.http import BoundedHttp
 from sidecar.domain.modes import Ceiling, Mode
 from sidecar.errors import ConfigurationError
@@ -58,9 +65,9 @@ def serve(
             f"{DEFAULT_STORE}"
         )
     loaded = load_policies(settings)
-    fault = asyncio.run(store_fault(settings))
+    found = asyncio.run(look_at_store(settings))
     listener, address = _listen(host, port, uds)
-    _introduce(settings, loaded, address, fault)
+    _introduce(settings, loaded, address, found)
     config = uvicorn.Config(
         partial(create_app, settings, log_format),
         factory=True,
@@ -145,18 +152,16 @@ def _listen_on_file(uds: Path) -> socket.socket:
     return listener
 
 
-def _introduce(
-    settings: Settings, policies: PolicySet, address: str, store_fault: str | None
-) -> None:
+def _introduce(settings: Settings, policies: PolicySet, address: str, found: StoreReport) -> None:
     """What a person wants to know at the start."""
     where = settings.sidecar_policies or "the shipped self-hosted set"
     click.echo(f"sidecar listens on {address}")
     click.echo(f"  policies  {where}  {policies.revision}")
     click.echo(f"  mode      {_mode_in_words(settings, policies)}")
     store = describe_store(settings.sidecar_store)
-    click.echo(f"  store     {store}" + (f"  NOT READY: {store_fault}" if store_fault else ""))
+    click.echo(f"  store     {store}" + (f"  NOT READY: {found.fault}" if found.fault else ""))
     click.echo(f"  callers   {'show a key' if settings.has_keys else 'need no key'}")
-    for note in unread_variables():
+    for note in [*filter(None, [found.note]), *unread_variables()]:
         click.echo(f"  note      {note}", err=True)
 
 

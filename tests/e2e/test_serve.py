@@ -174,6 +174,41 @@ def test_a_store_that_comes_later_makes_it_ready(tmp_path: Path) -> None:
             assert sidecar.client.post("/v1/check", json=ASK).json()["degraded"] is False
 
 
+@pytest.mark.parametrize(
+    ("maxmemory", "policy", "is_said"),
+    [
+        ("100mb", "allkeys-lru", True),
+        ("100mb", "volatile-ttl", True),
+        ("100mb", "noeviction", False),
+        ("0", "allkeys-lru", False),
+    ],
+)
+def test_a_redis_that_may_evict_counters_is_noted(
+    maxmemory: str, policy: str, is_said: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with redis_server(folder) as server:
+        server.command("CONFIG", "SET", "maxmemory", maxmemory)
+        server.command("CONFIG", "SET", "maxmemory-policy", policy)
+        with Sidecar(store=server.url, cwd=tmp_path) as sidecar:
+            assert sidecar.client.get("/readyz").status_code == 200
+
+    note = "  note      Redis may evict counters: set maxmemory-policy noeviction\n"
+    assert (note in sidecar.errors()) is is_said
+
+
+def test_a_redis_that_does_not_say_whether_it_evicts_is_taken_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with redis_server(folder) as server:
+        server.command("ACL", "SETUSER", "default", "-info")
+        with Sidecar(store=server.url, cwd=tmp_path) as sidecar:
+            assert sidecar.client.get("/readyz").status_code == 200
+
+    assert "note" not in sidecar.errors()
+
+
 def test_an_open_policy_lets_requests_through_while_the_store_is_gone(tmp_path: Path) -> None:
     store = f"redis://127.0.0.1:{free_port()}/0"
     with Sidecar(policies="policies/self-hosted", store=store, cwd=tmp_path) as sidecar:

@@ -164,6 +164,18 @@ class RedisConnection:
         self._connecting: asyncio.Task[_Channel] | None = None
         self._is_lost = False
 
+    async def evicts(self, *, since: float) -> bool:
+        """Whether the server may throw keys away to make room, as far as it says.
+
+        Raises:
+            StoreUnavailable: it does not say.
+        """
+        said = str(await self.command("INFO", "memory", since=since)).split()
+        return "maxmemory:0" not in said and any(
+            line.startswith("maxmemory_policy:") and line != "maxmemory_policy:noeviction"
+            for line in said
+        )
+
     def is_over(self, since: float) -> bool:
         """Whether a request that waits since then has waited as long as it may."""
         return time.monotonic() >= since + self._timeout_s
