@@ -66,12 +66,13 @@ clean:
 	rm -rf $(VENV) data .mypy_cache .pytest_cache .ruff_cache dist build
 
 # The CEL compiler's own proofs: each also runs in a short form as a test.
-CASES ?= ../shared/conformance
 COUNT ?= 20000
 SEED ?= 20260501
 .PHONY: conformance bench-cel fuzz-cel
 
+# CASES=DIR names the folder that holds cel-core.json and cel-extensions.json.
 conformance: $(VENV)/dev
+	@test -n "$(CASES)" || { echo "usage: make conformance CASES=DIR"; exit 64; }
 	$(BIN)/python -m sidecar.cel.conformance --known tests/unit/cel/known_failures.json $(CASES)/cel-core.json $(CASES)/cel-extensions.json
 
 bench-cel: $(VENV)/dev
@@ -79,3 +80,10 @@ bench-cel: $(VENV)/dev
 
 fuzz-cel: $(VENV)/dev
 	$(BIN)/python -m tests.unit.cel.fuzz --count $(COUNT) --seed $(SEED)
+
+# Eight processes over one store against an exact log; short forms run as tests.
+OPS ?= 1000000
+.PHONY: race
+
+race: $(VENV)/dev
+	$(BIN)/python -m tests.race --operations $(OPS)

@@ -1,0 +1,88 @@
+"""Who races, for how long, over which limits?"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sidecar.adapters.redis.connection import RedisConnection
+from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
+from sidecar.adapters.sqlite.database import Database
+from sidecar.adapters.sqlite.meter import SqliteMeter
+from sidecar.domain.limits import Limit
+from sidecar.domain.windows import Fixed, Sliding
+from sidecar.ports import Meter
+from tests.contract.stores import PATIENCE_S, limit
+
+APP: Final = "race"
+MAXIMA: Final = (5_000, 10_000, 12_000)
+"""Of the shorter window, the longer one and the lifetime of one user."""
+
+LANES: Final = 16
+"""Callers of each process that ask at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One race over one store.
+
+    Attributes:
+        store: `redis://` or `unix://` of a server, else the path of a SQLite file.
+        folder: where the processes write their ledgers.
+        operations: calls of the meter, of all processes together.
+        users: who share the traffic at one time; others follow them, so that lifetimes end
+            and begin.
+        windows_ms: lengths of the two sliding windows.
+        overspending: share of final commits that tell more than was held.
+    """
+
+    store: str
+    folder: Path
+    operations: int
+    users: int
+    processes: int = 8
+    windows_ms: tuple[int, int] = (2_000, 5_000)
+    overspending: float = 0.0
+    seed: int = 20_260_505
+
+    @property
+    def limits(self) -> tuple[Limit, Limit, Limit]:
+        """Two sliding windows and a lifetime, all of tokens of one user, all enforced."""
+        shorter, longer = self.windows_ms
+        return (
+            limit(MAXIMA[0], Sliding(shorter), name="shorter"),
+            limit(MAXIMA[1], Sliding(longer), name="longer"),
+            limit(MAXIMA[2], Fixed.LIFETIME, name="ever"),
+        )
+
+    @property
+    def quota(self) -> int:
+        """Operations of one process."""
+        return self.operations // self.processes
+
+    def ledger(self, index: int) -> Path:
+        """The file of one process."""
+        return self.folder / f"ledger-{index}.tsv"
+
+    def generation(self, done: int) -> int:
+        """Which users there are after so many operations of one process."""
+        return done * self.processes // (1_000 * self.users)
+
+
+@asynccontextmanager
+async def meter_over(store: str) -> AsyncIterator[Meter]:
+    """A meter of this process's own, by the store's own clock."""
+    if "://" in store:
+        connection = RedisConnection(store, timeout_s=PATIENCE_S, scripts=SCRIPTS)
+        try:
+            yield RedisMeter(connection)
+        finally:
+            await connection.close()
+    else:
+        database = Database(Path(store), timeout_s=PATIENCE_S)
+        database.open()
+        try:
+            yield SqliteMeter(database)
+        finally:
+            database.close()

@@ -1,0 +1,20 @@
+"""Sixty buckets let hardly less through than an exact log, and never more."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.processes import redis_server
+from tests.race.admission import TRACES, measure
+from tests.race.course import Course
+
+
+@pytest.mark.parametrize("trace", list(TRACES))
+async def test_hardly_less_is_let_through_than_the_exact_log_would(
+    trace: str, tmp_path: Path
+) -> None:
+    with redis_server(tmp_path) as server:
+        course = Course(server.url, tmp_path, operations=0, users=1)
+        admitted = await measure(course, trace, seeds=1)
+    assert admitted.missing <= 0.02
+    assert admitted.over <= 0
