@@ -165,15 +165,15 @@ def test_a_sliding_window_may_show_its_oldest_bucket_or_not() -> None:
 
 
 class CarelessMeter(SqliteMeter):
-    """Reads first and holds afterwards, as if nobody else did."""
+    """Overlooks one refusal in ten, as if two had decided at the same time."""
+
+    refusals = 0
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
-        readings = await self.read(hold.request.subject.app_id, charges, since=since)
-        if any(reading.is_exceeded for reading in readings):
-            return Metering(readings)
-        # A careless meter is not always unlucky: give the others time to read the same.
-        await self.read(hold.request.subject.app_id, charges, since=since)
-        await self.read(hold.request.subject.app_id, charges, since=since)
+        metering = await super().reserve(hold, charges, since=since)
+        self.refusals += metering.reservation is None
+        if metering.reservation is not None or self.refusals % 10:
+            return metering
         unbounded = [
             replace(charge, limit=replace(charge.limit, maximum=None)) for charge in charges
         ]
@@ -220,7 +220,7 @@ async def test_the_race_accepts_a_careful_meter(tmp_path: Path) -> None:
     assert used == sum(totals(log).values())
 
 
-async def test_the_race_finds_a_meter_that_decides_before_it_holds(tmp_path: Path) -> None:
+async def test_the_race_finds_a_meter_that_overlooks_what_is_held(tmp_path: Path) -> None:
     log, used, course = await log_and_counters(CarelessMeter, tmp_path)
     assert overrun(course, log).decided > 0
     assert used == sum(totals(log).values())
