@@ -11,8 +11,8 @@ from sidecar.domain.windows import BillingCycle
 HISTORY_LENGTH = 128
 """Changes remembered with a subscription: for duplicates, late arrivals and the start of grace.
 
-An `event_id` is known again for as long as its change is remembered: for 127 others at least,
-unless its status was only repeated. When a status began is never forgotten while it lasts.
+An `event_id` is known again until 127 later changes have come. When the present status began is
+remembered for as long as it lasts.
 """
 
 
@@ -142,14 +142,10 @@ def merge(stored: Subscription | None, pushed: Subscription) -> tuple[SyncOutcom
 
 
 def _bounded(history: list[Change]) -> tuple[Change, ...]:
-    """A history without its excess: what only repeats the status on both its sides goes first."""
+    """A history without its excess: the oldest goes, unless the present status began with it."""
     while len(history) > HISTORY_LENGTH:
-        repeated = (
-            place
-            for place in range(1, len(history) - 1)
-            if history[place - 1].status is history[place].status is history[place + 1].status
-        )
-        del history[next(repeated, 0)]
+        is_beginning = all(change.status is history[0].status for change in history)
+        del history[1 if is_beginning else 0]
     return tuple(history)
 
 

@@ -212,7 +212,7 @@ def test_a_trial_repeated_without_end_is_counted_from_its_first_day() -> None:
     )
 
 
-def test_where_no_status_repeats_the_oldest_change_goes_first() -> None:
+def test_where_the_status_changed_since_the_oldest_change_goes_first() -> None:
     pushes = [
         state(status, at=MONDAY + (2 * days + half) * DAY)
         for days in range(HISTORY_LENGTH)
@@ -223,8 +223,15 @@ def test_where_no_status_repeats_the_oldest_change_goes_first() -> None:
     ]
 
 
-def test_an_event_is_known_again_after_a_hundred_others() -> None:
-    stored = after(*(state(at=MONDAY + days * DAY, event_id=f"e{days}") for days in range(101)))
+@pytest.mark.parametrize("repeated", [Status.ACTIVE, Status.PAST_DUE])
+def test_an_event_is_known_again_after_a_hundred_others(repeated: Status) -> None:
+    restless = [
+        state(status, at=MONDAY + (days + half / 2) * DAY)
+        for days in range(-HISTORY_LENGTH, 0)
+        for half, status in enumerate((Status.ACTIVE, Status.PAST_DUE))
+    ]
+    events = [state(repeated, at=MONDAY + days * DAY, event_id=f"e{days}") for days in range(101)]
+    stored = after(*restless, *events)
     again = state(Status.CANCELED, at=MONDAY + 999 * DAY, event_id="e0")
     assert merge(stored, again) == (SyncOutcome.DUPLICATE, stored)
 
