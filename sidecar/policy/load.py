@@ -30,7 +30,8 @@ def policy_files(path: Path) -> list[Path]:
     Tests (`*_test.yaml`), hidden files and sub-directories are no policies.
 
     Raises:
-        ConfigurationError: there is no such path, or no policy in it.
+        ConfigurationError: there is no such path, or no policy in it, or what is named as one
+            is no file.
     """
     if path.is_file():
         return [path]
@@ -39,14 +40,23 @@ def policy_files(path: Path) -> list[Path]:
             f"{path}: there is no such policy directory; name one with --policies or "
             "SIDECAR_POLICIES, or leave both out for the self-hosted set"
         )
-    files = sorted(
+    try:
+        entries = sorted(path.iterdir())
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    files = [
         entry
-        for entry in path.iterdir()
-        if entry.suffix in _SUFFIXES
-        and not entry.stem.endswith("_test")
+        for entry in entries
+        if entry.suffix.lower() in _SUFFIXES
+        and not entry.stem.lower().endswith("_test")
         and not entry.name.startswith(".")
-        and entry.is_file()
-    )
+    ]
+    for entry in files:
+        if not entry.is_file():
+            what = "a link to nothing" if entry.is_symlink() and not entry.exists() else "no file"
+            raise ConfigurationError(
+                f"{entry}: this is {what}, but is named as a policy; mend it or take it away"
+            )
     if not files:
         raise ConfigurationError(
             f"{path}: no policy in this directory; it needs at least one file that ends in .yaml"

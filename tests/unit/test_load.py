@@ -1,12 +1,14 @@
 """From a directory to one compiled set, or to everything that is wrong with it."""
 
 import random
+import time
 from pathlib import Path
 
 import pytest
 
 from sidecar.domain.modes import Ceiling
 from sidecar.errors import ConfigurationError
+from sidecar.policy.diagnostics import InvalidPolicies
 from sidecar.policy.load import SHIPPED_SETS, load, policy_files, shipped
 from sidecar.policy.snapshot import PolicySet
 from sidecar.policy.source import MAX_BYTES
@@ -41,9 +43,37 @@ def test_tests_hidden_files_and_other_files_are_no_policies(tmp_path: Path) -> N
     write(tmp_path, PLAN)
     for name in ("policy_test.yaml", ".draft.yaml", "notes.txt", "policy.yaml~"):
         raw(tmp_path, b"{", name)
-    (tmp_path / "sub.yaml").mkdir()
+    (tmp_path / "sub").mkdir()
     assert [file.name for file in policy_files(tmp_path)] == ["policy.yaml"]
     assert len(loaded(tmp_path).plans) == 1
+
+
+def test_a_suffix_is_read_in_any_case(tmp_path: Path) -> None:
+    write(tmp_path, PLAN)
+    write(tmp_path, "plans: {pro: {plugins: []}}\n", "limits.YAML")
+    raw(tmp_path, b"{", "limits_test.YAML")
+    assert {plan.id for plan in loaded(tmp_path).plans} == {"free", "pro"}
+
+
+def test_a_policy_that_is_a_link_to_nothing_is_not_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, PLAN)
+    (tmp_path / "b.yaml").symlink_to(tmp_path / "..data" / "b.yaml")
+    with pytest.raises(ConfigurationError, match=r"b\.yaml: this is a link to nothing"):
+        loaded(tmp_path)
+
+
+def test_a_policy_that_is_no_file_is_not_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, PLAN)
+    (tmp_path / "sub.yaml").mkdir()
+    with pytest.raises(ConfigurationError, match=r"sub\.yaml: this is no file"):
+        loaded(tmp_path)
+
+
+def test_a_link_to_a_policy_is_a_policy(tmp_path: Path) -> None:
+    (tmp_path / "..data").mkdir()
+    write(tmp_path / "..data", PLAN, "a.yaml")
+    (tmp_path / "a.yaml").symlink_to(tmp_path / "..data" / "a.yaml")
+    assert [plan.id for plan in loaded(tmp_path).plans] == ["free"]
 
 
 def test_a_single_file_stands_for_itself(tmp_path: Path) -> None:
@@ -163,6 +193,37 @@ def test_a_name_in_a_file_that_cannot_be_read_is_not_called_unknown(tmp_path: Pa
 def test_a_hundred_thousand_mistakes_are_told_in_good_time(tmp_path: Path) -> None:
     write(tmp_path, "".join(f"k{number}: 1\n" for number in range(60_000)))
     assert len(findings(tmp_path)) == 200
+
+
+LARGE = {
+    "many unknown fields in one line": "rules: [{"
+    + ",".join(f"k{number}: 1" for number in range(60_000))
+    + "}]\n",
+    "many plans that say nothing": "plans: {"
+    + ",".join(f"k{number}: {{}}" for number in range(20_000))
+    + "}\n",
+    "plans that extend each other without end": "plans: {"
+    + ",".join(f"k{number}: {{extends: k{number + 1}}}" for number in range(8_000))
+    + "}\n",
+    "plans that extend nothing": "plans: {"
+    + ",".join(f"k{number}: {{extends: z{number}}}" for number in range(300))
+    + "}\n",
+    "merge keys": "<<: 1\n" * 20_000,
+    "rules of one id": "rules: ["
+    + ",".join("{id: r, effect: warn, message: m}" for _ in range(5_000))
+    + "]\n",
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_text_is_answered_in_good_time_and_in_few_words(tmp_path: Path, name: str) -> None:
+    write(tmp_path, LARGE[name])
+    start = time.process_time()
+    with pytest.raises(InvalidPolicies) as refused:
+        loaded(tmp_path)
+    assert time.process_time() - start < 4  # some 1 s on an idle machine
+    assert len(refused.value.diagnostics) <= 200
+    assert len(str(refused.value)) < 200_000
 
 
 # -- no text is too strange ---------------------------------------------------------------------
