@@ -46,6 +46,8 @@ NAMES: Mapping[str, str] = {
     "False": "write false",
     "FALSE": "write false",
     "None": "write null",
+    **dict.fromkeys(("yes", "on", "Yes", "On", "YES", "ON"), "write true, or a condition"),
+    **dict.fromkeys(("no", "off", "No", "Off", "NO", "OFF"), "write false, or a condition"),
     "nil": "write null",
     "NULL": "write null",
     "undefined": "write null, or has(x.y) to ask whether a member is there",

@@ -7,8 +7,12 @@ from enum import StrEnum
 
 from sidecar.errors import ConfigurationError
 
+MOST_FINDINGS = 200
+"""Findings that are told at once, of one file or of a directory."""
 _SHOWN = 160
 """Characters of a line that are shown; of a longer one those around the finding."""
+_CANDIDATES = 500
+"""Names that a wrong one is compared with; comparing is slow."""
 _COMPARED = 64
 """Characters of a wrong name that are compared; no known name is longer."""
 
@@ -56,22 +60,31 @@ class Diagnostic:
 
     def _shown_line(self) -> tuple[str, int]:
         """What a terminal can show of the line, and how far in the finding begins."""
-        line = "".join(
-            character if character.isprintable() else " " for character in self.source_line
-        )
+        line = self.source_line
         first = max(0, self.column - 1 - _SHOWN // 2) if len(line) > _SHOWN else 0
-        shown = line[first : first + _SHOWN]
+        shown = "".join(
+            character if character.isprintable() else " "
+            for character in line[first : first + _SHOWN]
+        )
         before = "…" if first else ""
         after = "…" if first + _SHOWN < len(line) else ""
         return before + shown + after, self.column - 1 - first + len(before)
 
 
 class InvalidPolicies(ConfigurationError):
-    """A policy directory that does not load; carries every finding, in order of place."""
+    """A policy directory that does not load; carries its findings, in order of place.
+
+    Attributes:
+        diagnostics: the first of them; whoever has more will not read them.
+        untold: how many more there are.
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics = in_order(diagnostics)
-        super().__init__("\n".join(map(str, self.diagnostics)))
+        found = in_order(diagnostics)
+        self.diagnostics = found[:MOST_FINDINGS]
+        self.untold = len(found) - len(self.diagnostics)
+        more = [f"… and {self.untold:,} more"] if self.untold else []
+        super().__init__("\n".join([*map(str, self.diagnostics), *more]))
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -83,7 +96,7 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 def nearest(wrong: str, known: Iterable[str]) -> str | None:
     """The known name that a wrong one most looks like, None if it looks like none."""
-    by_lower = {name.lower(): name for name in sorted(known, reverse=True)}
+    by_lower = {name.lower(): name for name in sorted(known, reverse=True)[-_CANDIDATES:]}
     near = difflib.get_close_matches(wrong.lower()[:_COMPARED], by_lower, n=1, cutoff=0.6)
     return by_lower[near[0]] if near else None
 

@@ -31,8 +31,13 @@ FEATURE_PATTERN = r"^(\*|[A-Za-z0-9_.:/@-]{1,256})$"
 _INT64 = range(-(2**63), 2**63)
 
 
-def _window(text: str) -> str:
-    if parse_window(text) is None:
+def _window(text: object) -> object:
+    if type(text) is int or (isinstance(text, str) and text.isdecimal()):
+        raise PydanticCustomError(
+            "window", "a window has a unit: write {found}s, {found}m, {found}h or {found}d",
+            {"found": str(text)[:20]},
+        )  # fmt: skip
+    if isinstance(text, str) and parse_window(text) is None:
         raise PydanticCustomError(
             "window",
             "expected a sliding window (30s, 5m, 1h, 7d; at most 366d) or one of hour, day, week, "
@@ -42,8 +47,13 @@ def _window(text: str) -> str:
     return text
 
 
-def _duration(text: str) -> str:
-    if parse_duration(text) is None:
+def _duration(text: object) -> object:
+    if type(text) is int or (isinstance(text, str) and text.isdecimal()):
+        raise PydanticCustomError(
+            "duration", "a duration has a unit: write {found}s, {found}m, {found}h or {found}d",
+            {"found": str(text)[:20]},
+        )  # fmt: skip
+    if isinstance(text, str) and parse_duration(text) is None:
         raise PydanticCustomError(
             "duration",
             "expected a duration as 30s, 5m, 12h or 3d; found {found}",
@@ -65,7 +75,9 @@ def _instant(value: object) -> object:
         ) from None
     if instant.tzinfo is None:
         raise PydanticCustomError(
-            "instant", "{found} has no time zone: end it in Z", {"found": repr(value)}
+            "instant",
+            '{found} has no time zone: write "{full}" for UTC',
+            {"found": repr(value), "full": f"{instant.isoformat()}Z"},
         )
     return instant.astimezone(UTC)
 
@@ -88,9 +100,25 @@ def _globs(value: object) -> object:
         return {"allow": value}
     if value is None or isinstance(value, dict):
         return value
+    if isinstance(value, str) and 0 < len(value) <= 64 and '"' not in value:
+        raise PydanticCustomError(
+            "globs", 'expected a list: write ["{found}"], or a mapping with allow and deny',
+            {"found": value},
+        )  # fmt: skip
     raise PydanticCustomError(
         "globs", 'expected a list as ["basic_*"], or a mapping with allow and deny', {}
     )
+
+
+def _held(status: Status) -> Status:
+    if status is Status.NONE:
+        raise PydanticCustomError(
+            "no_status",
+            "none is no status of a subscription: it is what users without one have; "
+            "name the plan that they get as defaults.plan",
+            {},
+        )
+    return status
 
 
 def _constant(value: object) -> object:
@@ -114,8 +142,9 @@ Feature = Annotated[StrictStr, Field(pattern=FEATURE_PATTERN)]
 ExactName = Annotated[StrictStr, Field(min_length=1, max_length=256)]
 Expression = Annotated[StrictStr, Field(min_length=1)]
 Message = Annotated[StrictStr, Field(min_length=1, max_length=1024)]
-WindowText = Annotated[StrictStr, AfterValidator(_window)]
-DurationText = Annotated[StrictStr, AfterValidator(_duration)]
+WindowText = Annotated[StrictStr, BeforeValidator(_window)]
+DurationText = Annotated[StrictStr, BeforeValidator(_duration)]
+HeldStatus = Annotated[Status, AfterValidator(_held)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 Units = Annotated[StrictInt, Field(ge=0, le=MAX_INTEGER)]
 RefusalStatus = Annotated[Refusal, BeforeValidator(_refusal)]
@@ -153,8 +182,8 @@ class TrialSection(Section):
 class SubscriptionSection(Section):
     """Which statuses let a plan hold; stands once per directory."""
 
-    active: list[Status] = [Status.ACTIVE, Status.TRIALING]
-    grace: dict[Status, DurationText] = {}
+    active: list[HeldStatus] = [Status.ACTIVE, Status.TRIALING]
+    grace: dict[HeldStatus, DurationText] = {}
     trial: TrialSection = TrialSection()
 
 
@@ -252,7 +281,7 @@ class PolicyFile(Section):
     defaults: DefaultsSection = DefaultsSection()
     subscription: SubscriptionSection | None = None
     constants: dict[Name, Constant] = {}
-    variables: list[VariableSection] = []
+    variables: Annotated[list[VariableSection], Field(max_length=500)] = []
     plans: dict[Id, PlanSection] = {}
     rules: list[RuleSection] = []
     overrides: list[OverrideSection] = []

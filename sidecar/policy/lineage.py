@@ -91,7 +91,7 @@ class Plans:
         way = [name]
         while (parent := self.units[way[-1]].file.plans[way[-1]].extends) is not None:
             way.append(parent)
-            if parent in way[:-1] or parent not in self.units:
+            if parent in way[:-1] or parent not in self.units or len(way) > 2 * MAX_EXTENDS:
                 break
         return " extends ".join(way)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from sidecar.policy.diagnostics import Diagnostic, did_you_mean, nearest
+from sidecar.policy.diagnostics import MOST_FINDINGS, Diagnostic, did_you_mean, nearest
 from sidecar.policy.format import (
     FEATURE_PATTERN,
     GLOB_PATTERN,
@@ -48,8 +48,6 @@ _EXAMPLES = {
 """What to write for a field that is missing."""
 _STAND_INS = {"meter": "requests", "max": None, "effect": "warn", "message": "-"}
 """Values in the place of missing ones, that lead to no findings of their own."""
-_MOST_FINDINGS = 200
-"""Findings of one file; whoever has more will not read them."""
 _PATTERNS = {
     ID_PATTERN: "a letter or underscore, then letters, digits, - and _, at most 128 in all",
     NAME_PATTERN: "a letter or underscore, then letters, digits and _, at most 128 in all",
@@ -82,8 +80,8 @@ def read(source: SourceFile) -> tuple[PolicyFile | None, tuple[Diagnostic, ...]]
         message = f"expected a mapping, found {_kind(plain)}"
         return None, (*findings, source.report("B2", message, (), hint=hint))
     errors = _errors_of(plain)
-    meant = {field for error in errors[:_MOST_FINDINGS] if (field := _meant(source, error))}
-    findings.extend(_diagnose(source, errors[:_MOST_FINDINGS], meant))
+    meant = {field for error in errors[:MOST_FINDINGS] if (field := _meant(source, error))}
+    findings.extend(_diagnose(source, errors[:MOST_FINDINGS], meant))
     for field in meant:
         source.excuse(field)
     while errors:
@@ -177,6 +175,11 @@ def _diagnostic(source: SourceFile, error: ErrorDetails, path: Path) -> Diagnost
             return source.report("B6", error["msg"], path)
         case "window" | "duration" | "status" | "number":
             return source.report("B5", error["msg"], path)
+        case "no_status":
+            return source.report("B5", error["msg"], path, key=is_key)
+        case "too_long":
+            message = f"the list has more than {context.get('max_length')} items"
+            return source.report("B5", message, path, hint="spread it over several files")
         case "greater_than_equal" | "greater_than" | "less_than" | "less_than_equal":
             wanted = error["msg"].removeprefix("Input should be ")
             wanted = wanted.replace("greater than or equal to", "of at least")
@@ -194,6 +197,8 @@ def _diagnostic(source: SourceFile, error: ErrorDetails, path: Path) -> Diagnost
             wanted = _WANTED.get(kind, "")
             message = f"expected {wanted}, found {_shown(found)}" if wanted else error["msg"]
             hint = _repair_number(path, found) or _repair(kind, found)
+            if path[-1:] == ("when",) and found is True:
+                hint = "leave when out: it holds for every request then"
             return source.report("B2", message, path, hint=hint, key=is_key)
 
 
@@ -233,7 +238,8 @@ def _repair(kind: str, found: object) -> str:
     if kind == "list_type" and isinstance(found, dict):
         return "begin each item with '- '"
     if kind == "list_type" and isinstance(found, str):
-        return f"write [{found}]" if len(found) <= 40 else "put it in brackets"
+        item = found if found.isalnum() else f'"{found}"'
+        return f"write [{item}]" if len(found) <= 40 else "put it in brackets"
     if kind == "string_type" and isinstance(found, int | float | bool):
         return "put it in quotes"
     return ""

@@ -249,7 +249,8 @@ class SourceFile:
             place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
             if isinstance(event, yaml.AliasEvent):
                 message = f"*{event.anchor} is an alias"
-                self._refuse("A3", message, place, "write the value out")
+                hint = f'write the value out, or "*{event.anchor}" for text that begins with *'
+                self._refuse("A3", message, place, hint)
                 continue
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
@@ -263,6 +264,8 @@ class SourceFile:
                 tag = getattr(event, "tag", None)
                 if tag is not None:
                     hint = "leave it out: a value has the type that it looks like"
+                    if not tag.startswith("tag:"):
+                        hint = "text that begins with ! stands in single quotes: '!...'"
                     self._refuse("A3", f"{_short_tag(tag)} is a tag", place, hint)
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
@@ -278,32 +281,57 @@ class SourceFile:
         if not isinstance(node, yaml.MappingNode):
             return
         seen: dict[str, int] = {}
+        merges: set[Path] = set()
         for key, _ in node.value:
             place = _place(key)
             if not isinstance(key, yaml.ScalarNode):
                 self._refuse("A2", "this key is no text", place, path=path)
             elif key.value == "<<" and not key.style:
                 self._refuse("A3", "<< is a merge key", place, "write the fields out", path)
-                self.prune([(*path, key.value)])
+                merges.add((*path, key.value))
             elif key.value in seen:
                 message = f"{key.value!r} stands twice"
                 hint = f"the first is on line {seen[key.value]}; keep one of them"
                 self._refuse("A2", message, place, hint, (*path, key.value))
             else:
                 seen[key.value] = place.line
+        if merges:
+            self.prune(merges)
 
     def _refuse_syntax(self, error: yaml.MarkedYAMLError) -> None:
         mark = error.problem_mark or error.context_mark
         if error.context_mark is not None and began_earlier(error.problem or ""):
             mark = error.context_mark
+        quoted = self._last_quoted(mark.line) if mark else None
+        if mark and quoted is not None and quoted.start_mark.line < mark.line:
+            # It took the quote of another text for its own.
+            hint = f"write the missing quote; as it stands, it ends in line {mark.line + 1}"
+            place = Place(quoted.start_mark.line + 1, quoted.start_mark.column + 1)
+            self._refuse("A1", "this is not YAML: a quote is not closed in its line", place, hint)
+            return
         place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
         written = [number for number, line in enumerate(self.lines, 1) if line.strip()]
         if written and place.line > written[-1]:
             # The parser noticed it at the end of the file; the last line is where to look.
             place = Place(written[-1], len(self.lines[written[-1] - 1].rstrip()) + 1)
-        rest = self.lines[place.line - 1][place.column - 1 :]
-        words, hint = in_plain_words(str(error.problem or error.context), rest)
+        line = self.lines[place.line - 1]
+        words, hint = in_plain_words(str(error.problem or error.context), line, place.column - 1)
+        if mark and quoted is not None and quoted.end_mark.column <= mark.column:
+            words, hint = "text stands behind a closing quote", "put the whole in single quotes"
         self._refuse("A1", f"this is not YAML: {words}", place, hint)
+
+    def _last_quoted(self, line: int) -> yaml.ScalarToken | None:
+        """The quoted text before the place where the parser stopped, if it ends in that line."""
+        found: yaml.ScalarToken | None = None
+        try:
+            for token in yaml.scan(self.text, Loader=_Loader):
+                if isinstance(token, yaml.StreamEndToken) or token.start_mark.line > line:
+                    break
+                if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
+                    found = token
+        except yaml.YAMLError:
+            pass
+        return found if found is not None and found.end_mark.line == line else None
 
     def _refuse_character(self, position: int) -> None:
         # The C reader counts bytes and the Python reader characters; both stop at the first.

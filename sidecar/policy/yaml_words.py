@@ -9,6 +9,8 @@ UNPRINTABLE = re.compile(
 
 _CLOSE = "write the missing comma or bracket; text that has , [ ] { } in it stands in quotes"
 _SYNTAX = (
+    ("did not find expected alphabetic or numeric", "a * or & that is no text by itself",
+     'put it in quotes: "*"'),
     ("mapping values are not allowed", "a second colon in one line",
      "put a value that has ': ' in it in quotes"),
     ("could not find expected ':'", "a key without its colon",
@@ -30,13 +32,17 @@ _SYNTAX = (
 """What the parser says, what a person would say, and what to do."""
 
 
-def in_plain_words(problem: str, rest: str) -> tuple[str, str]:
+def in_plain_words(problem: str, line: str, column: int) -> tuple[str, str]:
     """What is wrong, and what to do.
 
     Args:
         problem: the parser's sentence.
-        rest: the line from where it stopped.
+        line: where it stopped, at a column from 0.
     """
+    rest = line[column:]
+    second = re.match(r"\s*(?:- )?([\w-]+): +([^\s\"'{\[][^\"]*: [^\"]*?)\s*$", line)
+    if "mapping values are not allowed" in problem and second and len(second[2]) <= 60:
+        return "a second colon in one line", f'write {second[1]}: "{second[2]}"'
     if rest.startswith("\t"):
         return "a tab begins the line", "indent with spaces"
     if rest.startswith(("@", "`", "%")):
