@@ -16,7 +16,7 @@ from tests.contract.stores import PATIENCE_S, World
 from tests.race.course import APP, Course, meter_over
 from tests.race.ledger import ExactLog, read_ledgers
 from tests.race.oracle import Overrun, overrun, recent, totals
-from tests.race.racer import BRIEF_S, race
+from tests.race.racer import BRIEF_S, START_S, race
 
 TOGETHER: Final = 64
 PROGRESS_S: Final = 10.0
@@ -69,7 +69,7 @@ def _run_processes(course: Course, tell: Callable[[str], None]) -> float:
     for process in processes:
         process.start()
     try:
-        start.wait(PATIENCE_S)
+        start.wait(START_S)
         began = told = moved = time.monotonic()
         before = 0
         for process in processes:

@@ -41,8 +41,8 @@ def test_no_window_is_exceeded_and_nothing_is_counted_twice_or_lost(course: Cour
     accept(figures)
     assert figures.tally["operations"] >= course.operations
     # It was a race: there was room for some, and none for others.
-    assert figures.tally["grants"] > 100
-    assert figures.tally["refusals"] > 100
+    assert figures.tally["grants"] > 50
+    assert figures.tally["refusals"] > 50
     assert figures.tally["unavailable"] == 0
 
 
