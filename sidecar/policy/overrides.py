@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import combinations
+from itertools import combinations, islice
 
 from sidecar.policy.compiled import Override, Overrides
+from sidecar.policy.diagnostics import MOST_FINDINGS
 from sidecar.policy.format import OverrideSection
 from sidecar.policy.names import Ids, refuse_unknown
 from sidecar.policy.source import Path
@@ -70,13 +71,14 @@ def _override(unit: Unit, section: OverrideSection, path: Path) -> Override:
 
 def _refuse_ties(limit: str, all_placed: Sequence[_Placed], overrides: Overrides) -> None:
     order = {id(placed.override): index for index, placed in enumerate(all_placed)}
-    # Two that name several subjects in common tie once.
-    ties = {
+    pairs = (
         tuple(sorted((order[id(one)], order[id(other)])))
         for sharing in overrides.sharing()
         for one, other in combinations(sharing, 2)
         if _tie(one, other)
-    }
+    )
+    # Two that name several subjects in common tie once.
+    ties = set(islice(pairs, MOST_FINDINGS))
     for first, second in ((all_placed[a], all_placed[b]) for a, b in sorted(ties)):
         where = first.unit.where(first.path)
         message = (

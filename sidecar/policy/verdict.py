@@ -112,7 +112,7 @@ _UNITS = {
     MeterKind.OUTPUT_TOKENS: "output tokens",
     MeterKind.REQUESTS: "requests",
     MeterKind.COST: "micro-units of cost",
-    MeterKind.CONCURRENCY: "concurrent requests",
+    MeterKind.CONCURRENCY: "requests",
 }
 _SPANS = {
     Fixed.BILLING_MONTH: "this billing month",
@@ -132,13 +132,22 @@ def _span(limit: Limit) -> str:
     return f"in {window}" if isinstance(window, Sliding) else _SPANS[window]
 
 
+def _counted(number: int | None, limit: Limit) -> str:
+    """`1 request at once`, `2,000 tokens in 1m`."""
+    units = _UNITS[limit.meter]
+    if number == 1:
+        units = units.replace("tokens", "token").replace("requests", "request")
+        units = units.replace("units", "unit")
+    return f"{number:,} {units} {_span(limit)}"
+
+
 def _exceeded(reading: Reading) -> str:
     limit = reading.limit
     taken = f"{reading.used:,} used"
     if reading.reserved:
         taken += f", {reading.reserved:,} reserved"
     return (
-        f"The plan allows {limit.maximum:,} {_UNITS[limit.meter]} {_span(limit)}; "
+        f"The plan allows {_counted(limit.maximum, limit)}; "
         f"{taken}, {reading.requested:,} asked for."
     )
 
@@ -146,4 +155,4 @@ def _exceeded(reading: Reading) -> str:
 def _near(reading: Reading) -> str:
     limit = reading.limit
     reached = reading.used + reading.reserved + reading.requested
-    return f"{reached:,} of {limit.maximum:,} {_UNITS[limit.meter]} {_span(limit)}."
+    return f"{reached:,} of {_counted(limit.maximum, limit)}."

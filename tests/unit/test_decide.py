@@ -560,3 +560,25 @@ def test_readings_are_judged_in_the_order_of_their_charges(tmp_path: Path) -> No
     held = Reading(charge.limit, 50, 50, 1, LATER)
     verdict = rules.decide(ask(tokens=1), entitlement, [held], NOW)
     assert "50 used, 50 reserved, 1 asked for" in verdict.reasons[0].message
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("meter: concurrency, max: 0", "The plan allows 0 requests at once; 0 used, 1 asked for."),
+        (
+            "meter: requests, max: 1, window: 1m",
+            "The plan allows 1 request in 1m; 5 used, 1 asked for.",
+        ),
+        (
+            "meter: input_tokens, max: 1, window: day",
+            "The plan allows 1 input token today (UTC); 5 used, 9 asked for.",
+        ),
+        ("meter: tokens, max: 2000, window: 1h, warn_at: 0.001", "14 of 2,000 tokens in 1h."),
+    ],
+)  # fmt: skip
+def test_a_limit_says_its_numbers_in_english(tmp_path: Path, limit: str, said: str) -> None:
+    rules = policies(tmp_path, f"plans: {{free: {{plugins: [], limits: [{{id: l, {limit}}}]}}}}\n")
+    used = {} if "concurrency" in limit else {"l": 5}
+    verdict = decide(rules, ask(tokens=9), subscribed(), used)
+    assert [reason.message for reason in verdict.reasons] == [said]

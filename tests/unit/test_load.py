@@ -209,6 +209,12 @@ LARGE = {
     + ",".join(f"k{number}: {{extends: z{number}}}" for number in range(300))
     + "}\n",
     "merge keys": "<<: 1\n" * 20_000,
+    "overrides that all tie": "plans: {free: {plugins: [], tokens_per_month: 5}}\noverrides: ["
+    + ",".join(
+        f"{{id: o{number}, for: {{apps: [a]}}, limit: free-tokens-per-month, max: 1}}"
+        for number in range(2_000)
+    )
+    + "]\n",
     "rules of one id": "rules: ["
     + ",".join("{id: r, effect: warn, message: m}" for _ in range(5_000))
     + "]\n",
