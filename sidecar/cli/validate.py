@@ -19,6 +19,7 @@ from sidecar.policy.load import load, policy_files
 def validate(context: click.Context, path: Path, form: str) -> None:
     """Load the policies in PATH and show every mistake with its place; exits 3 if there is one."""
     findings: tuple[Diagnostic, ...] = ()
+    untold = 0
     summary = ""
     try:
         policies = load(path, ceiling=Ceiling.AS_WRITTEN)
@@ -28,13 +29,14 @@ def validate(context: click.Context, path: Path, form: str) -> None:
             f"plan{'s' * (len(policies.plans) != 1)}, {policies.revision}"
         )
     except InvalidPolicies as error:
-        findings = error.diagnostics
+        findings, untold = error.diagnostics, error.untold
     if form == "json":
         click.echo(json.dumps([_as_json(found) for found in findings], indent=2))
     else:
         for found in findings:
             click.echo(str(found))
         mistakes = f"{len(findings)} mistake{'s' * (len(findings) != 1)}"
+        mistakes += f" and {untold:,} more" if untold else ""
         click.echo(mistakes if findings else summary, err=bool(findings))
     if findings:
         context.exit(3)
