@@ -11,6 +11,8 @@ on, and the policies' failure mode speaks in its place.
 """
 
 import asyncio
+import contextlib
+import hashlib
 import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Sequence
@@ -64,6 +66,7 @@ class PDP:
         self._meter = meter
         self._log = log
         self._clock = clock
+        self._undoing: set[asyncio.Task[None]] = set()
 
     async def check(self, request: CheckRequest) -> Decision:
         """Allow, warn or deny; with `reserve`, hold the estimate in every limit at once.
@@ -81,7 +84,9 @@ class PDP:
             self._meter_charges(rules, hold, entitlement, now, since)
         )
         decision = _decide(rules, hold, entitlement, metering, now)
-        if metering is not None and metering.reservation is not None and decision.is_denied:
+        if metering is None:
+            self._undo(hold)
+        elif metering.reservation is not None and decision.is_denied:
             # A rule changed its mind between two readings. If this is lost, the hold still
             # ends by its own expiry.
             await _unless_unavailable(self._meter.withdraw(metering.reservation.id, since=since))
@@ -99,8 +104,12 @@ class PDP:
 
         return list(await asyncio.gather(*map(check, requests)))
 
-    async def extend(self, reservation_id: str, ttl_s: int, estimate: Amounts) -> Decision:
+    async def extend(
+        self, reservation_id: str, ttl_s: int, estimate: Amounts, request_id: str = ""
+    ) -> Decision:
         """Let a reservation live on and hold a further estimate, if a check would allow it.
+
+        The same `request_id` again, as the latest extension had it, holds nothing more.
 
         Raises:
             UnknownReservation, ReservationEnded: there is no live one.
@@ -112,14 +121,23 @@ class PDP:
         subscription = await self._subscriptions.find(request.subject, since=since)
         entitlement = rules.resolve(subscription, request, now)
         # The run holds its request and its place already: a limit of which no more is asked
-        # has no say, or a run in the last place could never live on.
-        asked = tuple(charge for charge in entitlement.charges if charge.amount)
-        entitlement = replace(entitlement, charges=asked)
-        hold = Hold(reservation_id, _new_decision_id(), request)
-        readings = await self._meter.read(request.subject.app_id, entitlement.charges, since=since)
+        # has no say, or a run in the last place could never live on. Rules see it all the same.
+        charges = tuple(
+            replace(charge, is_asked=charge.amount > 0) for charge in entitlement.charges
+        )
+        entitlement = replace(entitlement, charges=charges)
+        decision_id = _new_decision_id()
+        if request_id:
+            decision_id = _decision_id_of(reservation_id, request_id)
+        hold = Hold(reservation_id, decision_id, request)
+        readings = await self._meter.read(request.subject.app_id, charges, since=since)
         decision = _decide(rules, hold, entitlement, Metering(readings), now)
         if not decision.is_denied:
-            metering = await self._meter.extend(hold, entitlement.charges, since=since)
+            asked = tuple(charge for charge in charges if charge.is_asked)
+            metering = await self._meter.extend(hold, asked, since=since)
+            fresh = {reading.limit.id: reading for reading in metering.readings}
+            readings = tuple(fresh.get(reading.limit.id, reading) for reading in readings)
+            metering = replace(metering, readings=readings)
             decision = _decide(rules, hold, entitlement, metering, now)
         self._log.record(request, decision)
         return decision
@@ -189,6 +207,23 @@ class PDP:
                 return read
         return await self._meter.reserve(hold, charges, since=since)
 
+    def _undo(self, hold: Hold) -> None:
+        """Give back what a store may have held whose answer did not come in time.
+
+        Nobody knows of it, unless the request has an id: then it may come again and gets it.
+        """
+        if not hold.request.reserve or hold.request.request_id:
+            return
+
+        async def withdraw() -> None:
+            with contextlib.suppress(Unavailable, RequestFault):
+                since = self._clock.monotonic()
+                await self._meter.withdraw(hold.reservation_id, since=since)
+
+        task = asyncio.create_task(withdraw())
+        self._undoing.add(task)
+        task.add_done_callback(self._undoing.discard)
+
     async def _read(self, hold: Hold, entitlement: Entitlement, since: float) -> Metering:
         if not entitlement.charges:
             return Metering(())
@@ -240,6 +275,12 @@ async def _unless_unavailable(fact: Awaitable[T]) -> T | None:
 
 def _new_decision_id() -> str:
     return "dec_" + secrets.token_urlsafe(16)
+
+
+def _decision_id_of(reservation_id: str, request_id: str) -> str:
+    """The same for the same extension, so that the store knows it again."""
+    digest = hashlib.blake2b(f"{reservation_id} {request_id}".encode(), digest_size=16)
+    return "dec_" + digest.hexdigest()
 
 
 def _new_reservation_id(request: CheckRequest) -> str:

@@ -89,6 +89,15 @@ class Sidecar:
         """What it wrote to standard error."""
         return (self._cwd / "stderr.log").read_text()
 
+    def workers(self) -> set[int]:
+        """Processes that this one began and that live."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return {
+            int(child)
+            for child in children.split()
+            if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()
+        }
+
     def wait_for_error(self, text: str) -> None:
         """Return when it has written a text to standard error."""
         deadline = time.monotonic() + START_S

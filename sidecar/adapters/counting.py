@@ -4,7 +4,7 @@ Several limits may share one counter; it is held and charged once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sidecar.domain.limits import Charge, Reading
@@ -100,11 +100,13 @@ def readings_of(
 
 def reading_of(charge: Charge, content: Content, fits_at_ms: int) -> Reading:
     """A counter's content as the reading of one limit."""
-    reading = Reading(charge.limit, content.used, content.held, charge.amount, None)
+    reading = Reading(
+        charge.limit, content.used, content.held, charge.amount, None, charge.is_asked
+    )
     resets = fits_at_ms if reading.is_exceeded else content.resets_at_ms
     if charge.limit.window is Fixed.LIFETIME:
         resets = 0
-    return Reading(charge.limit, content.used, content.held, charge.amount, instant_or_none(resets))
+    return replace(reading, resets_at=instant_or_none(resets))
 
 
 def instant_or_none(at_ms: int) -> datetime | None:

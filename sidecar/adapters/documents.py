@@ -64,14 +64,15 @@ def write_subscription(state: Subscription) -> str:
 
 
 def read_subscription(text: str) -> Subscription:
-    """The subscription of `write_subscription`."""
-    fields: dict[str, Any] = json.loads(text)
+    """The subscription of `write_subscription`; what a later version adds is left aside."""
+    written: dict[str, Any] = json.loads(text)
+    fields = {name: written[name] for name in Subscription.__slots__ if name in written}
     for name in _DATES:
-        fields[name] = fields[name] and datetime.fromisoformat(fields[name])
+        fields[name] = fields.get(name) and datetime.fromisoformat(fields[name])
     fields["status"] = Status(fields["status"])
     fields["history"] = tuple(
         Change(datetime.fromisoformat(at), Status(status), plan, event_id)
-        for at, status, plan, event_id in fields["history"]
+        for at, status, plan, event_id in fields.get("history", ())
     )
     return Subscription(**fields)
 

@@ -27,6 +27,7 @@ from sidecar.api.schemas import MAX_RESERVATION_ID, MAX_TEXT, known_fields
 from sidecar.errors import RequestFault, Unavailable
 
 T = TypeVar("T")
+_LONGEST_NAME = 64
 
 BODY_LIMIT = 64 * 1024
 BATCH_LIMIT = 2 * 1024 * 1024
@@ -77,24 +78,32 @@ class Call:
         return value
 
 
-def fault_of(error: ValidationError) -> NotJson | InvalidBody:
-    """What pydantic found, in the words of the API."""
+def fault_of(error: ValidationError, faults_told: int = 10) -> NotJson | InvalidBody:
+    """What pydantic found, in the words of the API.
+
+    Args:
+        faults_told: how many at most; a body made of faults may not keep others waiting.
+    """
     found = error.errors(include_url=False, include_input=False, include_context=False)
     if found[0]["type"] == "json_invalid":
         return NotJson(found[0]["msg"])
-    return InvalidBody(
-        [
-            FieldFault(".".join(map(str, each["loc"])) or "body", _message(error.title, each))
-            for each in found
-        ]
-    )
+    faults = [
+        FieldFault(
+            ".".join(map(str, each["loc"]))[:MAX_TEXT] or "body", _message(error.title, each)
+        )
+        for each in found[:faults_told]
+    ]
+    if len(found) > faults_told:
+        faults.append(FieldFault("body", f"{len(found) - faults_told} more faults"))
+    return InvalidBody(faults)
 
 
 def _message(schema: str, found: ErrorDetails) -> str:
     if found["type"] != "extra_forbidden":
         return found["msg"].removeprefix("Value error, ")
     known = known_fields(schema, found["loc"][:-1])
-    near = difflib.get_close_matches(str(found["loc"][-1]), known, n=1)
+    name = str(found["loc"][-1])
+    near = difflib.get_close_matches(name, known, n=1) if len(name) <= _LONGEST_NAME else []
     return (
         f"unknown field; did you mean {near[0]!r}?"
         if near

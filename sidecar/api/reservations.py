@@ -28,5 +28,7 @@ class Reservations:
         """Hold longer and, with an estimate, more; a refusal leaves the hold as it was."""
         body = call.read(EXTEND)
         return decision_response(
-            await self._pdp.extend(call.path["id"], body.ttl_s, body.amounts())
+            await self._pdp.extend(
+                call.path["id"], body.ttl_s, body.amounts(), body.request_id or ""
+            )
         )

@@ -184,6 +184,7 @@ class ExtendBody(Body):
 
     ttl_s: Seconds = 60
     estimate: EstimateBody | None = None
+    request_id: Text | None = None
 
     def amounts(self) -> Amounts:
         """What is held in addition; the run is still the same one request."""

@@ -11,6 +11,9 @@ from sidecar.domain.usage import UsageEvent, app_of
 from sidecar.pdp import PDP
 from sidecar.ports import Clock
 
+_EXPLAINED = 20
+"""Rejected events of one body whose faults are named; of the others it is told how many."""
+
 
 class Usage:
     """Counts events, each once; a wrong one is rejected by its index and stops no other."""
@@ -38,7 +41,7 @@ class Usage:
         rejected: list[dict[str, object]] = []
         for index, item in enumerate(items):
             try:
-                events.append(self._read(item))
+                events.append(self._read(item, 3 if len(rejected) < _EXPLAINED else 0))
             except InvalidBody as error:
                 rejected.append({"index": index, "error": str(error)})
         return await self._record(events, rejected)
@@ -55,11 +58,11 @@ class Usage:
         }  # fmt: skip
         return json_response(answer, 202)
 
-    def _read(self, item: object) -> UsageEvent:
+    def _read(self, item: object, faults_told: int = 10) -> UsageEvent:
         try:
             event = USAGE_EVENT.validate_python(item).event(self._clock.now())
         except ValidationError as error:
-            fault = fault_of(error)
+            fault = fault_of(error, faults_told)
             assert isinstance(fault, InvalidBody)  # it was JSON already
             raise fault from None
         except ValueError as error:

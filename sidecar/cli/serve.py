@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from sidecar.bootstrap import (
     StoreReport,
@@ -21,6 +20,7 @@ from sidecar.bootstrap import (
     look_at_store,
 )
 from sidecar.cli.http import BoundedHttp
+from sidecar.cli.workers import Workers, kept_policies
 from sidecar.domain.modes import Ceiling, Mode
 from sidecar.errors import ConfigurationError
 from sidecar.logs import configure_logging
@@ -55,6 +55,8 @@ def serve(
     log_format: str,
 ) -> None:
     """Serve decisions."""
+    # Until the server can reload, a hang-up is nothing to it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure_logging(log_format)
     settings = read_settings(sidecar_policies=policies, sidecar_store=store)
     if uds is None:
@@ -68,7 +70,25 @@ def serve(
     found = asyncio.run(look_at_store(settings))
     listener, address = _listen(host, port, uds)
     _introduce(settings, loaded, address, found)
-    config = uvicorn.Config(
+    # uvicorn drains, then raises the signal again as if nobody had caught it: that is the
+    # ordinary end of a server, not a failure.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: sys.exit(0))
+    try:
+        if workers == 1:
+            uvicorn.Server(_config(settings, log_format)).run(sockets=[listener])
+        else:
+            with kept_policies(settings) as kept:
+                own = settings.model_copy(update={"sidecar_policies": kept.path})
+                Workers(_config(own, log_format, workers), [listener], kept).run()
+    finally:
+        listener.close()
+        if uds is not None:
+            uds.unlink(missing_ok=True)
+
+
+def _config(settings: Settings, log_format: str, workers: int = 1) -> uvicorn.Config:
+    return uvicorn.Config(
         partial(create_app, settings, log_format),
         factory=True,
         http=BoundedHttp,
@@ -80,19 +100,6 @@ def serve(
         timeout_graceful_shutdown=10,
         timeout_keep_alive=75,
     )
-    # uvicorn drains, then raises the signal again as if nobody had caught it: that is the
-    # ordinary end of a server, not a failure.
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, lambda *_: sys.exit(0))
-    try:
-        if workers == 1:
-            uvicorn.Server(config).run(sockets=[listener])
-        else:
-            Multiprocess(config, [listener]).run()
-    finally:
-        listener.close()
-        if uds is not None:
-            uds.unlink(missing_ok=True)
 
 
 def _refuse_open_door(settings: Settings, host: str) -> None:
@@ -146,7 +153,7 @@ def _listen_on_file(uds: Path) -> socket.socket:
         # As open as loopback is: the runtime beside it may run as another user.
         uds.chmod(0o666)
     except OSError as error:
-        raise ConfigurationError(f"cannot listen on {uds}: {error.strerror}") from error
+        raise ConfigurationError(f"cannot listen on {uds}: {error.strerror or error}") from error
     listener.listen(_BACKLOG)
     listener.set_inheritable(True)
     return listener

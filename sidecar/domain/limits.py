@@ -83,17 +83,23 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Units asked of one limit."""
+    """Units asked of one limit.
+
+    Attributes:
+        is_asked: whether there must be room at all. A run that lives on asks nothing of limits
+            that it holds no more of, however full they are.
+    """
 
     limit: Limit
     counter: str
     amount: int
     cycle: BillingCycle
+    is_asked: bool = True
 
     @property
     def need(self) -> int:
         """Room that must be there: at least one unit, so that a used-up limit refuses."""
-        return self.amount or 1
+        return self.amount or int(self.is_asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,7 @@ class Reading:
     reserved: int
     requested: int
     resets_at: datetime | None
+    is_asked: bool = True
 
     @property
     def remaining(self) -> int | None:
@@ -123,7 +130,7 @@ class Reading:
     def is_exceeded(self) -> bool:
         """Whether the request does not fit; a limit with nothing left fits no request."""
         remaining = self.remaining
-        return remaining is not None and (self.requested or 1) > remaining
+        return remaining is not None and (self.requested or int(self.is_asked)) > remaining
 
     @property
     def is_near(self) -> bool:

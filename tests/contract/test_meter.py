@@ -324,6 +324,13 @@ async def test_what_a_commit_does_not_know_is_taken_to_be_what_was_held(world: W
     assert await world.levels(MONTHLY, read, written) == [(25, 0), (10, 0), (20, 0)]
 
 
+async def test_what_a_commit_does_not_know_is_never_more_than_it_used_in_all(world: World) -> None:
+    read = limit(10_000, meter=MeterKind.INPUT_TOKENS, name="read")
+    name = await world.held(MONTHLY, read, tokens=900, input_tokens=600)
+    await world.commit(name, 5, input_tokens=UNTOLD, output_tokens=UNTOLD)
+    assert await world.levels(MONTHLY, read) == [(5, 0), (5, 0)]
+
+
 async def test_every_meter_takes_its_own_units(world: World) -> None:
     limits = [
         limit(10_000, meter=meter, name=meter.value)

@@ -341,3 +341,25 @@ async def test_deeply_nested_json_is_refused_without_harm(client: httpx.AsyncCli
 
     assert answer.status_code in (400, 422)
     assert json.loads(answer.content)["status"] == answer.status_code
+
+
+async def test_a_batch_made_of_faults_gets_a_short_answer(client: httpx.AsyncClient) -> None:
+    event = WHO | {f"{index}_tokens": 0 for index in range(140)}
+
+    batch = await client.post("/v1/usage", json=[event] * 1_000)
+    check = await client.post("/v1/check", json=event)
+
+    rejected = batch.json()["rejected"]
+    assert [one["index"] for one in rejected] == list(range(1_000))
+    assert rejected[-1]["error"] == "body: 140 more faults"
+    assert len(batch.content) < 100_000
+    faults = assert_problem(check, 422, "invalid_body")["errors"]
+    assert len(faults) == 11
+    assert faults[-1] == {"field": "body", "message": "130 more faults"}
+
+
+async def test_a_name_without_end_is_not_sent_back_whole(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/check", json=WHO | {"x" * 60_000: 1})
+
+    assert_problem(answer, 422, "invalid_body")
+    assert len(answer.content) < 2_000

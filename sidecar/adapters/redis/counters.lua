@@ -243,14 +243,14 @@ end
 
 -- Charge the total use so far, in the buckets of the hold; what it was told before is part of
 -- it. `additional` adds to what was told instead. Of an amount that is not told (-1) nothing is
--- charged, unless the reservation `finishes`: then it is all that is held.
+-- charged, unless the reservation `finishes`: then it is what is held, within the tokens in all.
 local function draw(entries, amounts, additional, finishes)
   local told, held = sums_of(entries)
   local due = {}
   for _, entry in ipairs(entries) do
     local amount = amounts[entry.meter] or 0
     if amount < 0 then
-      amount = finishes and told[entry.name] + held[entry.name] or 0
+      amount = finishes and math.min(told[entry.name] + held[entry.name], amounts.tokens) or 0
     end
     if not due[entry.name] then
       due[entry.name] = additional and amount or math.max(0, amount - told[entry.name])

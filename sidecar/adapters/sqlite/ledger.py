@@ -180,7 +180,7 @@ class Ledger:
         Args:
             amounts: the total so far, of which what was told before is part; with
                 `additional`, what comes to it. Of what is UNTOLD nothing is charged, unless
-                the reservation `finishes`: then it is all that is held.
+                the reservation `finishes`: then it is what is held, within the tokens in all.
         """
         entries = self.entries(reservation_id)
         told, held = _sums(entries)
@@ -189,7 +189,8 @@ class Ledger:
         for entry in entries:
             name, amount = entry.counter.name, amounts.get(entry.counter.meter, 0)
             if amount == UNTOLD:
-                amount = told[name] + held[name] if finishes else 0
+                tokens = amounts.get(MeterKind.TOKENS, 0)
+                amount = min(told[name] + held[name], tokens) if finishes else 0
             due[name] = amount if additional else max(0, amount - told[name])
             last[name] = entry.position
         for entry in entries:
