@@ -1,7 +1,8 @@
 """`make bench`: what does a check cost beside a bare echo of the same body?
 
-Alternating rounds in one run, each server on its own port and asked who it is; medians and
-spread. Read the ratios: absolute figures are this machine's.
+Each check holds, and the commit after it counts as a request too. Alternating rounds in one run,
+each server on its own port and asked who it is; medians and spread. Read the ratios: absolute
+figures are this machine's.
 """
 
 import re
@@ -40,12 +41,12 @@ def main() -> None:
                 rates[name].append(rate)
                 p99s[name].append(p99)
     echo = statistics.median(rates["echo"])
-    print(f"{'server':16} {'checks/s':>9} {'spread':>15} {'p99 ms':>7} {'of echo':>8}")
+    print(f"{'server':16} {'requests/s':>10} {'spread':>15} {'p99 ms':>7} {'of echo':>8}")
     for name, measured in rates.items():
         median = statistics.median(measured)
         spread = f"{min(measured):.0f}-{max(measured):.0f}"
         p99 = statistics.median(p99s[name])
-        print(f"{name:16} {median:9.0f} {spread:>15} {p99:7.2f} {median / echo:8.2f}")
+        print(f"{name:16} {median:10.0f} {spread:>15} {p99:7.2f} {median / echo:8.2f}")
 
 
 def _start(stack: ExitStack, folder: Path) -> dict[str, str]:
