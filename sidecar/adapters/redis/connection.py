@@ -247,21 +247,8 @@ class RedisConnection:
         self, future: asyncio.Future[Reply], channel: _Channel, deadline: float
     ) -> Reply:
         loop = asyncio.get_running_loop()
-
-        def give_up(again: bool) -> None:
-            if future.done():
-                return
-            if again:
-                # This process may be what is late: let the replies that lie in the socket
-                # be read before anybody is told that there are none.
-                timer_again = loop.call_later(_GRACE_S, give_up, False)
-                future.add_done_callback(lambda _: timer_again.cancel())
-                return
-            future.set_exception(
-                StoreUnavailable(f"Redis did not answer within {self._timeout_s * 1000:.0f} ms")
-            )
-
-        timer = loop.call_later(deadline - time.monotonic(), give_up, True)
+        remaining = deadline - time.monotonic()
+        timer = loop.call_later(remaining, self._look_again, future)
         try:
             return await future
         except StoreUnavailable:
@@ -269,6 +256,19 @@ class RedisConnection:
             raise
         finally:
             timer.cancel()
+
+    def _look_again(self, future: asyncio.Future[Reply]) -> None:
+        """Time is up; but this process may be what is late.
+
+        Replies that lie in the socket are read before anybody is told that there are none.
+        """
+        if not future.done():
+            asyncio.get_running_loop().call_later(_GRACE_S, self._give_up, future)
+
+    def _give_up(self, future: asyncio.Future[Reply]) -> None:
+        if not future.done():
+            late = f"Redis did not answer within {self._timeout_s * 1000:.0f} ms"
+            future.set_exception(StoreUnavailable(late))
 
     async def _connected(self, deadline: float) -> _Channel:
         if self._connecting is None or self._connecting.done():
