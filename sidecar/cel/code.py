@@ -60,7 +60,7 @@ class Code:
 
     def constant(self, value: object) -> ast.expr:
         if type(value) in _CONSTANTS:
-            return ast.Constant(value, **self.at)  # type: ignore[arg-type]
+            return ast.Constant(value, **self.at)  # type: ignore[arg-type] # any constant
         return self.known(value)
 
     def call(self, function: ast.expr, *arguments: ast.expr) -> ast.expr:

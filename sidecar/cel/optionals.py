@@ -32,7 +32,7 @@ def held_value(of: object) -> object:
 
 def optional_member(of: Any, name: str) -> Opt[Any]:
     """``of.?name``"""
-    return item_or_none(of, name)  # type: ignore[no-any-return]
+    return item_or_none(of, name)  # type: ignore[no-any-return] # dyn
 
 
 def compact_list(*parts: tuple[Any, bool]) -> list[Any]:

@@ -172,7 +172,7 @@ class Writer:
             return self.leaf(of)
         if self.pick.random() < 0.06:
             return f"({self.write('bool', depth - 1)} ? {self.write(of, depth - 1)} : {self.write(of, depth - 1)})"
-        return self.pick.choice(getattr(self, f"_{of}"))(self, depth - 1)  # type: ignore[no-any-return]
+        return self.pick.choice(getattr(self, f"_{of}"))(self, depth - 1)  # type: ignore[no-any-return] # by name
 
     def leaf(self, of: str) -> str:
         names = self.scope.get(of, []) * 3 + VARIABLES[of]
