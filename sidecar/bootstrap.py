@@ -67,8 +67,7 @@ class Store:
         self._database: Database | None = None
         self._redis: RedisConnection | None = None
         if parts.scheme == "sqlite":
-            path = parts.path.removeprefix("/")
-            self._database = Database(Path(path) if path else None)
+            self._database = Database(_file(parts))
             self.meter = SqliteMeter(self._database)
             self.subscriptions = SqliteSubscriptions(self._database)
         else:
@@ -156,24 +155,30 @@ def describe_store(url: str) -> str:
     """A store's address for people, without its password."""
     parts = _store_url(url)
     if parts.scheme == "sqlite":
-        path = parts.path.removeprefix("/")
-        return f"embedded SQLite, {Path(path).resolve()}" if path else "embedded SQLite, in memory"
+        file = _file(parts)
+        return f"embedded SQLite, {file.resolve() if file else 'in memory'}"
     host = parts.hostname or parts.path
     port = f":{parts.port}" if parts.port else ""
     return f"Redis, {parts.scheme}://{host}{port}"
 
 
+def _file(parts: SplitResult) -> Path | None:
+    """The file of an embedded store, None for memory."""
+    path = parts.path.removeprefix("/")
+    return Path(path) if path else None
+
+
 def is_in_memory(url: str) -> bool:
     """Whether each process would have a store of its own."""
     parts = _store_url(url)
-    return parts.scheme == "sqlite" and not parts.path.removeprefix("/")
+    return parts.scheme == "sqlite" and _file(parts) is None
 
 
 def is_missing(url: str) -> bool:
     """Whether a store is a file that is not there; opening it would make it."""
     parts = _store_url(url)
-    path = parts.path.removeprefix("/")
-    return parts.scheme == "sqlite" and bool(path) and not Path(path).exists()
+    file = _file(parts)
+    return parts.scheme == "sqlite" and file is not None and not file.exists()
 
 
 @dataclass(frozen=True, slots=True)

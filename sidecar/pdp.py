@@ -203,7 +203,7 @@ class PDP:
                     return first
             # What a refused request would hold, it would take from others for a moment.
             read = await self._read(hold, entitlement, since)
-            if _decide(rules, hold, entitlement, read, now).is_denied:
+            if entitlement.refuses or _decide(rules, hold, entitlement, read, now).is_denied:
                 return read
         return await self._meter.reserve(hold, charges, since=since)
 

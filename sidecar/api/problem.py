@@ -46,7 +46,6 @@ def problem(
     title: str,
     detail: str,
     *,
-    instance: str | None = None,
     members: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
@@ -57,12 +56,16 @@ def problem(
         "title": title,
         "status": int(status),
         "detail": detail,
-        **({} if instance is None else {"instance": instance}),
     }
-    response = Response(to_json(body), int(status), media_type=MEDIA_TYPE)
-    response.headers["Cache-Control"] = "no-store"
+    response = _response(body, int(status))
     for name, value in (headers or {}).items():
         response.headers[name] = value
+    return response
+
+
+def _response(body: Mapping[str, object], status: int) -> Response:
+    response = Response(to_json(body), status, media_type=MEDIA_TYPE)
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 
@@ -90,9 +93,7 @@ def fault_body(fault: RequestFault) -> dict[str, object]:
 def of_fault(fault: RequestFault) -> Response:
     """404 or 409, for what the caller could not have asked for."""
     body = fault_body(fault)
-    response = Response(to_json(body), int(str(body["status"])), media_type=MEDIA_TYPE)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return _response(body, int(str(body["status"])))
 
 
 def of_status(status: int, headers: Mapping[str, str] | None = None) -> Response:
