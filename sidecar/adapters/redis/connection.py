@@ -181,9 +181,9 @@ class RedisConnection:
         return time.monotonic() >= since + self._timeout_s
 
     async def run(
-        self, script: Script, key: str, arguments: Sequence[Argument], *, since: float
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], *, since: float
     ) -> Reply:
-        """The reply of a script.
+        """The reply of a script; all its keys lie in one slot.
 
         It is sent again once if the connection broke before the reply: every script knows
         what it has done already.
@@ -191,7 +191,7 @@ class RedisConnection:
         Raises:
             StoreUnavailable: no reply in time, or an error instead of one.
         """
-        command = ("EVALSHA", script.digest, 1, key, *arguments)
+        command = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
         reply = await self.ask(command, since=since)
         if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
             await self.ask(("SCRIPT", "LOAD", script.text), since=since)

@@ -214,7 +214,7 @@ class RedisMeter:
         while True:
             try:
                 reply: Reply = await self._connection.run(
-                    script, app_prefix(app_id), arguments, since=since
+                    script, (app_prefix(app_id),), arguments, since=since
                 )
             except Unavailable as error:
                 raise MeterUnavailable(str(error)) from error

@@ -50,7 +50,7 @@ class RedisSubscriptions:
 
     async def _replace(self, key: str, seen: str, document: str, since: float) -> bool:
         try:
-            replaced = await self._connection.run(REPLACE, key, (seen, document), since=since)
+            replaced = await self._connection.run(REPLACE, (key,), (seen, document), since=since)
         except Unavailable as error:
             raise SubscriptionsUnavailable(str(error)) from error
         return replaced == 1
