@@ -7,15 +7,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Final, Self
 
+import hiredis
 import httpx
 
 ROOT = Path(__file__).parent.parent
 START_S = 20.0
+
+SERVICE: Final = "counters"
+"""What sentinels call the master that they watch."""
+SLOTS: Final = 16_384
 
 
 class Sidecar:
@@ -110,8 +115,7 @@ class RedisServer:
     """A real redis-server on a unix socket, with nothing on disk."""
 
     def __init__(self, folder: Path) -> None:
-        if shutil.which("redis-server") is None:
-            raise AssertionError("redis-server is missing: run `make system-packages`")
+        _demand_redis()
         self._folder = folder
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
@@ -163,6 +167,243 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
         server.stop()
 
 
+class RedisNode:
+    """A real redis-server on a port, one of several that know each other.
+
+    Args:
+        folder: of its own; there it notes who the others are, never a key.
+        settings: lines of its configuration.
+        mode: what stands on its command line beside the configuration.
+    """
+
+    def __init__(self, folder: Path, port: int, *settings: str, mode: tuple[str, ...] = ()) -> None:
+        _demand_redis()
+        folder.mkdir(parents=True)
+        self.port = port
+        self.name = f"127.0.0.1:{port}"
+        self._log = folder / "redis.log"
+        file = folder / "redis.conf"
+        file.write_text("\n".join((f"port {port}", "bind 127.0.0.1", f"dir {folder}", *settings)))
+        self._command = ["redis-server", str(file), *mode]
+
+    def start(self) -> None:
+        """Start, and return when it answers."""
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        await_that(lambda: self.ask("PING") == "PONG", f"{self.name} answers, see {self._log}")
+
+    def ask(self, *words: str | int) -> Any:
+        """The reply of a command.
+
+        Raises:
+            hiredis.ReplyError: it is an error.
+            OSError: there is none.
+        """
+        with socket.create_connection(("127.0.0.1", self.port), START_S) as client:
+            client.sendall(hiredis.pack_command(words))  # type: ignore[arg-type] # its stub: 1-tuple
+            reader = hiredis.Reader(encoding="utf-8")
+            while (reply := reader.gets()) is False:
+                data = client.recv(65_536)
+                if not data:
+                    raise ConnectionResetError(f"{self.name} hung up")
+                reader.feed(data)
+        if isinstance(reply, hiredis.ReplyError):
+            raise reply
+        return reply
+
+    def kill(self) -> None:
+        """End it as a power cut would, even where it stands still; it can be started again."""
+        self.process.kill()
+        self.process.wait(START_S)
+
+    def halt(self) -> None:
+        """Let it stand still with its connections open."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on where it stood still."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def has_in_step(self, replicas: int) -> bool:
+        """Whether so many replicas follow it and have all that it has."""
+        role, at, followers = self.ask("ROLE")
+        return role == "master" and [int(each[2]) for each in followers].count(at) >= replicas
+
+
+_IN_MEMORY: Final = (
+    'save ""', "appendonly no", "maxmemory-policy noeviction",
+    # A replica that begins is filled at once.
+    "repl-diskless-sync yes", "repl-diskless-sync-delay 0",
+)  # fmt: skip
+
+
+class RedisSentinel:
+    """A master with replicas, and three sentinels that put another in its place when it is gone."""
+
+    DOWN_AFTER_MS: Final = 700
+
+    def __init__(self, folder: Path, replicas: int) -> None:
+        ports = free_ports(1 + replicas + 3)
+        first = ports[0]
+        follows = f"replicaof 127.0.0.1 {first}"
+        self.servers = [RedisNode(folder / f"{first}", first, *_IN_MEMORY)]
+        for port in ports[1:-3]:
+            self.servers.append(RedisNode(folder / f"{port}", port, *_IN_MEMORY, follows))
+        watches = (
+            f"sentinel monitor {SERVICE} 127.0.0.1 {first} 2",
+            f"sentinel down-after-milliseconds {SERVICE} {self.DOWN_AFTER_MS}",
+            f"sentinel failover-timeout {SERVICE} 3000",
+        )
+        self.sentinels = [
+            RedisNode(folder / f"{port}", port, *watches, mode=("--sentinel",))
+            for port in ports[-3:]
+        ]
+        names = ",".join(sentinel.name for sentinel in self.sentinels)
+        self.url = f"redis+sentinel://{names}/{SERVICE}"
+
+    @property
+    def master(self) -> RedisNode:
+        """The server that the sentinels name."""
+        port = int(self.sentinels[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)[1])
+        return next(server for server in self.servers if server.port == port)
+
+    def start(self) -> None:
+        """Start, and return when everybody knows everybody."""
+        for server in self.servers:
+            server.start()
+        master, *replicas = self.servers
+        await_that(lambda: master.has_in_step(len(replicas)), "the replicas follow")
+        for sentinel in self.sentinels:
+            sentinel.start()
+        await_that(lambda: all(map(self._is_informed, self.sentinels)), "the sentinels know all")
+
+    def stop(self) -> None:
+        """End all processes."""
+        _end(*self.sentinels, *self.servers)
+
+    def _is_informed(self, sentinel: RedisNode) -> bool:
+        words = sentinel.ask("SENTINEL", "MASTER", SERVICE)
+        state = dict(zip(words[::2], words[1::2], strict=True))
+        others = int(state["num-other-sentinels"]), int(state["num-slaves"])
+        return others == (len(self.sentinels) - 1, len(self.servers) - 1)
+
+
+class RedisCluster:
+    """Three masters that share the slots, and behind each so many replicas."""
+
+    NODE_TIMEOUT_MS: Final = 1_000
+
+    def __init__(self, folder: Path, replicas: int) -> None:
+        masters = 3
+        ports = free_ports(2 * masters * (1 + replicas))
+        self._buses = dict(zip(ports[::2], ports[1::2], strict=True))
+        self.nodes = [
+            RedisNode(
+                folder / f"{port}", port, *_IN_MEMORY,
+                "cluster-enabled yes",
+                f"cluster-port {bus}",
+                f"cluster-node-timeout {self.NODE_TIMEOUT_MS}",
+                # Who has lost a master still serves the slots of the others.
+                "cluster-require-full-coverage no",
+            )
+            for port, bus in self._buses.items()
+        ]  # fmt: skip
+        self.masters, self._replicas = self.nodes[:masters], self.nodes[masters:]
+        names = ",".join(node.name for node in self.masters)
+        self.url = f"redis+cluster://{names}"
+
+    def start(self) -> None:
+        """Start, and return when every node serves with all its replicas."""
+        for node in self.nodes:
+            node.start()
+        first, *others = self.nodes
+        for place, node in enumerate(self.masters):
+            begin, end = (SLOTS * each // len(self.masters) for each in (place, place + 1))
+            node.ask("CLUSTER", "SET-CONFIG-EPOCH", place + 1)
+            node.ask("CLUSTER", "ADDSLOTSRANGE", begin, end - 1)
+        for node in others:
+            node.ask("CLUSTER", "MEET", "127.0.0.1", first.port, self._buses[first.port])
+        await_that(lambda: all(map(self._knows_all, self.nodes)), "the nodes know each other")
+        for place, node in enumerate(self._replicas):
+            node.ask("CLUSTER", "REPLICATE", self.id_of(self.masters[place % len(self.masters)]))
+        await_that(lambda: all(map(_serves, self.nodes)), "every node serves")
+        behind = len(self._replicas) // len(self.masters)
+        await_that(
+            lambda: all(node.has_in_step(behind) for node in self.masters), "the replicas follow"
+        )
+
+    def stop(self) -> None:
+        """End all processes."""
+        _end(*self.nodes)
+
+    def id_of(self, node: RedisNode) -> str:
+        """What the nodes call one of them."""
+        return str(node.ask("CLUSTER", "MYID"))
+
+    def owner_of(self, slot: int) -> RedisNode:
+        """The node that serves a slot, as the first that lives knows it."""
+        for node in self.nodes:
+            with suppress(OSError):
+                for begin, end, (_, port, *_), *_ in node.ask("CLUSTER", "SLOTS"):
+                    if begin <= slot <= end:
+                        return next(each for each in self.nodes if each.port == port)
+        raise AssertionError(f"nobody serves slot {slot}")
+
+    def _knows_all(self, node: RedisNode) -> bool:
+        lines = str(node.ask("CLUSTER", "NODES")).splitlines()
+        ready = [line for line in lines if "handshake" not in line and "noaddr" not in line]
+        return len(ready) == len(lines) == len(self.nodes)
+
+
+def _serves(node: RedisNode) -> bool:
+    return "cluster_state:ok" in str(node.ask("CLUSTER", "INFO")).splitlines()
+
+
+def _end(*nodes: RedisNode) -> None:
+    for node in nodes:
+        # One that never came up has no process.
+        if hasattr(node, "process"):
+            node.kill()
+
+
+@contextmanager
+def redis_sentinel(folder: Path, replicas: int = 1) -> Iterator[RedisSentinel]:
+    """A running master with replicas, watched by three sentinels."""
+    group = RedisSentinel(folder / "sentinel", replicas)
+    try:
+        group.start()
+        yield group
+    finally:
+        group.stop()
+
+
+@contextmanager
+def redis_cluster(folder: Path, replicas: int = 0) -> Iterator[RedisCluster]:
+    """A running Cluster of three masters, each with so many replicas."""
+    cluster = RedisCluster(folder / "cluster", replicas)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def await_that(holds: Callable[[], bool], what: str) -> None:
+    """Return when it holds; a server that does not answer yet is waited for."""
+    deadline = time.monotonic() + START_S
+    while True:
+        with suppress(OSError, hiredis.ReplyError):
+            if holds():
+                return
+        assert time.monotonic() < deadline, f"not so after {START_S:.0f} s: {what}"
+        time.sleep(0.01)
+
+
+def _demand_redis() -> None:
+    if shutil.which("redis-server") is None:
+        raise AssertionError("redis-server is missing: run `make system-packages`")
+
+
 def clean_environment() -> dict[str, str]:
     """The environment without anybody's settings."""
     ours = ("SIDECAR_", "MOZAIKS_", "INTERNAL_API_KEY", "CONTROL_PLANE_")
@@ -171,7 +412,13 @@ def clean_environment() -> dict[str, str]:
 
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, each another."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
