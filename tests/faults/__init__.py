@@ -1,0 +1,1 @@
+"""What the counters do when the way to Redis fails: a proxy that makes it fail, and proofs."""
