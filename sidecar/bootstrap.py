@@ -3,23 +3,22 @@
 import asyncio
 import gc
 import multiprocessing
-import re
 import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
+from sidecar.adapters.address import SqliteAddress, read_address
 from sidecar.adapters.cached import CachedSubscriptions
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.decision_log import LoggedDecisions, NoDecisions
-from sidecar.adapters.redis.connection import OPTIONS, TLS_OPTIONS, RedisConnection
+from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from sidecar.adapters.redis.subscriptions import REPLACE, RedisSubscriptions
 from sidecar.adapters.sqlite.database import Database
@@ -34,9 +33,6 @@ from sidecar.policy.load import load, shipped
 from sidecar.policy.snapshot import PolicySet
 from sidecar.ports import Clock, DecisionLog, Meter, Subscriptions
 from sidecar.settings import Settings
-
-_STORES = {"sqlite", "redis", "rediss", "unix"}
-_ESCAPING = "in the password, percent-encode the signs /, @, :, # and ?"
 
 
 @dataclass(slots=True)
@@ -61,13 +57,13 @@ class Store:
     """Counters and subscriptions on one technology, opened before the first request."""
 
     def __init__(self, url: str, timeout_ms: int) -> None:
-        parts = _store_url(url)
+        address = read_address(url)
         self.meter: Meter
         self.subscriptions: Subscriptions
         self._database: Database | None = None
         self._redis: RedisConnection | None = None
-        if parts.scheme == "sqlite":
-            self._database = Database(_file(parts))
+        if isinstance(address, SqliteAddress):
+            self._database = Database(address.file)
             self.meter = SqliteMeter(self._database)
             self.subscriptions = SqliteSubscriptions(self._database)
         else:
@@ -153,32 +149,21 @@ def create_app(settings: Settings, log_format: str = "console") -> Starlette:
 
 def describe_store(url: str) -> str:
     """A store's address for people, without its password."""
-    parts = _store_url(url)
-    if parts.scheme == "sqlite":
-        file = _file(parts)
-        return f"embedded SQLite, {file.resolve() if file else 'in memory'}"
-    host = parts.hostname or parts.path
-    port = f":{parts.port}" if parts.port else ""
-    return f"Redis, {parts.scheme}://{host}{port}"
-
-
-def _file(parts: SplitResult) -> Path | None:
-    """The file of an embedded store, None for memory."""
-    path = parts.path.removeprefix("/")
-    return Path(path) if path else None
+    return str(read_address(url))
 
 
 def is_in_memory(url: str) -> bool:
     """Whether each process would have a store of its own."""
-    parts = _store_url(url)
-    return parts.scheme == "sqlite" and _file(parts) is None
+    return read_address(url) == SqliteAddress(None)
 
 
 def is_missing(url: str) -> bool:
     """Whether a store is a file that is not there; opening it would make it."""
-    parts = _store_url(url)
-    file = _file(parts)
-    return parts.scheme == "sqlite" and file is not None and not file.exists()
+    match read_address(url):
+        case SqliteAddress(Path() as file):
+            return not file.exists()
+        case _:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,53 +213,6 @@ def _calm_garbage_collection() -> None:
 
 def _decision_point(store: Store, policies: LoadedPolicies, log: DecisionLog) -> PDP:
     return PDP(policies, store.subscriptions, store.meter, log, SystemClock())
-
-
-def _store_url(url: str) -> SplitResult:
-    """The parts of a store's address.
-
-    Raises:
-        ConfigurationError: it is none. The message tells nothing of the address beyond its
-            scheme: where a password is not escaped, any other part may be the password.
-    """
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ConfigurationError(f"SIDECAR_STORE: not an address; {_ESCAPING}") from None
-    if parts.scheme not in _STORES:
-        raise ConfigurationError(
-            f"SIDECAR_STORE: no store has the scheme {parts.scheme!r}; "
-            "use sqlite:///PATH, redis://, rediss:// or unix://"
-        )
-    if parts.scheme == "sqlite":
-        if parts.netloc or parts.query or parts.fragment:
-            raise ConfigurationError(
-                "SIDECAR_STORE: a path follows three slashes, as in sqlite:///./data/sidecar.db "
-                "or, absolute, sqlite:////var/lib/sidecar.db; nothing follows the path"
-            )
-        return parts
-    if "@" in parts.path:
-        raise ConfigurationError(f"SIDECAR_STORE: an @ stands behind the host; {_ESCAPING}")
-    if parts.fragment:
-        raise ConfigurationError(f"SIDECAR_STORE: a # stands in the address; {_ESCAPING}")
-    known = OPTIONS | TLS_OPTIONS if parts.scheme == "rediss" else OPTIONS
-    options = parse_qs(parts.query, keep_blank_values=True)
-    if not options.keys() <= known:
-        raise ConfigurationError(
-            f"SIDECAR_STORE: behind the ? stand other options than {', '.join(sorted(known))}; "
-            f"{_ESCAPING}"
-        )
-    if parts.scheme != "unix" and not re.fullmatch(r"/?|/[0-9]{1,9}/?", parts.path):
-        raise ConfigurationError(
-            "SIDECAR_STORE: the number of a database stands behind the host, as in "
-            f"{parts.scheme}://host:6379/0; {_ESCAPING}"
-        )
-    if parts.scheme == "unix" and (parts.hostname or not parts.path):
-        raise ConfigurationError(
-            "SIDECAR_STORE: a path follows three slashes, as in unix:///run/redis.sock"
-        )
-    return parts
 
 
 def _revealed(secrets: list[SecretStr]) -> list[str]:

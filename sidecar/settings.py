@@ -82,7 +82,8 @@ class Settings(BaseSettings):
         DEFAULT_STORE,
         repr=False,
         description="Where usage is counted: sqlite:///PATH (embedded; sqlite:// is memory), "
-        "redis://, rediss:// or unix://.",
+        "redis://, rediss:// or unix://; redis+sentinel:// or redis+cluster:// for several "
+        "servers.",
     )
     sidecar_store_timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = Field(
         50,

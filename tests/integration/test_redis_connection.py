@@ -541,10 +541,15 @@ async def test_a_closed_connection_can_be_closed_again(server: RedisServer) -> N
 
 
 async def test_closing_while_it_connects_leaves_nothing_behind(tmp_path: Path) -> None:
-    async with listening(tmp_path / "hole.sock", _swallow) as url:
+    is_gone = asyncio.Event()
+
+    async def watch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _swallow(reader, writer)
+        is_gone.set()
+
+    async with listening(tmp_path / "hole.sock", watch) as url:
         connection = RedisConnection(url, timeout_s=HASTY_S, scripts=SCRIPTS)
         with pytest.raises(StoreUnavailable):
             await connection.command("PING", since=since())
         await connection.close()
-        assert connection._connecting is not None
-        assert connection._connecting.done()
+        await asyncio.wait_for(is_gone.wait(), PATIENT_S)

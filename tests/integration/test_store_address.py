@@ -2,6 +2,7 @@
 
 import pytest
 
+from sidecar.adapters.address import RedisAddress, read_address
 from sidecar.bootstrap import Store, describe_store, is_in_memory
 from sidecar.errors import ConfigurationError
 from sidecar.settings import Settings
@@ -25,6 +26,15 @@ def fault_of(url: str) -> str:
         "redis://[s3cr3t@h",
         "redis://:\u2100s3cr3t@h",
         "rediss://h?ssl_cert_reqs=s3cr3t",
+        "redis+cluster://:s3cr3t/x@h:6379",
+        "redis+cluster://:1#s3cr3t@h:6379,i:6379",
+        "redis+cluster://:1?s3cr3t=1@h:6379",
+        "redis+cluster://:s3cr3t@h:6379,s3cr3t@i:6379",
+        "redis+sentinel://:x/s3cr3t@h:26379/mymaster",
+        "redis+sentinel://:1,s3cr3t:1@:1/mymaster",
+        "redis+sentinel://h:26379/s3cr3t/mymaster",
+        "redis+sentinel://h:26379/mymaster?sentinel_password=1&s3cr3t=2",
+        "redis+sentinel://h:26379/mymaster?wait_replicas=s3cr3t",
     ],
 )
 def test_a_password_that_is_not_escaped_is_never_shown(url: str) -> None:
@@ -52,6 +62,24 @@ def test_what_to_escape_in_a_password_is_told(sign: str) -> None:
         ("redis:h", "the number of a database stands behind the host"),
         ("redis://h:99999", "not an address"),
         ("redis://h#x", "a # stands in the address"),
+        ("redis://h?wait_replicas=many", "wait_replicas behind the ? is a number from 0 to 9"),
+        ("redis://h?sentinel_password=x", "behind the ? stand other options"),
+        ("redis+sentinel://h:1,i:2", "behind the sentinels stands the name by which they know"),
+        ("redis+sentinel://h:1/m/x", "behind the sentinels stands the name by which they know"),
+        ("redis+sentinel://h:1,,i:2/m", "hosts with their ports stand behind the two slashes"),
+        ("redis+sentinel:///m", "hosts with their ports stand behind the two slashes"),
+        ("redis+sentinel://h:1/m?ssl_cert_reqs=none", "behind the ? stand other options"),
+        ("redis+sentinel://h:1/m?ssl=x", "behind the ? stand other options than client_name, db, "),
+        ("redis+cluster://h:99999", "hosts with their ports stand behind the two slashes"),
+        ("redis+cluster://h:0", "hosts with their ports stand behind the two slashes"),
+        ("redis+cluster://h:1/1", "a Cluster has one database, so nothing stands behind"),
+        ("redis+cluster://h:1?db=1", "a Cluster has one database, so nothing stands behind"),
+        ("redis+cluster://h:1?socket_connect_timeout=x", "an option behind the ? has a value"),
+        ("redis+cluster://[::1", "not an address"),
+        (
+            "redis+cluste://h",
+            "no store has the scheme 'redis+cluste'; use sqlite:///PATH, redis://",
+        ),
         ("unix://run/redis.sock", "a path follows three slashes, as in unix:///"),
         ("unix://", "a path follows three slashes, as in unix:///"),
         ("sqlite://?x", "a path follows three slashes, as in sqlite:///"),
@@ -72,6 +100,14 @@ def test_a_wrong_address_is_told_before_anything_begins(url: str, expected: str)
         "redis://h?db=3&client_name=sidecar",
         "rediss://h/0?ssl_cert_reqs=none&ssl_ca_certs=ca.pem",
         "unix:///run/redis.sock?db=1&password=x",
+        "redis://h?wait_replicas=1",
+        "redis+sentinel://h/mymaster",
+        "redis+sentinel://user:p%2Fw@h:26379,i,[::1]:26380/my.master-1/3?wait_replicas=2",
+        "redis+sentinel://h/m?sentinel_username=watch&sentinel_password=pass%40word",
+        "rediss+sentinel://h,i/m?ssl_cert_reqs=none",
+        "redis+cluster://h",
+        "redis+cluster://user:p%2Fw@h:6379,i,[::1]:6380/0?client_name=sidecar",
+        "rediss+cluster://h,i/?ssl_ca_certs=ca.pem",
         "sqlite://",
         "sqlite:////var/lib/sidecar.db",
     ],
@@ -79,6 +115,34 @@ def test_a_wrong_address_is_told_before_anything_begins(url: str, expected: str)
 def test_a_right_address_is_taken(url: str) -> None:
     Store(url, 50)
     assert "password" not in describe_store(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://user:s3cr3t@h:6379/3", "Redis, redis://h:6379"),
+        ("unix:///run/redis.sock?password=s3cr3t", "Redis, unix:///run/redis.sock"),
+        (
+            "redis+sentinel://:s3cr3t@h,[::1]:1/m/2?sentinel_password=s3cr3t",
+            "Redis, redis+sentinel://h:26379,[::1]:1/m",
+        ),
+        ("rediss+cluster://u:s3cr3t@h:7000,i", "Redis, rediss+cluster://h:7000,i:6379"),
+        ("sqlite://", "embedded SQLite, in memory"),
+    ],
+)
+def test_an_address_is_shown_without_whoever_logs_in(url: str, expected: str) -> None:
+    assert describe_store(url) == expected
+    assert "s3cr3t" not in repr(read_address(url))
+
+
+def test_everything_in_an_address_of_sentinels_finds_its_place() -> None:
+    address = read_address(
+        "redis+sentinel://app:p%2Fw@h,i:1/m/2?client_name=c&sentinel_username=s&sentinel_password=q"
+    )
+    assert isinstance(address, RedisAddress)
+    assert (address.hosts, address.service) == ((("h", 26379), ("i", 1)), "m")
+    assert address.sentinel_login == ("s", "q")
+    assert address.server == "redis://app:p%2Fw@sentinel/2?client_name=c"
 
 
 @pytest.mark.parametrize(

@@ -1,180 +1,94 @@
-"""How does a command reach Redis, together with all others that leave at the same time?
+"""How does a command reach Redis, whichever server that is, and what if it does not?
 
-redis-py makes the connection (TLS, authentication, database), then the socket is handed to a
-protocol that pipelines implicitly: commands of one turn of the event loop are written
-together, replies are matched in order by hiredis. A caller that gives up only abandons its
-future; its reply is still consumed in its place, so replies never cross.
+Where one server stands for all, it is asked; if the connection breaks, once more. Where others
+can take its place (sentinels, a Cluster), a command is sent again until its time is over. Every
+script knows what it has done already, so it may come any number of times.
 """
 
 import asyncio
-import hashlib
 import time
-from collections import deque
 from collections.abc import Sequence
-from importlib.resources import files
-from typing import Final, cast
+from functools import partial
+from itertools import chain
+from typing import Final, NoReturn
 
-import hiredis
-import structlog
-from redis.asyncio import ConnectionPool
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from sidecar.adapters.address import Arrangement, read_redis_address
+from sidecar.adapters.redis.channel import Argument, Refusal, Reply, StoreUnavailable
+from sidecar.adapters.redis.cluster import Cluster
+from sidecar.adapters.redis.dial import Dialer, Unreachable
+from sidecar.adapters.redis.node import Node
+from sidecar.adapters.redis.script import Script
+from sidecar.adapters.redis.sentinel import master_channel
 
-from sidecar.errors import ConfigurationError, Unavailable
+__all__ = ["Argument", "RedisConnection", "Reply", "Script", "StoreUnavailable"]
 
-_log = structlog.get_logger("sidecar.redis")
+_SPACING_S: Final = 0.05
+_PAUSE_S: Final = 0.01
+_AT_ONCE: Final = 5
+"""So often a command is passed on from node to node before it pauses."""
 
-Reply = object
-Argument = str | bytes | int
-
-OPTIONS: Final = frozenset(
-    {"client_name", "db", "password", "socket_connect_timeout", "socket_keepalive", "username"}
-)
-"""What may stand behind the ? of an address."""
-TLS_OPTIONS: Final = frozenset(
+_KEYLESS: Final = frozenset(
     {
-        "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname",
-        "ssl_ciphers", "ssl_keyfile", "ssl_password",
+        "CLIENT", "CONFIG", "DBSIZE", "ECHO", "FLUSHALL", "INFO", "KEYS", "PING", "SCRIPT", "TIME",
     }
 )  # fmt: skip
-"""What may stand there beside, of a `rediss://` address."""
-
-_FLUSH_AT: Final = 8
-_MAX_WAITING: Final = 20_000
-_STUCK_S: Final = 1.0
-_GRACE_S: Final = 0.002
-_CONNECT_S: Final = 1.0
-
-
-class StoreUnavailable(Unavailable):
-    """Redis did not answer in time, refused, or answered with an error."""
-
-
-class Script:
-    """A Lua script with what stands in front of it, known to the server by its digest."""
-
-    def __init__(self, *names: str) -> None:
-        folder = files("sidecar.adapters.redis")
-        self.name = names[-1]
-        self.text = "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
-        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-
-class _Channel(asyncio.Protocol):
-    """One connected socket: commands out, replies in, in the same order."""
-
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._transport = writer.transport
-        # The streams close the socket when they go away.
-        self._writer = writer
-        self._reader = hiredis.Reader(encoding="utf-8", errors="replace")
-        self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()
-        self._outgoing: list[bytes] = []
-        self._loop = asyncio.get_running_loop()
-        self.is_open = True
-
-    def send(self, command: tuple[Argument, ...]) -> asyncio.Future[Reply]:
-        """Write a command with the next batch; the future of its reply."""
-        if len(self._waiting) >= _MAX_WAITING:
-            raise StoreUnavailable("too many commands wait for Redis")
-        # Before anybody waits: what cannot be packed must not stand in the way of others' replies.
-        packed = hiredis.pack_command(command)  # type: ignore[arg-type] # its stub: 1-tuple
-        future: asyncio.Future[Reply] = self._loop.create_future()
-        self._waiting.append((self._loop.time(), future))
-        self._outgoing.append(packed)
-        if len(self._outgoing) == 1:
-            self._loop.call_soon(self._flush)
-        elif len(self._outgoing) >= _FLUSH_AT:
-            # Let Redis work on the first while the others are still being prepared.
-            self._flush()
-        return future
-
-    def close_if_stuck(self) -> None:
-        """Drop a connection on which nothing has come back for too long."""
-        if self._waiting and self._loop.time() - self._waiting[0][0] > _STUCK_S:
-            self.close()
-
-    def close(self) -> None:
-        """Drop the connection; whoever waits is told."""
-        self.is_open = False
-        self._transport.abort()
-
-    def _flush(self) -> None:
-        if self._outgoing and self.is_open:
-            self._transport.write(b"".join(self._outgoing))
-        self._outgoing.clear()
-
-    def data_received(self, data: bytes) -> None:
-        """Give each reply to the caller whose turn it is."""
-        try:
-            self._reader.feed(data)
-            while (reply := self._reader.gets()) is not False:
-                _, future = self._waiting.popleft()
-                if not future.done():
-                    future.set_result(reply)
-        except (hiredis.ProtocolError, IndexError):
-            # What follows on this connection belongs to nobody.
-            self.close()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Tell everybody who waits that no reply will come."""
-        self.is_open = False
-        while self._waiting:
-            _, future = self._waiting.popleft()
-            if not future.done():
-                future.set_exception(ConnectionResetError("the connection to Redis was lost"))
-                # An abandoned future must not complain that nobody looked.
-                future.exception()
+"""Commands whose second word is no key."""
+_NO_MASTER: Final = frozenset({"LOADING", "MASTERDOWN", "NOREPLICAS", "READONLY", "UNBLOCKED"})
+"""How a server answers that is no master, not any more or not yet."""
+_PASSING: Final = _NO_MASTER | {"CLUSTERDOWN", "TRYAGAIN"}
+"""What is different in a moment, where several servers stand together."""
+_PING: Final = "s1:ping"
 
 
 class RedisConnection:
-    """A server that can be asked, over one connection that is made again when it breaks.
+    """A store that can be asked, over connections that are made again when they break.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`.
+        url: as `sidecar.adapters.address` has it.
         timeout_s: how long one request may wait for the store in all.
         scripts: loaded on every new connection before anything else.
 
     Raises:
-        ConfigurationError: the address has options that cannot be.
+        ConfigurationError: there is no such address.
     """
 
     def __init__(self, url: str, *, timeout_s: float, scripts: Sequence[Script]) -> None:
-        try:
-            self._pool = ConnectionPool.from_url(
-                url,
-                protocol=2,
-                decode_responses=True,
-                retry=Retry(NoBackoff(), 0),
-                socket_timeout=None,
-            )
-            # redis-py looks at most options only when it makes a connection.
-            self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py's own gap
-        except (RedisError, ValueError, TypeError):
-            # Its message may quote the address, and the address a password.
-            raise ConfigurationError(
-                "SIDECAR_STORE: an option behind the ? has a value that it cannot have"
-            ) from None
-        self._connect_timeout_s = max(_CONNECT_S, timeout_s)
+        address = read_redis_address(url)
+        dialer = Dialer(address, timeout_s=timeout_s, scripts=scripts)
         self._timeout_s = timeout_s
-        self._scripts = tuple(scripts)
-        self._channel: _Channel | None = None
-        self._connecting: asyncio.Task[_Channel] | None = None
-        self._is_lost = False
+        self._node: Node | None = None
+        self._cluster: Cluster | None = None
+        match address.arrangement:
+            case Arrangement.ONE:
+                self._node = Node(address.shown, dialer.channel)
+            case Arrangement.SENTINEL:
+                dial = partial(master_channel, dialer, address)
+                self._node = Node(address.shown, dial, spacing_s=_SPACING_S)
+            case Arrangement.CLUSTER:
+                self._cluster = Cluster(address.shown, address.hosts, dialer)
+        self._is_patient = address.arrangement is not Arrangement.ONE
 
     async def evicts(self, *, since: float) -> bool:
-        """Whether the server may throw keys away to make room, as far as it says.
+        """Whether any server may throw keys away to make room, as far as they say.
 
         Raises:
-            StoreUnavailable: it does not say.
+            StoreUnavailable: one does not say.
         """
-        said = str(await self.command("INFO", "memory", since=since)).split()
-        return "maxmemory:0" not in said and any(
-            line.startswith("maxmemory_policy:") and line != "maxmemory_policy:noeviction"
-            for line in said
-        )
+        return any(map(_evicts, await self.everywhere("INFO", "memory", since=since)))
+
+    async def ready(self, *, since: float) -> None:
+        """Return if writes are taken; of a Cluster, if they are in every slot.
+
+        Raises:
+            StoreUnavailable: they are not.
+        """
+        keys = [_PING]
+        if self._cluster is not None:
+            if unserved := await self._cluster.unserved(since + self._timeout_s):
+                raise StoreUnavailable(f"{unserved} slots of the Cluster are served by no node")
+            keys = self._cluster.a_key_of_each(_PING)
+        writes = (self.command("SET", key, "", "PX", 60_000, since=since) for key in keys)
+        await asyncio.gather(*writes)
 
     def is_over(self, since: float) -> bool:
         """Whether a request that waits since then has waited as long as it may."""
@@ -183,132 +97,172 @@ class RedisConnection:
     async def run(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], *, since: float
     ) -> Reply:
-        """The reply of a script; all its keys lie in one slot.
-
-        It is sent again once if the connection broke before the reply: every script knows
-        what it has done already.
+        """The reply of a script; all its keys lie in one slot, and it has one at least.
 
         Raises:
             StoreUnavailable: no reply in time, or an error instead of one.
         """
         command = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
-        reply = await self.ask(command, since=since)
-        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
-            await self.ask(("SCRIPT", "LOAD", script.text), since=since)
-            reply = await self.ask(command, since=since)
-        return self._checked(reply, script.name)
+        reply = await self._ask(command, keys[0], since, script)
+        return reply if not isinstance(reply, Refusal) else _refused(reply, script.name)
 
     async def command(self, *command: Argument, since: float) -> Reply:
         """The reply of one command; it must be harmless to send twice.
 
+        Its second word is its key. One without a key goes to every master of a Cluster: the
+        reply is their lists in one, where they are lists, else that of one of them.
+
         Raises:
             StoreUnavailable: no reply in time, or an error instead of one.
         """
-        return self._checked(await self.ask(command, since=since), str(command[0]))
+        if self._cluster is not None and command[0] in _KEYLESS:
+            replies = await self.everywhere(*command, since=since)
+            lists = [reply for reply in replies if isinstance(reply, list)]
+            return list(chain(*lists)) if lists else replies[0]
+        reply = await self.ask(command, since=since)
+        return reply if not isinstance(reply, Refusal) else _refused(reply, command[0])
+
+    async def everywhere(self, *command: Argument, since: float) -> list[Reply]:
+        """The replies of all masters to a command without a key.
+
+        Raises:
+            StoreUnavailable: one gave none in time, or an error instead of one.
+        """
+        if self._cluster is None:
+            return [await self.command(*command, since=since)]
+        deadline = since + self._timeout_s
+        masters = await self._cluster.masters(deadline)
+        return await asyncio.gather(*(self._of_master(node, command, deadline) for node in masters))
 
     async def ask(self, command: tuple[Argument, ...], *, since: float) -> Reply:
-        """The raw reply, which may be a `hiredis.ReplyError`."""
-        try:
-            reply = await self._ask(command, since)
-        except StoreUnavailable as error:
-            if not self._is_lost:
-                # Once for each outage: what follows from it is seen in the answers.
-                self._is_lost = True
-                _log.warning("redis_lost", cause=str(error))
-            raise
-        if self._is_lost:
-            self._is_lost = False
-            _log.info("redis_back")
-        return reply
+        """The raw reply, which may be a `Refusal`; the second word of the command is its key.
 
-    async def _ask(self, command: tuple[Argument, ...], since: float) -> Reply:
-        deadline = since + self._timeout_s
-        for attempt in (1, 2):
-            try:
-                channel = self._channel
-                if channel is None or not channel.is_open:
-                    channel = await self._connected(deadline)
-                return await self._wait(channel.send(command), channel, deadline)
-            except ConnectionResetError as error:
-                if attempt == 2:
-                    raise StoreUnavailable(str(error)) from error
-        raise AssertionError("unreachable")
+        Raises:
+            StoreUnavailable: no reply in time.
+        """
+        return await self._ask(command, command[1] if len(command) > 1 else "", since, None)
 
     async def close(self) -> None:
-        """Close the connection."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.wait([self._connecting])
-        if self._channel is not None:
-            self._channel.close()
-        await self._pool.disconnect()
+        """Close every connection."""
+        if self._node is not None:
+            await self._node.close()
+        if self._cluster is not None:
+            await self._cluster.close()
 
-    async def _wait(
-        self, future: asyncio.Future[Reply], channel: _Channel, deadline: float
+    async def _ask(
+        self, command: tuple[Argument, ...], key: Argument, since: float, script: Script | None
     ) -> Reply:
-        loop = asyncio.get_running_loop()
-        remaining = deadline - time.monotonic()
-        timer = loop.call_later(remaining, self._look_again, future)
-        try:
-            return await future
-        except StoreUnavailable:
-            channel.close_if_stuck()
-            raise
-        finally:
-            timer.cancel()
+        deadline = since + self._timeout_s
+        node, asking, tries = self._node, False, 0
+        while True:
+            tries += 1
+            try:
+                if node is None:
+                    node = await self._server_of(key, deadline)
+                channel = node.channel
+                if channel is None or not channel.is_open:
+                    channel = await node.connected(deadline)
+                reply = await channel.ask(command, deadline, asking=asking)
+            except (ConnectionResetError, Unreachable) as error:
+                await self._after_loss(node, error, tries, deadline)
+                node, asking = self._node, False
+                continue
+            except StoreUnavailable as error:
+                self._note_loss(node, error)
+                raise
+            if not isinstance(reply, Refusal):
+                if node.is_lost:
+                    node.note_return()
+                return reply
+            word, _, told = str(reply).partition(" ")
+            if word == "NOSCRIPT" and script is not None:
+                # What is sent now is done before what is sent next.
+                channel.send(("SCRIPT", "LOAD", script.text))
+                script = None
+            elif self._cluster is not None and word in ("MOVED", "ASK"):
+                asking = word == "ASK"
+                pass_on = self._cluster.asked if asking else self._cluster.moved
+                node = pass_on(told, node)
+                if tries > _AT_ONCE:
+                    await self._pause(node, reply, deadline)
+            elif self._is_patient and word in _PASSING:
+                if word in _NO_MASTER:
+                    node.leave(channel)
+                await self._pause(node, reply, deadline)
+                node, asking = self._node, False
+            else:
+                if word == "READONLY":
+                    # This server was demoted; its name may lead to another by now.
+                    channel.close()
+                return reply
 
-    def _look_again(self, future: asyncio.Future[Reply]) -> None:
-        """Time is up; but this process may be what is late.
+    async def _server_of(self, key: Argument, deadline: float) -> Node:
+        assert self._cluster is not None  # all else has one server
+        return self._cluster.node_of(key) or await self._cluster.find(key, deadline)
 
-        Replies that lie in the socket are read before anybody is told that there are none.
+    async def _of_master(self, node: Node, command: tuple[Argument, ...], deadline: float) -> Reply:
+        for attempt in (1, 2):
+            try:
+                channel = await node.connected(deadline)
+                reply = await channel.ask(command, deadline)
+                break
+            except ConnectionResetError as error:
+                if attempt == 2:
+                    self._note_loss(node, error)
+                    raise StoreUnavailable(str(error)) from error
+            except StoreUnavailable as error:
+                self._note_loss(node, error)
+                raise
+        node.note_return()
+        return reply if not isinstance(reply, Refusal) else _refused(reply, command[0])
+
+    async def _after_loss(
+        self, node: Node | None, error: Exception, tries: int, deadline: float
+    ) -> None:
+        """Return if the command may be sent again.
+
+        Raises:
+            StoreUnavailable: it may not.
         """
-        if not future.done():
-            asyncio.get_running_loop().call_later(_GRACE_S, self._give_up, future)
+        was_open = isinstance(error, ConnectionResetError)
+        if was_open and tries == 1:
+            return
+        if self._is_patient:
+            await self._pause(node, error, deadline)
+            return
+        self._note_loss(node, error)
+        if was_open:
+            raise StoreUnavailable(str(error)) from error
+        raise error
 
-    def _give_up(self, future: asyncio.Future[Reply]) -> None:
-        if not future.done():
-            late = f"Redis did not answer within {self._timeout_s * 1000:.0f} ms"
-            future.set_exception(StoreUnavailable(late))
+    async def _pause(self, node: Node | None, cause: object, deadline: float) -> None:
+        """Let others put things right, for a moment.
 
-    async def _connected(self, deadline: float) -> _Channel:
-        if self._connecting is None or self._connecting.done():
-            self._connecting = asyncio.create_task(self._connect())
-            # Whoever still waits is told of a failure; if nobody does, nobody need complain.
-            self._connecting.add_done_callback(lambda task: task.cancelled() or task.exception())
-        remaining = deadline - time.monotonic()
-        try:
-            # One connects for all; whoever gives up does not take the others' chance.
-            return await asyncio.wait_for(asyncio.shield(self._connecting), max(remaining, 0.001))
-        except TimeoutError:
-            raise StoreUnavailable("Redis could not be reached in time") from None
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable(f"Redis cannot be reached: {error}") from error
+        Raises:
+            StoreUnavailable: there is no time for it.
+        """
+        if self._cluster is not None:
+            self._cluster.doubt()
+        if time.monotonic() + _PAUSE_S >= deadline:
+            self._note_loss(node, cause)
+            raise StoreUnavailable(str(cause))
+        await asyncio.sleep(_PAUSE_S)
 
-    async def _connect(self) -> _Channel:
-        connection = cast("AbstractConnection", self._pool.make_connection())  # type: ignore[no-untyped-call] # redis-py's own gap
-        try:
-            # redis-py bounds the connecting alone, not the answers to its first commands.
-            async with asyncio.timeout(self._connect_timeout_s):
-                await connection.connect()  # type: ignore[no-untyped-call] # redis-py's own gap
-                for script in self._scripts:
-                    await connection.send_command("SCRIPT", "LOAD", script.text)
-                    await connection.read_response()
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        # From here on the socket is ours: redis-py has no public way to hand it over.
-        writer, connection._reader, connection._writer = connection._writer, None, None  # noqa: SLF001
-        if writer is None:
-            raise StoreUnavailable("the connection to Redis was lost at once")
-        channel = _Channel(writer)
-        writer.transport.set_protocol(channel)
-        self._channel = channel
-        return channel
+    def _note_loss(self, node: Node | None, cause: object) -> None:
+        if self._cluster is not None:
+            self._cluster.doubt()
+        lost = node or self._cluster
+        assert lost is not None  # there is one server, or a Cluster
+        lost.note_loss(cause)
 
-    def _checked(self, reply: Reply, name: str) -> Reply:
-        if not isinstance(reply, hiredis.ReplyError):
-            return reply
-        if self._channel is not None and str(reply).startswith("READONLY"):
-            # This server was demoted; its name may lead to another by now.
-            self._channel.close()
-        raise StoreUnavailable(f"{name}: {reply}")
+
+def _refused(reply: Refusal, name: Argument) -> NoReturn:
+    raise StoreUnavailable(f"{name!s}: {reply}")
+
+
+def _evicts(told: Reply) -> bool:
+    said = str(told).split()
+    return "maxmemory:0" not in said and any(
+        line.startswith("maxmemory_policy:") and line != "maxmemory_policy:noeviction"
+        for line in said
+    )

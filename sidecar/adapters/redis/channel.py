@@ -1,0 +1,229 @@
+"""How do commands and replies share one socket?
+
+Commands of one turn of the event loop are written together, replies are matched in order by
+hiredis. A caller that gives up only abandons its future; its reply is still consumed in its
+place, so replies never cross.
+"""
+
+import asyncio
+import time
+from collections import deque
+from typing import Final
+
+import hiredis
+
+from sidecar.errors import Unavailable
+
+Reply = object
+Argument = str | bytes | int
+Refusal = hiredis.ReplyError
+"""A reply that says why there is none."""
+
+_FLUSH_AT: Final = 8
+_MAX_WAITING: Final = 20_000
+_STUCK_S: Final = 1.0
+_GRACE_S: Final = 0.002
+_ASKING: Final = hiredis.pack_command(("ASKING",))
+
+
+class StoreUnavailable(Unavailable):
+    """Redis did not answer in time, refused, or answered with an error."""
+
+
+class Channel(asyncio.Protocol):
+    """One connected socket: commands out, replies in, in the same order.
+
+    Args:
+        writer: of the streams that hold the socket; they close it when they go away.
+        timeout_s: how long a request may wait in all, for the message that says so.
+    """
+
+    def __init__(self, writer: asyncio.StreamWriter, timeout_s: float) -> None:
+        self._transport = writer.transport
+        self._writer = writer
+        self._late = f"Redis did not answer within {timeout_s * 1000:.0f} ms"
+        self._reader = hiredis.Reader(encoding="utf-8", errors="replace")
+        self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()
+        self._outgoing: list[bytes] = []
+        self._loop = asyncio.get_running_loop()
+        self._opened_s = self._loop.time()
+        self.is_open = True
+        self._transport.set_protocol(self)
+
+    @property
+    def age_s(self) -> float:
+        """How long ago it was opened."""
+        return self._loop.time() - self._opened_s
+
+    async def ask(
+        self, command: tuple[Argument, ...], deadline: float, *, asking: bool = False
+    ) -> Reply:
+        """The reply, which may be a `Refusal`.
+
+        Args:
+            deadline: of the monotonic clock.
+            asking: the slot of its keys is still on its way to this server.
+
+        Raises:
+            StoreUnavailable: none in time, or too many wait already.
+            ConnectionResetError: the connection broke; whether it was done nobody knows.
+        """
+        future = self.send_asking(command) if asking else self.send(command)
+        timer = self._loop.call_later(deadline - time.monotonic(), self._look_again, future)
+        try:
+            return await future
+        except StoreUnavailable:
+            self.close_if_stuck()
+            raise
+        finally:
+            timer.cancel()
+
+    def send(self, command: tuple[Argument, ...]) -> asyncio.Future[Reply]:
+        """Write a command with the next batch; the future of its reply.
+
+        Raises:
+            StoreUnavailable: too many wait already.
+        """
+        if len(self._waiting) >= _MAX_WAITING:
+            raise StoreUnavailable("too many commands wait for Redis")
+        # Before anybody waits: what cannot be packed must not stand in the way of others' replies.
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type] # its stub: 1-tuple
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        self._waiting.append((self._loop.time(), future))
+        self._outgoing.append(packed)
+        if len(self._outgoing) == 1:
+            self._loop.call_soon(self._flush)
+        elif len(self._outgoing) >= _FLUSH_AT:
+            # Let Redis work on the first while the others are still being prepared.
+            self._flush()
+        return future
+
+    def send_asking(self, command: tuple[Argument, ...]) -> asyncio.Future[Reply]:
+        """Write a command for a slot that is on its way here; nothing comes between the two.
+
+        Raises:
+            StoreUnavailable: too many wait already.
+        """
+        self._flush()
+        future = self.send(command)
+        # The reply of ASKING comes first, and is nobody's.
+        self._waiting.insert(
+            len(self._waiting) - 1, (self._loop.time(), self._loop.create_future())
+        )
+        self._outgoing[-1] = _ASKING + self._outgoing[-1]
+        return future
+
+    def _look_again(self, future: asyncio.Future[Reply]) -> None:
+        """Time is up; but this process may be what is late.
+
+        Replies that lie in the socket are read before anybody is told that there are none.
+        """
+        if not future.done():
+            self._loop.call_later(_GRACE_S, self._give_up, future)
+
+    def _give_up(self, future: asyncio.Future[Reply]) -> None:
+        if not future.done():
+            future.set_exception(StoreUnavailable(self._late))
+
+    def close_if_stuck(self) -> None:
+        """Drop a connection on which nothing has come back for too long."""
+        if self._waiting and self._loop.time() - self._waiting[0][0] > _STUCK_S:
+            self.close()
+
+    def close(self) -> None:
+        """Drop the connection; whoever waits is told."""
+        self.is_open = False
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        if self._outgoing and self.is_open:
+            self._transport.write(b"".join(self._outgoing))
+        self._outgoing.clear()
+
+    def _take(self, future: asyncio.Future[Reply], reply: Reply) -> None:
+        if not future.done():
+            future.set_result(reply)
+
+    def data_received(self, data: bytes) -> None:
+        """Give each reply to the caller whose turn it is."""
+        try:
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not False:
+                self._take(self._waiting.popleft()[1], reply)
+        except (hiredis.ProtocolError, IndexError):
+            # What follows on this connection belongs to nobody.
+            self.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell everybody who waits that no reply will come."""
+        self.is_open = False
+        while self._waiting:
+            _fail(self._waiting.popleft()[1], _lost())
+
+
+class ConfirmedChannel(Channel):
+    """A channel that gives no reply before replicas have what stood before it.
+
+    Behind each batch a WAIT asks for them: Redis then answers for whatever its data had become
+    by that time, be it written by this batch or, where a command was sent twice, before.
+
+    Args:
+        replicas: how many must have it, within half the time of a request.
+    """
+
+    def __init__(self, writer: asyncio.StreamWriter, timeout_s: float, replicas: int) -> None:
+        super().__init__(writer, timeout_s)
+        self._replicas = replicas
+        # Less than what would look like a connection on which nothing comes back.
+        wait_ms = int(min(timeout_s, _STUCK_S) * 500)
+        wait = ("WAIT", replicas, max(1, wait_ms))
+        self._wait = hiredis.pack_command(wait)  # type: ignore[arg-type] # its stub: 1-tuple
+        self._ends: deque[asyncio.Future[Reply]] = deque()
+        self._unconfirmed: list[tuple[asyncio.Future[Reply], Reply]] = []
+
+    def _flush(self) -> None:
+        if self._outgoing and self.is_open:
+            end: asyncio.Future[Reply] = self._loop.create_future()
+            self._outgoing.append(self._wait)
+            self._waiting.append((self._loop.time(), end))
+            self._ends.append(end)
+        super()._flush()
+
+    def _take(self, future: asyncio.Future[Reply], reply: Reply) -> None:
+        if not self._ends or future is not self._ends[0]:
+            self._unconfirmed.append((future, reply))
+            return
+        self._ends.popleft()
+        batch, self._unconfirmed = self._unconfirmed, []
+        if isinstance(reply, int) and reply >= self._replicas:
+            for each, own in batch:
+                super()._take(each, own)
+        elif isinstance(reply, int):
+            few = f"{reply} of {self._replicas} replicas have what was written"
+            for each, own in batch:
+                if isinstance(own, Refusal):
+                    super()._take(each, own)
+                else:
+                    _fail(each, StoreUnavailable(few))
+        else:
+            # It is no master any more: what it has written may be forgotten.
+            self._unconfirmed = batch
+            self.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell everybody who waits that no reply will come, nor a confirmation."""
+        for future, _ in self._unconfirmed:
+            _fail(future, _lost())
+        self._unconfirmed.clear()
+        super().connection_lost(error)
+
+
+def _fail(future: asyncio.Future[Reply], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+        # An abandoned future must not complain that nobody looked.
+        future.exception()
+
+
+def _lost() -> ConnectionResetError:
+    return ConnectionResetError("the connection to Redis was lost")
