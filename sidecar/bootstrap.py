@@ -26,10 +26,14 @@ from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
 from sidecar.api.app import build_app
 from sidecar.api.auth import Keys
+from sidecar.domain.usage import OnExpiry
 from sidecar.errors import ConfigurationError, Unavailable
 from sidecar.logs import configure_logging
 from sidecar.pdp import PDP
 from sidecar.policy.load import load, shipped
+from sidecar.policy.price_file import load_prices
+from sidecar.policy.prices import PriceList
+from sidecar.policy.remedies import Urls
 from sidecar.policy.snapshot import PolicySet
 from sidecar.ports import Clock, DecisionLog, Meter, Subscriptions
 from sidecar.settings import Settings
@@ -42,10 +46,15 @@ class LoadedPolicies:
     snapshot: PolicySet
 
     def reload(self, settings: Settings) -> None:
-        """Read the directory again, and swap the whole set at once if it loads."""
+        """Read the files again, and swap the whole set at once if it loads."""
         log = structlog.get_logger("sidecar.policies")
+        prices = self.snapshot.prices
         try:
-            loaded = load_policies(settings)
+            prices = prices_named_by(settings)
+        except ConfigurationError as error:
+            log.error("prices_rejected", error=str(error))
+        try:
+            loaded = policies_with(settings, prices)
         except ConfigurationError as error:
             log.error("policies_rejected", in_force=self.snapshot.revision, error=str(error))
             return
@@ -56,7 +65,7 @@ class LoadedPolicies:
 class Store:
     """Counters and subscriptions on one technology, opened before the first request."""
 
-    def __init__(self, url: str, timeout_ms: int) -> None:
+    def __init__(self, url: str, timeout_ms: int, on_expiry: OnExpiry = OnExpiry.RELEASE) -> None:
         address = read_address(url)
         self.meter: Meter
         self.subscriptions: Subscriptions
@@ -64,12 +73,12 @@ class Store:
         self._redis: RedisConnection | None = None
         if isinstance(address, SqliteAddress):
             self._database = Database(address.file)
-            self.meter = SqliteMeter(self._database)
+            self.meter = SqliteMeter(self._database, on_expiry=on_expiry)
             self.subscriptions = SqliteSubscriptions(self._database)
         else:
             scripts = (*SCRIPTS, REPLACE)
             self._redis = RedisConnection(url, timeout_s=timeout_ms / 1000, scripts=scripts)
-            self.meter = RedisMeter(self._redis)
+            self.meter = RedisMeter(self._redis, on_expiry=on_expiry)
             self.subscriptions = CachedSubscriptions(RedisSubscriptions(self._redis))
 
     async def note(self) -> str | None:
@@ -95,7 +104,16 @@ class Store:
 
 
 def load_policies(settings: Settings) -> PolicySet:
-    """The policies that the settings name.
+    """The policies that the settings name, with the prices that they name.
+
+    Raises:
+        ConfigurationError: they do not load; the message has every finding.
+    """
+    return policies_with(settings, prices_named_by(settings))
+
+
+def policies_with(settings: Settings, prices: PriceList | None) -> PolicySet:
+    """The policies that the settings name, with prices from elsewhere.
 
     Raises:
         ConfigurationError: they do not load; the message has every finding.
@@ -103,8 +121,18 @@ def load_policies(settings: Settings) -> PolicySet:
     return load(
         settings.sidecar_policies or shipped("self-hosted"),
         ceiling=settings.ceiling,
-        upgrade_url=settings.sidecar_upgrade_url,
+        urls=Urls(settings.sidecar_upgrade_url, settings.sidecar_top_up_url),
+        prices=prices,
     )
+
+
+def prices_named_by(settings: Settings) -> PriceList | None:
+    """The prices that the settings name, None if they name none.
+
+    Raises:
+        ConfigurationError: they do not load; the message has every finding.
+    """
+    return None if settings.sidecar_prices is None else load_prices(settings.sidecar_prices)
 
 
 @asynccontextmanager
@@ -112,7 +140,7 @@ async def running(
     settings: Settings, policies: PolicySet
 ) -> AsyncIterator[tuple[PDP, Subscriptions, Clock]]:
     """A decision point without a server, for commands."""
-    store = Store(settings.sidecar_store, settings.sidecar_store_timeout_ms)
+    store = _store(settings)
     async with store.opened():
         pdp = _decision_point(store, LoadedPolicies(policies), NoDecisions())
         yield pdp, store.subscriptions, SystemClock()
@@ -126,15 +154,20 @@ def create_app(settings: Settings, log_format: str = "console") -> Starlette:
     """
     configure_logging(log_format)
     policies = LoadedPolicies(load_policies(settings))
-    store = Store(settings.sidecar_store, settings.sidecar_store_timeout_ms)
-    pdp = _decision_point(store, policies, LoggedDecisions())
+    store = _store(settings)
+    decisions = LoggedDecisions()
+    pdp = _decision_point(store, policies, decisions)
+
+    def reload() -> None:
+        policies.reload(settings)
+        decisions.begin_anew()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with store.opened():
             _calm_garbage_collection()
             loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGHUP, policies.reload, settings)
+            loop.add_signal_handler(signal.SIGHUP, reload)
             _end_with_parent(loop)
             yield
             loop.remove_signal_handler(signal.SIGHUP)
@@ -209,6 +242,12 @@ def _calm_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def _store(settings: Settings) -> Store:
+    return Store(
+        settings.sidecar_store, settings.sidecar_store_timeout_ms, settings.sidecar_on_expiry
+    )
 
 
 def _decision_point(store: Store, policies: LoadedPolicies, log: DecisionLog) -> PDP:

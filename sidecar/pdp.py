@@ -20,10 +20,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from sidecar.domain.decision import Decision, Effect, combine
+from sidecar.domain.decision import Decision, Effect, RuleError, combine
 from sidecar.domain.entitlement import Entitlement, PlanSummary
+from sidecar.domain.grants import GrantBalance
 from sidecar.domain.limits import Reading
-from sidecar.domain.request import Amounts, CheckRequest, Subject
+from sidecar.domain.prices import NO_RATES, Rates
+from sidecar.domain.request import UNTOLD, Amounts, CheckRequest, Subject
 from sidecar.domain.usage import (
     ChargedEvent,
     Hold,
@@ -32,12 +34,16 @@ from sidecar.domain.usage import (
     Tally,
     UsageEvent,
     name_reservation,
+    reservation_token,
 )
 from sidecar.errors import RequestFault, Unavailable
 from sidecar.ports import Clock, DecisionLog, Meter, Policies, Rules, Subscriptions
 
 T = TypeVar("T")
 _BATCH = 50
+_COUNTERS_LOST = RuleError(
+    "store", "The store has lost what it had counted for this app; it counts anew from here."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class Overview:
     entitlement: Entitlement
     plan: PlanSummary | None
     readings: tuple[Reading, ...]
+    grants: tuple[GrantBalance, ...]
     revision: str
 
 
@@ -75,11 +82,13 @@ class PDP:
             RequestIdReused: the request's id came before with another body.
         """
         now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
+        rates = self._rates(rules, request.model)
+        request = _with_cost(request, request.estimate, rates)
         subscription = await _unless_unavailable(
             self._subscriptions.find(request.subject, since=since)
         )
         entitlement = rules.resolve(subscription, request, now)
-        hold = Hold(_new_reservation_id(request), _new_decision_id(), request)
+        hold = Hold(_new_reservation_id(request), _new_decision_id(), request, rates)
         metering = await _unless_unavailable(
             self._meter_charges(rules, hold, entitlement, now, since)
         )
@@ -117,7 +126,9 @@ class PDP:
         """
         now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
         first = await self._meter.held_request(reservation_id, since=since)
-        request = replace(first, estimate=estimate, ttl_s=ttl_s, request_id="")
+        rates = self._rates(rules, first.model)
+        request = replace(first, ttl_s=ttl_s, request_id="")
+        request = _with_cost(request, estimate, rates)
         subscription = await self._subscriptions.find(request.subject, since=since)
         entitlement = rules.resolve(subscription, request, now)
         # The run holds its request and its place already: a limit of which no more is asked
@@ -129,9 +140,10 @@ class PDP:
         decision_id = _new_decision_id()
         if request_id:
             decision_id = _decision_id_of(reservation_id, request_id)
-        hold = Hold(reservation_id, decision_id, request)
-        readings = await self._meter.read(request.subject.app_id, charges, since=since)
-        decision = _decide(rules, hold, entitlement, Metering(readings), now)
+        hold = Hold(reservation_id, decision_id, request, rates)
+        metering = await self._meter.read(request.subject, charges, since=since)
+        readings = metering.readings
+        decision = _decide(rules, hold, entitlement, metering, now)
         if not decision.is_denied:
             asked = tuple(charge for charge in charges if charge.is_asked)
             metering = await self._meter.extend(hold, asked, since=since)
@@ -142,10 +154,20 @@ class PDP:
         self._log.record(request, decision)
         return decision
 
-    async def commit(self, reservation_id: str, used: Amounts, *, final: bool) -> Settlement:
-        """Charge what a reservation's run has used; see `Meter.commit`."""
-        since = self._clock.monotonic()
-        return await self._meter.commit(reservation_id, used, final=final, since=since)
+    async def commit(
+        self, reservation_id: str, used: Amounts, *, final: bool, model: str = ""
+    ) -> Settlement:
+        """Charge what a reservation's run has used; see `Meter.commit`.
+
+        Args:
+            model: that was really used; what it costs comes before what was estimated.
+        """
+        since, rules = self._clock.monotonic(), self._policies.snapshot
+        if model and rules.prices is not None:
+            used = _priced(used, self._rates(rules, model))
+        else:
+            used = replace(used, cost=UNTOLD)
+        return await self._meter.commit(reservation_id, used, final=final, since=since, model=model)
 
     async def release(self, reservation_id: str) -> Settlement:
         """Give back what a reservation holds; see `Meter.release`."""
@@ -159,7 +181,8 @@ class PDP:
         """
         now, rules = self._clock.now(), self._policies.snapshot
         by_app: dict[str, list[ChargedEvent]] = defaultdict(list)
-        for event in events:
+        for reported in events:
+            event = self._priced_event(rules, reported)
             subject = event.request.subject
             since = self._clock.monotonic()
             subscription = await self._subscriptions.find(subject, since=since)
@@ -186,8 +209,25 @@ class PDP:
         now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
         subscription = await self._subscriptions.find(subject, since=since)
         entitlement, plan = rules.overview(subscription, subject, now)
-        readings = await self._meter.read(subject.app_id, entitlement.charges, since=since)
-        return Overview(entitlement, plan, readings, rules.revision)
+        metering, grants = await asyncio.gather(
+            self._meter.read(subject, entitlement.charges, since=since),
+            self._meter.grants(subject, since=since),
+        )
+        return Overview(entitlement, plan, metering.readings, grants, rules.revision)
+
+    def _rates(self, rules: Rules, model: str) -> Rates:
+        """What a model's tokens cost under these rules."""
+        if rules.prices is None:
+            return NO_RATES
+        rates = rules.prices.of(model)
+        if rates is None:
+            self._log.unknown_model(model)
+            return rules.prices.default
+        return rates
+
+    def _priced_event(self, rules: Rules, event: UsageEvent) -> UsageEvent:
+        request = _with_cost(event.request, event.used, self._rates(rules, event.request.model))
+        return replace(event, used=request.estimate, request=request)
 
     async def _meter_charges(
         self, rules: Rules, hold: Hold, entitlement: Entitlement, now: datetime, since: float
@@ -227,8 +267,7 @@ class PDP:
     async def _read(self, hold: Hold, entitlement: Entitlement, since: float) -> Metering:
         if not entitlement.charges:
             return Metering(())
-        app_id = hold.request.subject.app_id
-        return Metering(await self._meter.read(app_id, entitlement.charges, since=since))
+        return await self._meter.read(hold.request.subject, entitlement.charges, since=since)
 
 
 def _decide(
@@ -248,6 +287,7 @@ def _decide(
         effect, reasons = combine(reason for reason in reasons if not reason.refuses)
         remedies = ()
     denied = effect is Effect.DENY
+    counters_lost = metering is not None and metering.counters_lost
     return Decision(
         id=(metering and metering.decision_id) or hold.decision_id,
         at=now,
@@ -260,9 +300,24 @@ def _decide(
         revision=rules.revision,
         reservation=None if denied else reservation,
         remedies=remedies,
-        errors=verdict.errors,
-        degraded=verdict.degraded,
+        errors=(*verdict.errors, _COUNTERS_LOST) if counters_lost else verdict.errors,
+        degraded=verdict.degraded or counters_lost,
     )
+
+
+def _with_cost(request: CheckRequest, estimate: Amounts, rates: Rates) -> CheckRequest:
+    """The request with an estimate that says what it costs."""
+    if rates is NO_RATES and estimate is request.estimate:
+        return request
+    return replace(request, estimate=_priced(estimate, rates))
+
+
+def _priced(amounts: Amounts, rates: Rates) -> Amounts:
+    """The same units with what they cost."""
+    if rates is NO_RATES:
+        return amounts
+    cost = rates.cost(amounts.tokens, amounts.input_tokens, amounts.output_tokens)
+    return replace(amounts, cost=cost)
 
 
 async def _unless_unavailable(fact: Awaitable[T]) -> T | None:
@@ -286,4 +341,5 @@ def _decision_id_of(reservation_id: str, request_id: str) -> str:
 def _new_reservation_id(request: CheckRequest) -> str:
     if not request.reserve:
         return ""
-    return name_reservation(request.subject.app_id, secrets.token_urlsafe(16))
+    token = reservation_token(request.request_id, secrets.token_urlsafe(18))
+    return name_reservation(request.subject.app_id, token)

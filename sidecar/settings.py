@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sidecar.domain.modes import Ceiling
+from sidecar.domain.usage import OnExpiry
 from sidecar.errors import ConfigurationError
 
 DEFAULT_STORE = "sqlite:///./data/sidecar.db"
@@ -25,7 +26,7 @@ DEFAULT_STORE = "sqlite:///./data/sidecar.db"
 _NOT_READ_YET = (
     "CONTROL_PLANE_USAGE_INGEST_ENABLED", "CONTROL_PLANE_USAGE_INGEST_URL",
     "SUBSCRIPTION_API_URL", "MOZAIKS_GATEWAY_URL", "WALLET_API_URL",
-    "SIDECAR_WEBHOOK_URL", "SIDECAR_PRICES", "SIDECAR_SHADOW_POLICIES", "SIDECAR_JWKS_URL",
+    "SIDECAR_WEBHOOK_URL", "SIDECAR_SHADOW_POLICIES", "SIDECAR_JWKS_URL",
 )  # fmt: skip
 
 
@@ -46,11 +47,16 @@ def _keys(value: object) -> object:
     return keys
 
 
-def _template(value: str | None) -> str | None:
-    unknown = set(re.findall(r"{[^{}]*}", value or "")) - {"{app_id}", "{user_id}", "{plan}"}
-    if unknown:
-        raise ValueError(f"knows {{app_id}}, {{user_id}} and {{plan}}, not {min(unknown)}")
-    return value
+def _template(last: str) -> AfterValidator:
+    """A check of the names in braces: of the subject, and the one of this template."""
+
+    def check(value: str | None) -> str | None:
+        unknown = set(re.findall(r"{[^{}]*}", value or "")) - {"{app_id}", "{user_id}", last}
+        if unknown:
+            raise ValueError(f"knows {{app_id}}, {{user_id}} and {last}, not {min(unknown)}")
+        return value
+
+    return AfterValidator(check)
 
 
 def _unset_if_empty(value: object) -> object:
@@ -105,11 +111,26 @@ class Settings(BaseSettings):
         False, description="true: listen on other addresses than loopback without any key."
     )
     sidecar_upgrade_url: Annotated[
-        str | None, BeforeValidator(_unset_if_empty), AfterValidator(_template)
+        str | None, BeforeValidator(_unset_if_empty), _template("{plan}")
     ] = Field(
         None,
         description="Where a user can upgrade, shown in refusals; {app_id}, {user_id} and "
         "{plan} are filled in.",
+    )
+    sidecar_top_up_url: Annotated[
+        str | None, BeforeValidator(_unset_if_empty), _template("{limit}")
+    ] = Field(
+        None,
+        description="Where a user can buy further units, shown in refusals that they would mend; "
+        "{app_id}, {user_id} and {limit} are filled in.",
+    )
+    sidecar_prices: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = Field(
+        None, description="The file that says what the tokens of each model cost."
+    )
+    sidecar_on_expiry: OnExpiry = Field(
+        OnExpiry.RELEASE,
+        description="What becomes of units whose reservation expires: release gives them back, "
+        "charge counts them as used until a late commit says better.",
     )
 
     @property

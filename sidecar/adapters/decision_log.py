@@ -1,16 +1,22 @@
 """Where decisions are told: refusals go to the process's log, with what support will ask for."""
 
+from typing import Final
+
 import structlog
 
 from sidecar.domain.decision import Decision
 from sidecar.domain.request import CheckRequest
 
+_MOST_MODELS: Final = 100
+"""Unknown models that are told apart: a caller may invent any number of names."""
+
 
 class LoggedDecisions:
-    """Logs each refusal; an allow costs nothing."""
+    """Logs each refusal, and each model without a price once; an allow costs nothing."""
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("sidecar.decisions")
+        self._unknown_models: dict[str, int] = {}
 
     def record(self, request: CheckRequest, decision: Decision) -> None:
         """Note one decision."""
@@ -28,9 +34,27 @@ class LoggedDecisions:
             revision=decision.revision,
         )
 
+    def unknown_model(self, model: str) -> None:
+        """Count it, and name it once."""
+        seen = self._unknown_models
+        if model not in seen:
+            if len(seen) == _MOST_MODELS:
+                return
+            self._log.warning("unknown_model", model=model)
+        seen[model] = seen.get(model, 0) + 1
+
+    def begin_anew(self) -> None:
+        """Tell how often each unknown model came: the prices that follow may know it."""
+        if self._unknown_models:
+            self._log.info("unknown_models", times=dict(self._unknown_models))
+        self._unknown_models.clear()
+
 
 class NoDecisions:
     """Tells nobody: for a command whose answer is on the screen."""
 
     def record(self, request: CheckRequest, decision: Decision) -> None:
+        """Note nothing."""
+
+    def unknown_model(self, model: str) -> None:
         """Note nothing."""

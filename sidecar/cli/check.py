@@ -31,6 +31,9 @@ _STYLES = {Effect.ALLOW: "bold green", Effect.WARN: "bold yellow", Effect.DENY: 
 
 @click.command()
 @click.option("--policies", type=click.Path(path_type=Path), help="Directory of policy files.")
+@click.option(
+    "--prices", type=click.Path(path_type=Path), help="What models cost, as SIDECAR_PRICES."
+)
 @click.option("--app", "app_id", required=True, help="The app.")
 @click.option("--user", "user_id", required=True, help="The user.")
 @click.option("--tenant", "tenant_id", help="The tenant.")
@@ -56,6 +59,7 @@ def check(
     context: click.Context,
     /,
     policies: Path | None,
+    prices: Path | None,
     attribute: tuple[str, ...],
     plan: str | None,
     status: str,
@@ -76,7 +80,9 @@ def check(
     if store is not None and is_missing(store):
         raise click.UsageError(f"--store {store}: there is no such file")
     request = _request(context, asked, attribute)
-    settings = read_settings(sidecar_policies=policies, sidecar_store=store or "sqlite://")
+    settings = read_settings(
+        sidecar_policies=policies, sidecar_prices=prices, sidecar_store=store or "sqlite://"
+    )
     pushed = None if plan is None else _assumed(request, plan, status)
     fault = None if store is None else asyncio.run(look_at_store(settings)).fault
     if fault is not None:
@@ -157,7 +163,8 @@ def _print(decision: Decision) -> None:
         console.print(f"  ? {error.id}: {error.message}", markup=False)
     if decision.readings:
         table = Table(box=None, padding=(0, 2), header_style="dim")
-        for column in ("limit", "window", "used", "reserved", "asked", "maximum", "resets"):
+        columns = ("limit", "window", "used", "reserved", "asked", "maximum", "granted", "resets")
+        for column in columns:
             table.add_column(column, justify="left" if column in ("limit", "window") else "right")
         for reading in decision.readings:
             limit = reading.limit
@@ -168,6 +175,7 @@ def _print(decision: Decision) -> None:
                 f"{reading.reserved:,}",
                 f"{reading.requested:,}",
                 "unlimited" if limit.maximum is None else f"{limit.maximum:,}",
+                f"{reading.granted:,}",
                 "" if reading.resets_at is None else f"{reading.resets_at:%Y-%m-%d %H:%M:%SZ}",
             )
         console.print(table)

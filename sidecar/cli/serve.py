@@ -79,8 +79,7 @@ def serve(
             uvicorn.Server(_config(settings, log_format)).run(sockets=[listener])
         else:
             with kept_policies(settings) as kept:
-                own = settings.model_copy(update={"sidecar_policies": kept.path})
-                Workers(_config(own, log_format, workers), [listener], kept).run()
+                Workers(_config(kept.settings, log_format, workers), [listener], kept).run()
     finally:
         listener.close()
         if uds is not None:

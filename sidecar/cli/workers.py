@@ -1,4 +1,4 @@
-"""Which policies does a worker begin with? The last that loaded, whatever is being edited."""
+"""Which policies and prices does a worker begin with? The last that loaded, whatever is edited."""
 
 import contextlib
 import shutil
@@ -11,26 +11,42 @@ import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from sidecar.bootstrap import load_policies
+from sidecar.bootstrap import policies_with
 from sidecar.errors import ConfigurationError
+from sidecar.policy.files import content_of
 from sidecar.policy.load import policy_files, shipped
+from sidecar.policy.price_file import prices_of
+from sidecar.policy.prices import PriceList
 from sidecar.settings import Settings
 
 _log = structlog.get_logger("sidecar.policies")
 
 
 class KeptPolicies:
-    """A copy of the policy files that loaded last, for every worker that is begun."""
+    """A copy of the policy and price files that loaded last, for every worker that is begun."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings
         self._folder = folder
         self._generation = 0
-        self.path = folder / "current"
+        self._prices = self._read_prices()
         self._keep()
 
+    @property
+    def settings(self) -> Settings:
+        """The settings of a worker: what they name stays the copy that loaded last."""
+        current = self._folder / "current"
+        own = {"sidecar_policies": current / "policies"}
+        if self._prices is not None:
+            own["sidecar_prices"] = current / "prices.yaml"
+        return self._settings.model_copy(update=own)
+
     def refresh(self) -> bool:
-        """Take the directory as it is now, if it loads; whether it did."""
+        """Take the files as they are now, if they load; whether the policies did."""
+        try:
+            self._prices = self._read_prices()
+        except ConfigurationError as error:
+            _log.error("prices_rejected", error=str(error))
         try:
             self._keep()
         except ConfigurationError as error:
@@ -38,26 +54,36 @@ class KeptPolicies:
             return False
         return True
 
+    def _read_prices(self) -> tuple[bytes, PriceList] | None:
+        file = self._settings.sidecar_prices
+        if file is None:
+            return None
+        content = content_of(file)
+        return content, prices_of(file, content)
+
     def _keep(self) -> None:
         source = self._settings.sidecar_policies or shipped("self-hosted")
         self._generation += 1
         copy = self._folder / str(self._generation)
-        copy.mkdir()
+        policies = copy / "policies"
+        policies.mkdir(parents=True)
         try:
             for file in policy_files(source):
-                shutil.copyfile(file, copy / file.name)
+                shutil.copyfile(file, policies / file.name)
         except OSError as error:
             raise ConfigurationError(f"{source}: cannot be read: {error.strerror}") from error
+        content, prices = self._prices or (b"", None)
+        (copy / "prices.yaml").write_bytes(content)
         # What is judged is the copy, so that no later edit slips in; if it is wrong, the
         # directory itself is judged again for the sake of the names in the messages.
         try:
-            load_policies(self._settings.model_copy(update={"sidecar_policies": copy}))
+            policies_with(self._settings.model_copy(update={"sidecar_policies": policies}), prices)
         except ConfigurationError:
-            load_policies(self._settings)
+            policies_with(self._settings, prices)
             raise
         following = self._folder / "following"
         following.symlink_to(copy)
-        following.replace(self.path)
+        following.replace(self._folder / "current")
 
 
 @contextlib.contextmanager

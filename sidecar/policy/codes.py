@@ -16,7 +16,7 @@ CODES: Mapping[str, str] = {
     "C2": "plans extend each other in a circle",
     "C3": "a variable is declared twice, or used where it cannot be had",
     "E4": "a limit that can count nothing",
-    "F1": "two overrides hold for the same subject at the same time",
+    "F1": "two overrides hold for one subject at the same time, or two globs for one model",
     "G1": "an expression does not parse",
     "G2": "an expression uses an unknown name",
     "G3": "an expression has the wrong type",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sidecar.cel import DYN, Budget, Program, over_budget
 from sidecar.domain.modes import Ceiling, FailureMode, Mode
+from sidecar.domain.request import MeterKind
 from sidecar.domain.subscription import Terms
 from sidecar.domain.windows import rough_length_ms
 from sidecar.policy.compiled import CompiledLimit, CompiledPlan
@@ -21,6 +22,7 @@ from sidecar.policy.limits import (
     compile_limit,
     limits_always_read,
     limits_of,
+    refuse_cost,
     written_limits,
 )
 from sidecar.policy.lineage import Plans
@@ -46,13 +48,18 @@ class Compiled:
 
 
 def compile_files(
-    files: Sequence[tuple[SourceFile, PolicyFile]], ceiling: Ceiling, lost: Collection[str] = ()
+    files: Sequence[tuple[SourceFile, PolicyFile]],
+    ceiling: Ceiling,
+    lost: Collection[str] = (),
+    *,
+    counts_cost: bool = False,
 ) -> tuple[Compiled | None, Sequence[Diagnostic]]:
     """Policies from files that could be read, or everything that is wrong between them.
 
     Args:
         ceiling: what the operator's settings do to the modes that files state.
         lost: ids that stand in what could not be read; what refers to them is not blamed.
+        counts_cost: whether there are prices.
     """
     units = _units(files, ceiling, lost)
     plans = Plans.of(units)
@@ -61,7 +68,7 @@ def compile_files(
     for unit in units:
         _declare_variables(unit, always)
     ids = Ids(plans)
-    limits = _limits(units, plans, ids, lost)
+    limits = _limits(units, plans, ids, lost, counts_cost)
     rules = [rule for unit in units for rule in compile_rules(unit, ids, plans, lost)]
     ids.refuse_shared()
     default, mode, failure_mode = default_plan(units, plans.units, lost)
@@ -106,7 +113,9 @@ def _declare_variables(unit: Unit, present: Collection[tuple[str, ...]]) -> None
         scope.declare(variable.name, compiled)
 
 
-def _limits(units: Sequence[Unit], plans: Plans, ids: Ids, lost: Collection[str]) -> Limits:
+def _limits(
+    units: Sequence[Unit], plans: Plans, ids: Ids, lost: Collection[str], counts_cost: bool
+) -> Limits:
     written = [
         (unit, name, section, path)
         for unit in units
@@ -119,6 +128,8 @@ def _limits(units: Sequence[Unit], plans: Plans, ids: Ids, lost: Collection[str]
     for unit, plan, section, path in written:
         at = path if path[-1] == "tokens_per_month" else (*path, "id")
         ids.claim(unit, section.id, "limit", at, plan=plan)
+        if section.meter is MeterKind.COST and not counts_cost:
+            refuse_cost(unit, path)
         limits[plan, section.id] = compile_limit(unit, section, path, overrides)
     return limits
 

@@ -1,4 +1,4 @@
-"""What is wrong in a policy file, where, and what to write instead."""
+"""What is wrong in a policy or price file, where, and what to write instead."""
 
 import difflib
 from collections.abc import Iterable
@@ -71,8 +71,8 @@ class Diagnostic:
         return before + shown + after, self.column - 1 - first + len(before)
 
 
-class InvalidPolicies(ConfigurationError):
-    """A policy directory that does not load; carries its findings, in order of place.
+class InvalidFiles(ConfigurationError):
+    """Files that do not load; carries their findings, in order of place.
 
     Attributes:
         diagnostics: the first of them; whoever has more will not read them.
@@ -85,6 +85,14 @@ class InvalidPolicies(ConfigurationError):
         self.untold = len(found) - len(self.diagnostics)
         more = [f"… and {self.untold:,} more"] if self.untold else []
         super().__init__("\n".join([*map(str, self.diagnostics), *more]))
+
+
+class InvalidPolicies(InvalidFiles):
+    """A policy directory that does not load."""
+
+
+class InvalidPrices(InvalidFiles):
+    """A price file that does not load."""
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -17,8 +17,8 @@ class Globs:
     def __init__(self, patterns: Sequence[str]) -> None:
         self.patterns = tuple(patterns)
         self._everything = "*" in self.patterns
-        self._exact = frozenset(glob for glob in patterns if not _is_wild(glob))
-        wild = [glob for glob in patterns if _is_wild(glob)]
+        self._exact = frozenset(glob for glob in patterns if not is_wild(glob))
+        wild = [glob for glob in patterns if is_wild(glob)]
         self._automata = [
             _automaton(wild[start : start + _TOGETHER]) for start in range(0, len(wild), _TOGETHER)
         ]
@@ -32,7 +32,8 @@ class Globs:
         return self._everything or name in self._exact or self._matches_wild(name)
 
 
-def _is_wild(glob: str) -> bool:
+def is_wild(glob: str) -> bool:
+    """Whether it may match more than one name."""
     return re.search(r"[*?]", glob) is not None
 
 

@@ -14,9 +14,6 @@ from sidecar.policy.lineage import Plans
 from sidecar.policy.source import Path
 from sidecar.policy.unit import Unit
 
-METERS_COUNTED = frozenset(MeterKind) - {MeterKind.COST}
-"""What this version can count; cost needs prices, and a limit that counts nothing is refused."""
-
 
 def monthly_id(plan: str) -> str:
     """The id of the limit that `tokens_per_month` is short for."""
@@ -74,10 +71,6 @@ def compile_limit(
     unit: Unit, section: LimitSection, path: Path, overrides: Mapping[str, Overrides]
 ) -> CompiledLimit:
     """A limit as decisions use it; what is wrong with it is reported."""
-    if section.meter not in METERS_COUNTED:
-        message = f"this version does not count {section.meter.value}, so nothing would be limited"
-        counted = ", ".join(sorted(METERS_COUNTED))
-        unit.report("E4", message, (*path, "meter"), hint=f"it counts {counted}")
     share = None
     if section.warn_at is not None:
         share = Fraction(str(section.warn_at)).as_integer_ratio()
@@ -101,6 +94,13 @@ def compile_limit(
         overrides=overrides.get(section.id) or Overrides(),
         origin=unit.origin(path),
     )
+
+
+def refuse_cost(unit: Unit, path: Path) -> None:
+    """Report a limit on cost where nothing has a price."""
+    message = "without prices nothing costs anything, so nothing would be limited"
+    hint = "name a price file as SIDECAR_PRICES or with --prices"
+    unit.report("E4", message, (*path, "meter"), hint=hint)
 
 
 def with_maximum(limit: CompiledLimit, maximum: int | None) -> Limit:

@@ -7,10 +7,14 @@ from sidecar.domain.modes import Ceiling
 from sidecar.errors import ConfigurationError
 from sidecar.policy.compiler import compile_files
 from sidecar.policy.diagnostics import Diagnostic, InvalidPolicies
+from sidecar.policy.files import content_of, source_of
 from sidecar.policy.format import PolicyFile
+from sidecar.policy.price_file import is_price_file
+from sidecar.policy.prices import PriceList
 from sidecar.policy.reader import read
+from sidecar.policy.remedies import Urls
 from sidecar.policy.snapshot import PolicySet
-from sidecar.policy.source import MAX_BYTES, SourceFile
+from sidecar.policy.source import SourceFile
 
 _SUFFIXES = {".yaml", ".yml", ".json"}
 SHIPPED_SETS = ("quickstart", "self-hosted", "platform")
@@ -64,12 +68,18 @@ def policy_files(path: Path) -> list[Path]:
     return files
 
 
-def load(path: Path, *, ceiling: Ceiling, upgrade_url: str | None = None) -> PolicySet:
+def load(
+    path: Path,
+    *,
+    ceiling: Ceiling,
+    urls: Urls | None = None,
+    prices: PriceList | None = None,
+) -> PolicySet:
     """The compiled policies of a directory.
 
     Args:
         ceiling: what the operator's settings do to the modes that files state.
-        upgrade_url: template with `{app_id}`, `{user_id}`, `{plan}` for remedies.
+        prices: of models; without them no limit may count cost.
 
     Raises:
         InvalidPolicies: with every finding of every file.
@@ -81,13 +91,17 @@ def load(path: Path, *, ceiling: Ceiling, upgrade_url: str | None = None) -> Pol
     lost: set[str] = set()
     unreadable = False
     for file in policy_files(path):
-        content = _content(file)
+        content = content_of(file)
         digest.update(f"{file.name}\0{len(content)}\0".encode())
         digest.update(content)
-        source = _source(file, content)
+        source = source_of(file, content)
         if isinstance(source, Diagnostic):
             findings.append(source)
             unreadable = True
+            continue
+        if is_price_file(source):
+            hint = "keep it outside of the directory and name it as SIDECAR_PRICES"
+            findings.append(source.report("B2", "prices are no policy", ("kind",), hint=hint))
             continue
         policy, wrong = read(source)
         findings.extend(wrong)
@@ -97,34 +111,11 @@ def load(path: Path, *, ceiling: Ceiling, upgrade_url: str | None = None) -> Pol
             unreadable = True
         else:
             files.append((source, policy))
-    compiled, misfits = compile_files(files, ceiling, lost)
+    compiled, misfits = compile_files(files, ceiling, lost, counts_cost=prices is not None)
     # A file that cannot be read at all may hold every name that seems to be missing.
     findings.extend(found for found in misfits if not (unreadable and found.code == "C1"))
     if findings or compiled is None:
         raise InvalidPolicies(findings)
-    return PolicySet(compiled, f"sha256:{digest.hexdigest()}", upgrade_url)
-
-
-def _content(file: Path) -> bytes:
-    """The file's bytes, or enough of them to see that they are too many."""
-    try:
-        with file.open("rb") as opened:
-            return opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
-
-
-def _source(file: Path, content: bytes) -> SourceFile | Diagnostic:
-    if len(content) > MAX_BYTES:
-        hint = "split it into several files of the directory"
-        message = f"the file is larger than {MAX_BYTES:,} bytes"
-        return Diagnostic("A1", message, str(file), hint=hint)
-    try:
-        return SourceFile(str(file), content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode("utf-8").splitlines(keepends=True) or [""]
-        line = before[-1] + content[error.start :].partition(b"\n")[0].decode("utf-8", "replace")
-        return Diagnostic(
-            "A1", "this is not UTF-8", str(file), len(before), len(before[-1]) + 1,
-            hint="save the file as UTF-8", source_line=line,
-        )  # fmt: skip
+    if prices is not None:
+        digest.update(prices.digest)
+    return PolicySet(compiled, f"sha256:{digest.hexdigest()}", urls, prices)

@@ -1,12 +1,13 @@
-"""Does one file say what a policy file may say?
+"""Does one file say what a file of its kind may say?
 
-The models of `format` judge, this module gives each of their findings its place and the
-words that help.
+The models of `format` and `price_format` judge, this module gives each of their findings its
+place and the words that help.
 """
 
 import types
 from collections.abc import Collection, Iterable, Mapping
-from typing import Annotated, Any, Union, get_args, get_origin
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -19,23 +20,41 @@ from sidecar.policy.format import (
     NAME_PATTERN,
     PolicyFile,
 )
+from sidecar.policy.price_format import CURRENCY_PATTERN, PriceFile
 from sidecar.policy.source import MAX_DIGITS, Path, SourceFile
 
-_NOT_YET = {
-    "wallet": "wallets are not supported by this version",
-    "rollover": "rollover is not supported by this version",
-    "price": "the sidecar knows no prices; the payment side keeps them",
-}
+F = TypeVar("F", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form(Generic[F]):
+    """What a file of one kind looks like.
+
+    Attributes:
+        header: what its head can only be, for whoever left it out.
+        not_taken: fields that people look for here, and why there are none.
+    """
+
+    model: type[F]
+    header: Mapping[str, object]
+    not_taken: Mapping[str, str]
+
+
+_POLICY = _Form(
+    PolicyFile,
+    {"apiVersion": "sidecar/v1", "kind": "Policy", "metadata": {"name": "unnamed"}},
+    {
+        "wallet": "wallets are not supported by this version",
+        "rollover": "rollover is not supported by this version",
+        "price": "the sidecar knows no price of a plan; the payment side keeps it",
+    },
+)
+_PRICES = _Form(
+    PriceFile, {"apiVersion": "sidecar/v1", "kind": "Prices", "currency": "USD", "models": {}}, {}
+)
 _UNLIMITED = {"unlimited", "none", "infinite", "infinity", "inf", ".inf", "no"}
-_HEADER: dict[str, object] = {
-    "apiVersion": "sidecar/v1",
-    "kind": "Policy",
-    "metadata": {"name": "unnamed"},
-}
-"""What the header can only be, for whoever left it out."""
 _EXAMPLES = {
     "apiVersion": "write apiVersion: sidecar/v1",
-    "kind": "write kind: Policy",
     "metadata": "write metadata: {name: my-policy}",
     "id": "write id: and a name that no other limit, rule or override has",
     "meter": "write meter: tokens, or what else is counted",
@@ -44,6 +63,10 @@ _EXAMPLES = {
     "message": "write message: and a sentence for the user",
     "for": "write for: {apps: [...]}, {tenants: [...]} or {users: [...]}",
     "limit": "write limit: and the id of a limit",
+    "currency": "write currency: USD, or whatever the prices are in",
+    "models": "write models: and a line for each model",
+    "input": "write input: and what a million input tokens cost",
+    "output": "write output: and what a million output tokens cost",
 }
 """What to write for a field that is missing."""
 _STAND_INS = {"meter": "requests", "max": None, "effect": "warn", "message": "-"}
@@ -53,6 +76,7 @@ _PATTERNS = {
     NAME_PATTERN: "a letter or underscore, then letters, digits and _, at most 128 in all",
     FEATURE_PATTERN: "a feature's name, or * for all; no spaces",
     GLOB_PATTERN: "a name in which * is any run of characters and ? is one; no spaces",
+    CURRENCY_PATTERN: "three capital letters, as USD",
 }
 _KINDS: dict[type, str] = {
     dict: "a mapping",
@@ -66,32 +90,40 @@ _KINDS: dict[type, str] = {
 
 
 def read(source: SourceFile) -> tuple[PolicyFile | None, tuple[Diagnostic, ...]]:
-    """The file as its model, and what is wrong with it.
+    """A policy file as its model, and what is wrong with it.
 
     What is wrong is taken out, so that one mistake does not hide another; the model is None
     where nothing is left to judge.
     """
+    return _read(source, _POLICY)
+
+
+def read_prices(source: SourceFile) -> tuple[PriceFile | None, tuple[Diagnostic, ...]]:
+    """A price file as its model, and what is wrong with it."""
+    return _read(source, _PRICES)
+
+
+def _read(source: SourceFile, form: _Form[F]) -> tuple[F | None, tuple[Diagnostic, ...]]:
     findings = list(source.diagnostics)
     if source.root is None:
         return None, tuple(findings)
     plain = source.plain()
     if not isinstance(plain, dict):
-        hint = "a policy begins with apiVersion: sidecar/v1 and kind: Policy"
         message = f"expected a mapping, found {_kind(plain)}"
-        return None, (*findings, source.report("B2", message, (), hint=hint))
-    errors = _errors_of(plain)
-    meant = {field for error in errors[:MOST_FINDINGS] if (field := _meant(source, error))}
-    findings.extend(_diagnose(source, errors[:MOST_FINDINGS], meant))
+        return None, (*findings, source.report("B2", message, (), hint=source.beginning))
+    errors = _errors_of(form, plain)
+    meant = {field for error in errors[:MOST_FINDINGS] if (field := _meant(source, form, error))}
+    findings.extend(_diagnose(source, form, errors[:MOST_FINDINGS], meant))
     for field in meant:
         source.excuse(field)
     while errors:
         wrong = _take_out(source, errors)
         plain = source.plain()
         assert isinstance(plain, dict), "its root is never pruned"
-        errors = _errors_of(_HEADER | plain)
+        errors = _errors_of(form, {**form.header, **plain})
         if errors and not wrong:
             return None, tuple(findings)
-    return PolicyFile.model_validate(_HEADER | plain), tuple(findings)
+    return form.model.model_validate({**form.header, **plain}), tuple(findings)
 
 
 def _take_out(source: SourceFile, errors: Iterable[ErrorDetails]) -> bool:
@@ -109,24 +141,24 @@ def _take_out(source: SourceFile, errors: Iterable[ErrorDetails]) -> bool:
     return completed or bool(wrong)
 
 
-def _errors_of(plain: dict[str, object]) -> list[ErrorDetails]:
+def _errors_of(form: _Form[F], plain: dict[str, object]) -> list[ErrorDetails]:
     try:
-        PolicyFile.model_validate(plain)
+        form.model.model_validate(plain)
     except ValidationError as error:
         return error.errors(include_url=False)
     return []
 
 
-def _meant(source: SourceFile, error: ErrorDetails) -> Path | None:
+def _meant(source: SourceFile, form: _Form[F], error: ErrorDetails) -> Path | None:
     """The field that a misspelt one stands for; that it is missing is not said too."""
     if error["type"] != "extra_forbidden":
         return None
-    near = nearest(str(error["loc"][-1]), _fields_at(error["loc"][:-1]))
+    near = nearest(str(error["loc"][-1]), _fields_at(form, error["loc"][:-1]))
     return None if near is None else (*_path_in(source, error["loc"][:-1]), near)
 
 
 def _diagnose(
-    source: SourceFile, errors: Iterable[ErrorDetails], meant: Collection[Path]
+    source: SourceFile, form: _Form[F], errors: Iterable[ErrorDetails], meant: Collection[Path]
 ) -> Iterable[Diagnostic]:
     seen: set[tuple[Path, str]] = set()
     for error in errors:
@@ -136,7 +168,7 @@ def _diagnose(
             # A value that fits no branch of a union is one mistake, not one for each branch.
             continue
         seen.add((path, absent))
-        yield _diagnostic(source, error, path)
+        yield _diagnostic(source, form, error, path)
 
 
 def _path_in(source: SourceFile, loc: tuple[int | str, ...]) -> Path:
@@ -148,20 +180,22 @@ def _path_in(source: SourceFile, loc: tuple[int | str, ...]) -> Path:
     return path
 
 
-def _diagnostic(source: SourceFile, error: ErrorDetails, path: Path) -> Diagnostic:
+def _diagnostic(source: SourceFile, form: _Form[F], error: ErrorDetails, path: Path) -> Diagnostic:
     kind, found, context = error["type"], error["input"], error.get("ctx", {})
     name = str(error["loc"][-1]) if error["loc"] else ""
     is_key = name == "[key]"
     match kind:
         case "extra_forbidden":
-            if name in _NOT_YET:
-                return source.report("B1", _NOT_YET[name], path, hint="leave it out", key=True)
-            hint = did_you_mean(name, _fields_at(error["loc"][:-1]))
+            if name in form.not_taken:
+                message = form.not_taken[name]
+                return source.report("B1", message, path, hint="leave it out", key=True)
+            hint = did_you_mean(name, _fields_at(form, error["loc"][:-1]))
             return source.report("B1", f"unknown field {name!r}", path, hint=hint, key=True)
         case "missing":
             parent = dotted_or_top(path)
             message = f"{parent} lacks the field {name!r}"
-            return source.report("B2", message, path, hint=_EXAMPLES.get(name, ""), key=True)
+            hint = f"write kind: {source.kind}" if name == "kind" else _EXAMPLES.get(name, "")
+            return source.report("B2", message, path, hint=hint, key=True)
         case "enum" | "literal_error":
             expected = _choices(context)
             hint = did_you_mean(_shown(found).strip("'"), expected)
@@ -175,8 +209,13 @@ def _diagnostic(source: SourceFile, error: ErrorDetails, path: Path) -> Diagnost
             return source.report("B6", error["msg"], path)
         case "window" | "duration" | "status" | "number":
             return source.report("B5", error["msg"], path)
+        case "price":
+            return source.report("B5", f"{error['msg']}, found {_shown(found)}", path)
         case "no_status":
             return source.report("B5", error["msg"], path, key=is_key)
+        case "too_long" if isinstance(found, dict):
+            message = f"there are more than {context.get('max_length'):,} of them"
+            return source.report("B5", message, path, hint="a glob may stand for many", key=True)
         case "too_long":
             message = f"the list has more than {context.get('max_length')} items"
             return source.report("B5", message, path, hint="spread it over several files")
@@ -272,9 +311,9 @@ def dotted_or_top(path: Path) -> str:
     return f"{named[-1]}[{path[-1]}]" if isinstance(path[-1], int) and named else str(path[-1])
 
 
-def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
+def _fields_at(form: _Form[F], loc: tuple[int | str, ...]) -> list[str]:
     """Names that a model at this location knows."""
-    annotation: Any = PolicyFile
+    annotation: Any = form.model
     for step in loc:
         model = _model(annotation)
         if model is not None and isinstance(step, str):

@@ -1,18 +1,32 @@
 """What would help against a refusal?"""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
-from sidecar.domain.decision import Effect, Remedy, RemedyKind
+from sidecar.domain.decision import Effect, Reason, ReasonCode, Remedy, RemedyKind
 from sidecar.domain.entitlement import Entitlement
 from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.modes import Refusal
 from sidecar.domain.request import CheckRequest, Subject
 from sidecar.domain.subscription import Standing
 from sidecar.policy.compiled import CompiledPlan
 from sidecar.policy.entitling import entitle
 from sidecar.policy.verdict import Verdict, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where users are sent: templates with `{app_id}` and `{user_id}`.
+
+    Attributes:
+        upgrade: for another plan, with `{plan}`.
+        top_up: for further units, with `{limit}`; without it nobody is known to sell any.
+    """
+
+    upgrade: str | None = None
+    top_up: str | None = None
 
 
 def remedies(
@@ -22,20 +36,24 @@ def remedies(
     entitlement: Entitlement,
     readings: Sequence[Reading],
     now: datetime,
-    upgrade_url: str | None,
+    urls: Urls,
 ) -> tuple[Remedy, ...]:
-    """Another plan, or time, where they would help.
+    """Another plan, further units, or time, where they would help.
 
     Args:
         plans: those that can be had, in file order.
         readings: one for each charge of the entitlement.
-        upgrade_url: template with `{app_id}`, `{user_id}`, `{plan}`.
     """
     found = []
+    subject = request.subject
     upgrade = _upgrade(plans, request, entitlement, readings, now)
     if upgrade is not None:
-        url = _fill(upgrade_url, request.subject, upgrade)
+        url = _filled(urls.upgrade, subject, {"{plan}": upgrade})
         found.append(Remedy(RemedyKind.UPGRADE, plan=upgrade, url=url))
+    if urls.top_up is not None:
+        for limit in _short_of_units(verdict, readings):
+            url = _filled(urls.top_up, subject, {"{limit}": limit})
+            found.append(Remedy(RemedyKind.TOP_UP, limit=limit, url=url))
     until = _wait(verdict, readings)
     if until is not None:
         found.append(Remedy(RemedyKind.WAIT, until=until))
@@ -77,6 +95,26 @@ def _expected(charge: Charge, reading: Reading | None) -> Reading:
     return replace(reading, limit=charge.limit)
 
 
+def _short_of_units(verdict: Verdict, readings: Sequence[Reading]) -> Sequence[str]:
+    """The limits that refuse, if further units are all that is lacking.
+
+    A limit that answers 429 bounds a pace, which nobody buys.
+    """
+    by_id = {reading.limit.id: reading for reading in readings}
+
+    def is_mended(reason: Reason) -> bool:
+        reading = by_id.get(reason.id)
+        return (
+            reason.code is ReasonCode.QUOTA_EXCEEDED
+            and reason.refusal is Refusal.PAYMENT_REQUIRED
+            and reading is not None
+            and bool(reading.limit.scopes)
+        )
+
+    refusing = [reason for reason in verdict.reasons if reason.refuses]
+    return [reason.id for reason in refusing] if all(map(is_mended, refusing)) else []
+
+
 def _wait(verdict: Verdict, readings: Sequence[Reading]) -> datetime | None:
     """When every limit that refuses will have room, None if waiting does not help."""
     refusing = {reason.id for reason in verdict.reasons if reason.refuses}
@@ -90,10 +128,10 @@ def _wait(verdict: Verdict, readings: Sequence[Reading]) -> datetime | None:
     return max(instants, default=None)
 
 
-def _fill(template: str | None, subject: Subject, plan: str) -> str | None:
+def _filled(template: str | None, subject: Subject, own: Mapping[str, str]) -> str | None:
     if template is None:
         return None
-    values = {"{app_id}": subject.app_id, "{user_id}": subject.user_id, "{plan}": plan}
+    values = {"{app_id}": subject.app_id, "{user_id}": subject.user_id, **own}
     for name, value in values.items():
         template = template.replace(name, quote(value, safe=""))
     return template

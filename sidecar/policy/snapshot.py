@@ -8,12 +8,13 @@ from sidecar.domain.decision import Effect, Reason, ReasonCode
 from sidecar.domain.entitlement import Entitlement, PlanSummary
 from sidecar.domain.limits import Charge, Dimension, Reading
 from sidecar.domain.modes import FailureMode, Refusal
-from sidecar.domain.request import CheckRequest, Subject
+from sidecar.domain.request import CheckRequest, MeterKind, Subject
 from sidecar.domain.subscription import Standing, Subscription, standing
 from sidecar.policy.compiled import CompiledPlan
 from sidecar.policy.compiler import Compiled
 from sidecar.policy.entitling import charge_of, charges_of, entitle
-from sidecar.policy.remedies import remedies
+from sidecar.policy.prices import PriceList
+from sidecar.policy.remedies import Urls, remedies
 from sidecar.policy.verdict import Verdict, judge
 
 _OF_THE_USER = {Dimension.APP, Dimension.TENANT, Dimension.USER}
@@ -22,10 +23,17 @@ _OF_THE_USER = {Dimension.APP, Dimension.TENANT, Dimension.USER}
 class PolicySet:
     """The rules of one directory at one revision; safe to share, because nothing changes."""
 
-    def __init__(self, compiled: Compiled, revision: str, upgrade_url: str | None = None) -> None:
+    def __init__(
+        self,
+        compiled: Compiled,
+        revision: str,
+        urls: Urls | None = None,
+        prices: PriceList | None = None,
+    ) -> None:
         self._compiled = compiled
         self._revision = revision
-        self._upgrade_url = upgrade_url
+        self._urls = urls or Urls()
+        self._prices = prices
 
     @property
     def revision(self) -> str:
@@ -36,6 +44,21 @@ class PolicySet:
     def plan_ids(self) -> Collection[str]:
         """The plans that it knows."""
         return self._compiled.plans.keys()
+
+    @property
+    def limit_ids(self) -> Collection[str]:
+        """The limits that a grant can be for: concurrency uses nothing up."""
+        return {
+            compiled.limit.id
+            for plan in self.plans
+            for compiled in plan.limits
+            if compiled.limit.meter is not MeterKind.CONCURRENCY
+        }
+
+    @property
+    def prices(self) -> PriceList | None:
+        """What models cost, None where no price file is named."""
+        return self._prices
 
     @property
     def plans(self) -> Sequence[CompiledPlan]:
@@ -110,9 +133,7 @@ class PolicySet:
         verdict = judge(plan, request, entitlement, readings, now)
         if verdict.effect is not Effect.DENY or readings is None:
             return verdict
-        found = remedies(
-            verdict, self.plans, request, entitlement, readings, now, self._upgrade_url
-        )
+        found = remedies(verdict, self.plans, request, entitlement, readings, now, self._urls)
         return replace(verdict, remedies=found)
 
     # -- plans ------------------------------------------------------------------------------

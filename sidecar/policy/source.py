@@ -7,7 +7,7 @@ text: `no` is no boolean, `010` neither eight nor ten.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +26,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?=[0-9]*\.?[0-9])[0-9]*(\.[0-9]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)")
 _CONSTANTS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_NOUNS = {"Policy": "a policy", "Prices": "a price file"}
 _LINE_ENDS = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _WRITTEN_CHARACTERS = {
     "'": re.compile(r"''|."),
@@ -53,15 +54,28 @@ class _Child:
 
 
 class SourceFile:
-    """One policy file: its text, its nodes, and the diagnostics of its YAML.
+    """One file that an operator writes: its text, its nodes, and the diagnostics of its YAML.
 
     Values that are wrong can be taken out (`prune`), so that the rest can be judged; the
     paths of what stays then count what is left, while messages name what is written.
+
+    Args:
+        kind: what it is meant to be, as its `kind` says.
+        fraction: makes a value of the text of a number with a point or an exponent.
     """
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        *,
+        kind: str = "Policy",
+        fraction: Callable[[str], object] = float,
+    ) -> None:
         self.name = name
         self.text = text.removeprefix("\ufeff")
+        self.kind = kind
+        self._fraction = fraction
         self.root: yaml.Node | None = None
         self.diagnostics: list[Diagnostic] = []
         self._pruned: set[Path] = set()
@@ -74,6 +88,11 @@ class SourceFile:
     def lines(self) -> list[str]:
         """The text by lines, without their ends."""
         return _LINE_ENDS.split(self.text)
+
+    @property
+    def beginning(self) -> str:
+        """What to write into a file that has nothing of the kind."""
+        return f"{_NOUNS[self.kind]} begins with apiVersion: sidecar/v1 and kind: {self.kind}"
 
     # -- diagnostics ------------------------------------------------------------------------
 
@@ -182,7 +201,7 @@ class SourceFile:
 
     def _plain(self, node: yaml.Node | None, written: Path) -> object:
         if isinstance(node, yaml.ScalarNode):
-            return node.value if node.style else _resolve(node.value)
+            return node.value if node.style else _resolve(node.value, self._fraction)
         children = self._children_of(node, written)
         values = (self._plain(child.node, child.written) for child in children.values())
         if isinstance(node, yaml.SequenceNode):
@@ -235,8 +254,7 @@ class SourceFile:
             self._refuse_character(error.position)
             return
         if self.root is None:
-            hint = "a policy begins with apiVersion: sidecar/v1 and kind: Policy"
-            self._refuse("B2", "the file is empty", Place(1, 1), hint)
+            self._refuse("B2", "the file is empty", Place(1, 1), self.beginning)
             return
         for node, path in _walk(self.root, ()):
             self._check_keys(node, path)
@@ -379,11 +397,11 @@ def _walk(node: yaml.Node | None, path: Path) -> Iterator[tuple[yaml.Node, Path]
             yield from _walk(value, (*path, index))
 
 
-def _resolve(text: str) -> object:
+def _resolve(text: str, fraction: Callable[[str], object]) -> object:
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if _INTEGER.fullmatch(text):
         return int(text) if len(text.lstrip("+-")) <= MAX_DIGITS else text
     if _FLOAT.fullmatch(text):
-        return float(text)
+        return fraction(text)
     return text

@@ -147,7 +147,7 @@ def _exceeded(reading: Reading) -> str:
     if reading.reserved:
         taken += f", {reading.reserved:,} reserved"
     return (
-        f"The plan allows {_counted(limit.maximum, limit)}; "
+        f"The plan allows {_counted(limit.maximum, limit)}{_more(reading)}; "
         f"{taken}, {reading.requested:,} asked for."
     )
 
@@ -155,4 +155,8 @@ def _exceeded(reading: Reading) -> str:
 def _near(reading: Reading) -> str:
     limit = reading.limit
     reached = reading.used + reading.reserved + reading.requested
-    return f"{reached:,} of {_counted(limit.maximum, limit)}."
+    return f"{reached:,} of {_counted(limit.maximum, limit)}{_more(reading)}."
+
+
+def _more(reading: Reading) -> str:
+    return f" and grants have {reading.granted:,} left" if reading.granted else ""

@@ -1,22 +1,26 @@
-"""What does the sidecar say to each wrong policy of this directory?
+"""What does the sidecar say to each wrong policy of this directory, and to wrong prices?
 
-An exhibit is `NAME.yaml`, or a directory `NAME/` where the mistake needs several files; the
-answer stands in `NAME.txt`. `python -m tests.broken --write` writes the answers anew.
+An exhibit is `NAME.yaml`, or a directory `NAME/` where the mistake needs several files; price
+files are in `prices/`. The answer stands in `NAME.txt`; `python -m tests.broken --write` writes
+the answers anew.
 """
 
 from pathlib import Path
 
 from sidecar.domain.modes import Ceiling
-from sidecar.policy.diagnostics import InvalidPolicies
+from sidecar.policy.diagnostics import InvalidFiles
 from sidecar.policy.load import load
+from sidecar.policy.price_file import load_prices
 
 ROOM = Path(__file__).parent
+PRICES = ROOM / "prices"
 
 
 def exhibits() -> list[Path]:
-    """Every wrong policy, by name; `cel/` and `example/` are rooms of others."""
+    """Every wrong file, by name; `cel/` and `example/` are rooms of others."""
     directories = {answer.with_suffix("") for answer in ROOM.glob("*.txt")}
-    return sorted([*ROOM.glob("*.yaml"), *filter(Path.is_dir, directories)])
+    policies = [*ROOM.glob("*.yaml"), *filter(Path.is_dir, directories)]
+    return sorted(policies) + sorted(PRICES.glob("*.yaml"))
 
 
 def answer_of(exhibit: Path) -> Path:
@@ -27,8 +31,11 @@ def answer_of(exhibit: Path) -> Path:
 def answer(exhibit: Path) -> str:
     """What is said today, with names of files as they stand in the exhibit."""
     try:
-        load(exhibit, ceiling=Ceiling.AS_WRITTEN)
-    except InvalidPolicies as error:
+        if exhibit.parent == PRICES:
+            load_prices(exhibit)
+        else:
+            load(exhibit, ceiling=Ceiling.AS_WRITTEN)
+    except InvalidFiles as error:
         around = exhibit if exhibit.is_dir() else exhibit.parent
         return f"{error}\n".replace(f"{around}/", "")
     return "it loads\n"

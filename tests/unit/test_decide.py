@@ -9,8 +9,11 @@ import pytest
 from sidecar.domain.decision import Effect, Reason, Remedy, RemedyKind
 from sidecar.domain.limits import Reading
 from sidecar.domain.modes import Ceiling, Refusal
+from sidecar.domain.prices import Rates
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.subscription import Status, Subscription
+from sidecar.policy.prices import PriceList
+from sidecar.policy.remedies import Urls
 from sidecar.policy.snapshot import PolicySet
 from sidecar.policy.verdict import Verdict
 from tests.unit.world import (
@@ -471,7 +474,7 @@ def test_whoever_has_no_plan_is_offered_the_first(tmp_path: Path) -> None:
 
 def test_the_upgrade_url_is_filled_and_escaped(tmp_path: Path) -> None:
     url = "https://pay.example/{app_id}?u={user_id}&p={plan}"
-    rules = policies(tmp_path, LADDER, upgrade_url=url)
+    rules = policies(tmp_path, LADDER, urls=Urls(upgrade=url))
     request = replace(ask(tokens=1), subject=replace(ask().subject, user_id="b/o&b"))
     found = remedy(
         decide(rules, request, subscribed("small"), {"small-tokens-per-month": 10}),
@@ -487,6 +490,93 @@ def test_without_a_template_the_url_of_an_upgrade_is_null(tmp_path: Path) -> Non
         RemedyKind.UPGRADE,
     )
     assert found == Remedy(RemedyKind.UPGRADE, plan="medium")
+
+
+ALLOWANCES = """
+        mode: {mode}
+        plans:
+          free:
+            plugins: [a]
+            tokens_per_month: 100
+            limits:
+              - {{id: pace, meter: tokens, max: 200, window: day, status: 429}}
+              - {{id: daily, meter: tokens, max: 300, window: day}}
+              - {{id: at-once, meter: concurrency, max: 2}}
+        """
+TOP_UP = "https://pay.example/{app_id}?u={user_id}&l={limit}"
+
+
+@pytest.mark.parametrize(
+    ("used", "plugin", "limits"),
+    [
+        ({"free-tokens-per-month": 100}, "a", ["free-tokens-per-month"]),
+        ({"daily": 300}, "a", ["daily"]),
+        ({"free-tokens-per-month": 100, "daily": 300}, "a", ["free-tokens-per-month", "daily"]),
+        ({"pace": 200}, "a", []),
+        ({"at-once": 2}, "a", []),
+        ({"free-tokens-per-month": 100, "pace": 200}, "a", []),
+        ({"free-tokens-per-month": 100}, "b", []),
+        ({}, "b", []),
+    ],
+)
+def test_topping_up_is_a_remedy_where_units_are_all_that_is_lacking(
+    tmp_path: Path, used: dict[str, int], plugin: str, limits: list[str]
+) -> None:
+    rules = policies(tmp_path, ALLOWANCES.format(mode="enforce"), urls=Urls(top_up=TOP_UP))
+    verdict = decide(rules, ask(plugin=plugin, tokens=1), subscribed(), used)
+    found = [it.limit for it in verdict.remedies if it.kind is RemedyKind.TOP_UP]
+    assert (verdict.effect, found) == (Effect.DENY, limits)
+
+
+def test_the_url_of_a_top_up_is_filled_and_escaped(tmp_path: Path) -> None:
+    rules = policies(tmp_path, ALLOWANCES.format(mode="enforce"), urls=Urls(top_up=TOP_UP))
+    request = replace(ask(tokens=1), subject=replace(ask().subject, user_id="b/o&b"))
+    verdict = decide(rules, request, subscribed(), {"free-tokens-per-month": 100})
+    assert [it.kind for it in verdict.remedies] == [RemedyKind.TOP_UP, RemedyKind.WAIT]
+    assert verdict.remedies[0].url == "https://pay.example/acme?u=b%2Fo%26b&l=free-tokens-per-month"
+
+
+def test_where_nobody_sells_units_topping_up_is_no_remedy(tmp_path: Path) -> None:
+    rules = policies(tmp_path, ALLOWANCES.format(mode="enforce"), urls=Urls(upgrade="x"))
+    verdict = decide(rules, ask(tokens=1), subscribed(), {"free-tokens-per-month": 100})
+    assert [it.kind for it in verdict.remedies] == [RemedyKind.WAIT]
+
+
+def test_what_grants_have_left_is_told_beside_the_allowance(tmp_path: Path) -> None:
+    rules = policies(tmp_path, ALLOWANCES.format(mode="enforce"))
+    request = ask(tokens=51)
+    entitlement = rules.resolve(subscribed(), request, NOW)
+    read = counters(entitlement, {"free-tokens-per-month": 100})
+    read = tuple(
+        replace(reading, granted=50 if reading.limit.id == "free-tokens-per-month" else 0)
+        for reading in read
+    )
+    [reason] = rules.decide(request, entitlement, read, NOW).reasons
+    assert reason.message == (
+        "The plan allows 100 tokens this billing month and grants have 50 left; "
+        "100 used, 51 asked for."
+    )
+    enough = [replace(reading, requested=min(50, reading.requested)) for reading in read]
+    assert rules.decide(request, entitlement, enough, NOW).effect is Effect.ALLOW
+
+
+def test_a_limit_on_cost_counts_what_the_request_costs(tmp_path: Path) -> None:
+    rules = policies(
+        tmp_path,
+        """
+        mode: enforce
+        plans:
+          free: {plugins: [], limits: [{id: spend, meter: cost, max: 5000000, window: month}]}
+        """,
+        prices=PriceList("USD", {"m": Rates(10**6, 10**6)}, {}, None, b""),
+    )
+    request = ask(model="m")
+    request = replace(request, estimate=replace(request.estimate, cost=1_000_001))
+    [reason] = decide(rules, request, subscribed(), {"spend": 4_000_000}).reasons
+    assert reason.message == (
+        "The plan allows 5,000,000 micro-units of cost this month (UTC); "
+        "4,000,000 used, 1,000,001 asked for."
+    )
 
 
 def test_waiting_is_a_remedy_until_the_last_limit_has_room(tmp_path: Path) -> None:

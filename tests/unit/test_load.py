@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from sidecar.domain.modes import Ceiling
+from sidecar.domain.prices import Rates
 from sidecar.errors import ConfigurationError
 from sidecar.policy.diagnostics import InvalidPolicies
 from sidecar.policy.load import SHIPPED_SETS, load, policy_files, shipped
+from sidecar.policy.prices import PriceList
 from sidecar.policy.snapshot import PolicySet
 from sidecar.policy.source import MAX_BYTES
 from tests.unit.world import findings, write
@@ -24,6 +26,9 @@ def loaded(path: Path) -> PolicySet:
 def raw(directory: Path, content: bytes, name: str = "policy.yaml") -> Path:
     directory.joinpath(name).write_bytes(content)
     return directory
+
+
+PRICED = PriceList("USD", {"m": Rates(1, 1)}, {}, None, b"digest")
 
 
 # -- what is read -------------------------------------------------------------------------------
@@ -112,6 +117,32 @@ def test_a_revision_is_stable_and_changes_with_every_byte(tmp_path: Path) -> Non
     assert len(first) == len("sha256:") + 64
     assert loaded(write(tmp_path, PLAN + "# a comment\n")).revision != first
     assert loaded(write(tmp_path, PLAN)).revision == first
+
+
+def test_a_revision_changes_with_the_prices(tmp_path: Path) -> None:
+    write(tmp_path, PLAN)
+    others = PriceList("USD", {"m": Rates(1, 1)}, {}, None, b"another")
+    revisions = {
+        load(tmp_path, ceiling=Ceiling.AS_WRITTEN, prices=prices).revision
+        for prices in (None, PRICED, others)
+    }
+    assert len(revisions) == 3
+
+
+def test_a_limit_on_cost_loads_where_there_are_prices(tmp_path: Path) -> None:
+    limit = "{id: spend, meter: cost, max: 5000000, window: billing_month}"
+    write(tmp_path, f"plans: {{free: {{plugins: [], limits: [{limit}]}}}}\n")
+    with pytest.raises(InvalidPolicies, match="SIDECAR_PRICES"):
+        loaded(tmp_path)
+    rules = load(tmp_path, ceiling=Ceiling.AS_WRITTEN, prices=PRICED)
+    assert rules.limit_ids == {"spend"}
+
+
+def test_grants_can_be_for_every_limit_but_concurrency(tmp_path: Path) -> None:
+    limits = "{id: at-once, meter: concurrency, max: 1}, "
+    limits += "{id: daily, meter: tokens, max: 1, window: day}"
+    write(tmp_path, f"plans: {{free: {{plugins: [], tokens_per_month: 1, limits: [{limits}]}}}}\n")
+    assert loaded(tmp_path).limit_ids == {"free-tokens-per-month", "daily"}
 
 
 def test_a_revision_does_not_depend_on_where_the_directory_stands(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.subscription import Status, Subscription
 from sidecar.policy.diagnostics import Diagnostic, InvalidPolicies
 from sidecar.policy.load import load
+from sidecar.policy.prices import PriceList
+from sidecar.policy.remedies import Urls
 from sidecar.policy.snapshot import PolicySet
 from sidecar.policy.verdict import Verdict
 
@@ -32,10 +34,11 @@ def policies(
     text: str,
     *,
     ceiling: Ceiling = Ceiling.AS_WRITTEN,
-    upgrade_url: str | None = None,
+    urls: Urls | None = None,
+    prices: PriceList | None = None,
 ) -> PolicySet:
     """The policies of one file."""
-    return load(write(directory, text), ceiling=ceiling, upgrade_url=upgrade_url)
+    return load(write(directory, text), ceiling=ceiling, urls=urls, prices=prices)
 
 
 def findings(path: Path) -> Sequence[Diagnostic]:

@@ -1,0 +1,63 @@
+"""A store that has lost what it counted: decided all the same, and said in the answer."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.decision_log import NoDecisions
+from sidecar.adapters.sqlite.database import Database
+from sidecar.adapters.sqlite.meter import SqliteMeter
+from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
+from sidecar.api.render import decision_body
+from sidecar.bootstrap import LoadedPolicies
+from sidecar.domain.limits import Charge
+from sidecar.domain.modes import Ceiling
+from sidecar.domain.request import Amounts, CheckRequest, Subject
+from sidecar.domain.usage import Hold, Metering
+from sidecar.pdp import PDP
+from sidecar.policy.load import load, shipped
+
+BOB = Subject("acme", "bob")
+
+
+class ForgetfulMeter(SqliteMeter):
+    """Notices at each visit that its counters were lost."""
+
+    async def read(self, subject: Subject, charges: Sequence[Charge], *, since: float) -> Metering:
+        return replace(await super().read(subject, charges, since=since), counters_lost=True)
+
+    async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
+        return replace(await super().reserve(hold, charges, since=since), counters_lost=True)
+
+
+@pytest.mark.parametrize("reserve", [False, True])
+async def test_a_decision_on_lost_counters_is_degraded_and_says_why(
+    reserve: bool, tmp_path: Path
+) -> None:
+    policies = LoadedPolicies(load(shipped("platform"), ceiling=Ceiling.AS_WRITTEN))
+    database = Database(tmp_path / "store.db")
+    database.open()
+    try:
+        pdp = PDP(
+            policies,
+            SqliteSubscriptions(database),
+            ForgetfulMeter(database),
+            NoDecisions(),
+            SystemClock(),
+        )
+        estimate = Amounts(tokens=100, requests=1, concurrency=1)
+        body = decision_body(await pdp.check(CheckRequest(BOB, estimate=estimate, reserve=reserve)))
+    finally:
+        database.close()
+
+    assert (body["effect"], body["degraded"]) == ("allow", True)
+    assert body["errors"] == [
+        {
+            "id": "store",
+            "message": "The store has lost what it had counted for this app; "
+            "it counts anew from here.",
+        }
+    ]

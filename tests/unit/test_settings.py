@@ -1,0 +1,54 @@
+"""What can be set, and what is told of a setting that is wrong?"""
+
+from pathlib import Path
+
+import pytest
+
+from sidecar.domain.usage import OnExpiry
+from sidecar.errors import ConfigurationError
+from sidecar.settings import read_settings, unread_variables
+
+
+def test_prices_expiry_and_the_shop_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIDECAR_PRICES", "prices.yaml")
+    monkeypatch.setenv("SIDECAR_ON_EXPIRY", "charge")
+    monkeypatch.setenv("SIDECAR_TOP_UP_URL", "https://pay.example/{app_id}/{user_id}/{limit}")
+
+    settings = read_settings()
+
+    assert settings.sidecar_prices == Path("prices.yaml")
+    assert settings.sidecar_on_expiry is OnExpiry.CHARGE
+    assert settings.sidecar_top_up_url == "https://pay.example/{app_id}/{user_id}/{limit}"
+    assert unread_variables() == []
+
+
+def test_what_expires_is_given_back_unless_something_else_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("SIDECAR_ON_EXPIRY", raising=False)
+    assert read_settings().sidecar_on_expiry is OnExpiry.RELEASE
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("SIDECAR_ON_EXPIRY", "keep", "SIDECAR_ON_EXPIRY: Input should be 'release' or 'charge'"),
+        ("SIDECAR_TOP_UP_URL", "{plan}",
+         "SIDECAR_TOP_UP_URL: knows {app_id}, {user_id} and {limit}, not {plan}"),
+        ("SIDECAR_UPGRADE_URL", "{limit}",
+         "SIDECAR_UPGRADE_URL: knows {app_id}, {user_id} and {plan}, not {limit}"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_told_with_what_may_stand_there(
+    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as refused:
+        read_settings()
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize("name", ["SIDECAR_PRICES", "SIDECAR_TOP_UP_URL"])
+def test_an_empty_variable_is_as_good_as_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "")
+    assert getattr(read_settings(), name.lower()) is None
