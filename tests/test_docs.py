@@ -13,6 +13,7 @@ import pytest
 
 from sidecar.domain.modes import Ceiling
 from sidecar.policy.load import load
+from sidecar.policy.price_file import prices_of
 from sidecar.settings import Settings, variable
 from tests.processes import ROOT, Sidecar, clean_environment
 
@@ -89,13 +90,20 @@ def test_the_server_of_make_run_is_the_one_of_the_examples() -> None:
 
 
 def test_every_policy_in_the_readme_loads(tmp_path: Path) -> None:
-    policies = blocks("yaml")
+    policies = [text for text in blocks("yaml") if "kind: Policy" in text]
     assert policies
     for index, text in enumerate(policies):
         folder = tmp_path / str(index)
         folder.mkdir()
         (folder / "policy.yaml").write_text(text)
         assert load(folder, ceiling=Ceiling.AS_WRITTEN).plans
+
+
+def test_every_price_file_in_the_readme_loads() -> None:
+    prices = [text for text in blocks("yaml") if "kind: Policy" not in text]
+    assert prices
+    for text in prices:
+        assert prices_of(Path("README.md"), text.encode()).count
 
 
 def test_every_setting_is_in_the_readme_in_its_own_words() -> None:
@@ -108,7 +116,7 @@ def test_every_setting_is_in_the_readme_in_its_own_words() -> None:
 
 def test_every_path_is_in_the_readme() -> None:
     table = (ROOT / "sidecar/api/app.py").read_text()
-    paths = re.findall(r'(?:post|get)\("([^"]+)"', table)
+    paths = re.findall(r'(?:post|get)\(\s*"([^"]+)"', table)
 
     assert len(paths) >= 11
     for path in paths:

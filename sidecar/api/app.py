@@ -12,10 +12,12 @@ from starlette.routing import BaseRoute, Route
 
 from sidecar.api.auth import Keys, Role
 from sidecar.api.checks import Checks
-from sidecar.api.endpoint import BATCH_LIMIT, Endpoint, echo_request_id
+from sidecar.api.endpoint import BATCH_LIMIT, Either, Endpoint, echo_request_id
 from sidecar.api.entitlements import Entitlements
+from sidecar.api.grants import Grants
 from sidecar.api.health import Health
 from sidecar.api.problem import of_status
+from sidecar.api.reports import Reports
 from sidecar.api.reservations import Reservations
 from sidecar.api.subscriptions import Subscriptions
 from sidecar.api.usage import Usage
@@ -25,6 +27,7 @@ from sidecar.ports import Subscriptions as SubscriptionsPort
 
 _CALLERS = (Role.RUNTIME, Role.INTERNAL)
 _READERS = (Role.RUNTIME, Role.INTERNAL, Role.READ)
+_REPORTED = (Role.INTERNAL, Role.READ)
 _INTERNAL = (Role.INTERNAL,)
 
 _log = structlog.get_logger("sidecar.api")
@@ -45,6 +48,7 @@ def build_app(
     checks, reservations = Checks(pdp), Reservations(pdp)
     usage, entitlements = Usage(pdp, clock), Entitlements(pdp)
     syncs, health = Subscriptions(subscriptions, policies, clock), Health(policies, meter, clock)
+    grants, reports = Grants(meter, policies, clock), Reports(meter, policies, clock)
     anyone = Keys()
 
     def post(path: str, endpoint: Endpoint) -> Route:
@@ -53,16 +57,25 @@ def build_app(
     def get(path: str, endpoint: Endpoint) -> Route:
         return Route(path, endpoint, methods=["GET"])
 
+    def get_and_post(path: str, getting: Endpoint, posting: Endpoint) -> Route:
+        # In one route, so that another method is answered with both names.
+        return Route(path, Either(getting, posting), methods=["GET", "POST"])
+
     routes: list[BaseRoute] = [
         post("/v1/check", Endpoint(checks.check, keys, _CALLERS)),
         post("/v1/checks", Endpoint(checks.checks, keys, _CALLERS, body_limit=BATCH_LIMIT)),
         post("/v1/reservations/{id}/commit", Endpoint(reservations.commit, keys, _CALLERS)),
         post("/v1/reservations/{id}/release", Endpoint(reservations.release, keys, _CALLERS)),
         post("/v1/reservations/{id}/extend", Endpoint(reservations.extend, keys, _CALLERS)),
-        post("/v1/usage", Endpoint(usage.report, keys, _CALLERS, body_limit=BATCH_LIMIT)),
+        get_and_post(
+            "/v1/usage",
+            Endpoint(reports.usage, keys, _REPORTED),
+            Endpoint(usage.report, keys, _CALLERS, body_limit=BATCH_LIMIT),
+        ),
         get("/v1/entitlements", Endpoint(entitlements.show, keys, _READERS)),
         get("/v1/subscriptions/{app_id}/{user_id:path}", Endpoint(syncs.show, keys, _READERS)),
         post("/api/internal/subscription/sync", Endpoint(syncs.sync, keys, _INTERNAL)),
+        post("/api/internal/grants/sync", Endpoint(grants.sync, keys, _INTERNAL)),
         get("/healthz", Endpoint(health.alive, anyone, ())),
         get("/readyz", Endpoint(health.ready, anyone, ())),
     ]

@@ -54,6 +54,17 @@ class Call:
         except ValidationError as error:
             raise fault_of(error) from None
 
+    def asked(self, schema: TypeAdapter[T]) -> T:
+        """The query parameters as a value of a schema.
+
+        Raises:
+            InvalidBody: they are none.
+        """
+        try:
+            return schema.validate_python(dict(self.query))
+        except ValidationError as error:
+            raise fault_of(error) from None
+
     def json(self) -> object:
         """The body as JSON values.
 
@@ -212,3 +223,16 @@ class Endpoint:
             chunks.append(chunk)
             if not message.get("more_body", False):
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+class Either:
+    """An ASGI application for one path that is read and posted to."""
+
+    def __init__(self, getting: Endpoint, posting: Endpoint) -> None:
+        self._getting = getting
+        self._posting = posting
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        endpoint = self._posting if scope["method"] == "POST" else self._getting
+        await endpoint(scope, receive, send)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from sidecar.errors import RequestFault, ReservationEnded, UnknownReservation
+from sidecar.errors import GrantConflict, RequestFault, ReservationEnded, UnknownReservation
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:mozaiks:sidecar:problem:"
@@ -78,6 +78,8 @@ def fault_body(fault: RequestFault) -> dict[str, object]:
         case ReservationEnded():
             status, code, title = 409, "reservation_ended", "The reservation has ended"
             members = {"state": fault.state}
+        case GrantConflict():
+            status, code, title = 409, "grant_conflict", "Another grant is in the way"
         case _:
             status, code, title = 409, "request_id_reused", "The request id was reused"
     return {

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from sidecar.api.problem import MEDIA_TYPE, TYPE_PREFIX
 from sidecar.domain.decision import Decision, ReasonCode, Remedy, RemedyKind
+from sidecar.domain.grants import GrantBalance
 from sidecar.domain.limits import Reading
 from sidecar.domain.modes import Refusal
 from sidecar.domain.subscription import Subscription
@@ -113,6 +114,7 @@ def limits_body(readings: Sequence[Reading]) -> list[dict[str, object]]:
             "window": str(reading.limit.window),
             "per": reading.limit.per,
             "limit": reading.limit.maximum,
+            "granted": reading.granted,
             "used": reading.used,
             "reserved": reading.reserved,
             "requested": reading.requested,
@@ -155,6 +157,23 @@ def subscription_body(state: Subscription) -> dict[str, object]:
     }
 
 
+def grant_body(balance: GrantBalance) -> dict[str, object]:
+    """A grant and what became of its units; it is for one limit, or for those of a meter."""
+    grant = balance.grant
+    return {
+        "limit": grant.limit or None,
+        "meter": grant.meter,
+        "amount": grant.amount,
+        "used": balance.used,
+        "held": balance.held,
+        "left": balance.left,
+        "revoked": balance.revoked,
+        "effective_at": grant.effective_at,
+        "expires_at": grant.expires_at,
+        "reason": grant.reason or None,
+    }
+
+
 def overview_body(overview: Overview) -> dict[str, object]:
     """What a settings page shows."""
     entitlement, plan = overview.entitlement, overview.plan
@@ -168,6 +187,7 @@ def overview_body(overview: Overview) -> dict[str, object]:
         },
         "features": plan.features if plan else {},
         "limits": limits_body(overview.readings),
+        "grants": [{"id": balance.grant.id, **grant_body(balance)} for balance in overview.grants],
         "subscription": entitlement.subscription and subscription_body(entitlement.subscription),
         "policy": {"revision": overview.revision},
     }

@@ -17,7 +17,9 @@ class Reservations:
     async def commit(self, call: Call) -> Response:
         """Charge what the run used; the limits after it."""
         body = call.read(COMMIT)
-        settled = await self._pdp.commit(call.path["id"], body.amounts(), final=body.final)
+        settled = await self._pdp.commit(
+            call.path["id"], body.amounts(), final=body.final, model=body.model or ""
+        )
         return json_response(settlement_body(settled))
 
     async def release(self, call: Call) -> Response:

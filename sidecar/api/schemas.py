@@ -17,7 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, CheckRequest, Subject
+from sidecar.domain.grants import Grant
+from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, CheckRequest, MeterKind, Subject
 from sidecar.domain.subscription import Status, Subscription
 from sidecar.domain.usage import UsageEvent
 
@@ -32,6 +33,7 @@ MAX_CHECKS = 100
 OLDEST_EVENT = timedelta(days=7)
 EVENT_AHEAD = timedelta(minutes=5)
 PUSH_AHEAD = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
@@ -374,18 +376,123 @@ class SubscriptionBody(BaseModel):
         )
 
 
+_PER_APP = "needed: a grant is drawn per app, so it names both userId and appId"
+
+
+def _present(value: object) -> object:
+    if value in (None, ""):
+        raise ValueError(_PER_APP)
+    return value
+
+
+Owner = Annotated[str, BeforeValidator(_present), Field(max_length=MAX_TEXT)]
+
+
+class GrantBody(BaseModel):
+    """`POST /api/internal/grants/sync`; camelCase or snake_case, unknown fields ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, populate_by_name=True)
+
+    grant_id: Name = Field(validation_alias=_either("grantId", "grant_id"))
+    user_id: Owner = Field(validation_alias=_either("userId", "user_id"))
+    app_id: Owner = Field(validation_alias=_either("appId", "app_id"))
+    amount: Count
+    limit: Text | None = None
+    meter: Literal["tokens", "input_tokens", "output_tokens", "requests", "cost"] | None = None
+    effective_at: Instant | None = Field(
+        None, validation_alias=_either("effectiveAt", "effective_at")
+    )
+    expires_at: Instant | None = Field(None, validation_alias=_either("expiresAt", "expires_at"))
+    reason: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whose(cls, body: object) -> object:
+        """Let both owners stand there, so that whoever left one out is told why it is needed."""
+        if not isinstance(body, dict):
+            return body
+        names = (("userId", "user_id"), ("appId", "app_id"))
+        absent = {camel: None for camel, snake in names if snake not in body}
+        return absent | body
+
+    def grant(self, now: datetime) -> Grant:
+        """The units that are granted; from their arrival on where nothing else is said.
+
+        Raises:
+            ValueError: it does not say what they are units of, or they can never be drawn.
+        """
+        if (not self.limit) == (self.meter is None):
+            raise ValueError("limit: give limit or meter, the one or the other")
+        if self.effective_at and self.expires_at and self.expires_at <= self.effective_at:
+            raise ValueError("expiresAt: not after effectiveAt")
+        return Grant(
+            id=self.grant_id,
+            app_id=self.app_id,
+            user_id=self.user_id,
+            limit=self.limit or "",
+            meter=self.meter and MeterKind(self.meter),
+            amount=self.amount,
+            effective_at=self.effective_at or now,
+            expires_at=self.expires_at,
+            reason=self.reason or "",
+        )
+
+
+LONGEST_REPORT = timedelta(days=90)
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+GROUPS = ("model", "workflow", "agent", "plugin")
+
+
+def _groups(value: object) -> object:
+    names = value.split(",") if isinstance(value, str) else []
+    unknown = [name for name in names if name not in GROUPS]
+    if unknown and value:
+        raise ValueError(f"{unknown[0]!r} is none of {', '.join(GROUPS)}")
+    return tuple(name for name in GROUPS if name in names)
+
+
+class UsageQuery(Body):
+    """The parameters of `GET /v1/usage`; it tells whole hours."""
+
+    app_id: Name
+    user_id: Name | None = None
+    from_: Instant | None = Field(None, alias="from")
+    to: Instant | None = None
+    granularity: Literal["hour", "day"] = "hour"
+    group_by: Annotated[tuple[str, ...], BeforeValidator(_groups)] = ()
+
+    def hours(self, now: datetime) -> tuple[int, int]:
+        """The hours since 1970 in which the time asked for begins and before which it ends.
+
+        Raises:
+            ValueError: it is no time, or too long a one.
+        """
+        end = self.to or now
+        begin = self.from_ or (self.to or now) - _DAY
+        first = max(0, (begin - _EPOCH) // _HOUR)
+        end_hour = -((_EPOCH - end) // _HOUR)
+        if begin >= end:
+            raise ValueError("from: not before to")
+        if (end_hour - first) * _HOUR > LONGEST_REPORT:
+            raise ValueError(f"from: more than {LONGEST_REPORT.days} days before to")
+        return first, end_hour
+
+
 def known_fields(schema: str, location: tuple[str | int, ...]) -> list[str]:
     """The fields of a body, or of the part of it at a location; empty for an unknown one."""
     part = _PARTS.get(str(location[0])) if location else None
     if part is CheckBody and len(location) > 2:
         part = EstimateBody
     model = part or _BODIES.get(schema)
-    return [] if model is None else list(model.model_fields)
+    if model is None:
+        return []
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 _BODIES: dict[str, type[Body]] = {
     model.__name__: model
-    for model in (CheckBody, ChecksBody, CommitBody, ExtendBody, UsageEventBody)
+    for model in (CheckBody, ChecksBody, CommitBody, ExtendBody, UsageEventBody, UsageQuery)
 }
 _PARTS: dict[str, type[Body]] = {"estimate": EstimateBody, "checks": CheckBody}
 
@@ -395,3 +502,5 @@ COMMIT = TypeAdapter(CommitBody)
 EXTEND = TypeAdapter(ExtendBody)
 USAGE_EVENT = TypeAdapter(UsageEventBody)
 SUBSCRIPTION = TypeAdapter(SubscriptionBody)
+GRANT = TypeAdapter(GrantBody)
+USAGE_QUERY = TypeAdapter(UsageQuery)

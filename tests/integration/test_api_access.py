@@ -24,10 +24,16 @@ READ_PATHS = [
     ("GET", "/v1/entitlements?app_id=a&user_id=u", None),
     ("GET", "/v1/subscriptions/a/u", None),
 ]
-INTERNAL_PATHS = [("POST", "/api/internal/subscription/sync", SYNC)]
+GRANT = {"grantId": "g", "userId": "u", "appId": "a", "meter": "tokens", "amount": 1}
+REPORT_PATHS = [("GET", "/v1/usage?app_id=a", None)]
+INTERNAL_PATHS = [
+    ("POST", "/api/internal/subscription/sync", SYNC),
+    ("POST", "/api/internal/grants/sync", GRANT),
+]
 TABLE = [
     *[(call, {"run-1", "run-2", "int-1"}) for call in RUNTIME_PATHS],
     *[(call, {"run-1", "run-2", "int-1", "read-1"}) for call in READ_PATHS],
+    *[(call, {"int-1", "read-1"}) for call in REPORT_PATHS],
     *[(call, {"int-1"}) for call in INTERNAL_PATHS],
 ]
 

@@ -43,6 +43,7 @@ async def test_an_allow_has_the_members_of_the_contract(client: httpx.AsyncClien
         "window": "1m",
         "per": ["app", "user"],
         "limit": 2000,
+        "granted": 0,
         "used": 0,
         "reserved": 0,
         "requested": 0,

@@ -28,7 +28,14 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
     [b"", b"{", b'{"app_id": "a", }', b"\xff\xfe", b"app_id=a&user_id=u", b'{"app_id": "\\ud800"}'],
 )
 @pytest.mark.parametrize(
-    "path", ["/v1/check", "/v1/checks", "/v1/usage", "/api/internal/subscription/sync"]
+    "path",
+    [
+        "/v1/check",
+        "/v1/checks",
+        "/v1/usage",
+        "/api/internal/subscription/sync",
+        "/api/internal/grants/sync",
+    ],
 )
 async def test_what_is_not_json_is_400(
     path: str, content: bytes, client: httpx.AsyncClient
@@ -324,13 +331,16 @@ async def test_an_unknown_path_is_a_problem_too(client: httpx.AsyncClient) -> No
     assert_problem(await client.get("/v1/nothing"), 404, "not_found")
 
 
-async def test_a_wrong_method_is_a_problem_that_names_the_right_one(
-    client: httpx.AsyncClient,
+@pytest.mark.parametrize(
+    ("path", "methods"), [("/v1/check", {"POST"}), ("/v1/usage", {"GET", "HEAD", "POST"})]
+)
+async def test_a_wrong_method_is_a_problem_that_names_the_right_ones(
+    path: str, methods: set[str], client: httpx.AsyncClient
 ) -> None:
-    answer = await client.get("/v1/check")
+    answer = await client.put(path)
 
     assert_problem(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"] == "POST"
+    assert set(answer.headers["allow"].split(", ")) == methods
 
 
 async def test_deeply_nested_json_is_refused_without_harm(client: httpx.AsyncClient) -> None:
