@@ -9,6 +9,7 @@
         UnknownReservation
         ReservationEnded
         RequestIdReused
+        GrantConflict
 
 HTTP status codes are not here either: `sidecar.api.problem` owns them.
 """
@@ -61,3 +62,7 @@ class RequestIdReused(RequestFault):
     def __init__(self, request_id: str) -> None:
         super().__init__(f"request_id {request_id!r} was used before with another body")
         self.request_id = request_id
+
+
+class GrantConflict(RequestFault):
+    """A grant cannot stand beside what is stored for the user already."""

@@ -11,10 +11,19 @@ from typing import Protocol
 
 from sidecar.domain.decision import Decision, Effect, Reason, Remedy, RuleError
 from sidecar.domain.entitlement import Entitlement, PlanSummary
+from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.prices import Rates
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome
-from sidecar.domain.usage import ChargedEvent, Hold, Metering, Settlement, Tally
+from sidecar.domain.usage import (
+    ChargedEvent,
+    Hold,
+    Metering,
+    Settlement,
+    Tally,
+    UsageRow,
+)
 
 
 class Clock(Protocol):
@@ -64,6 +73,24 @@ class Verdict(Protocol):
     def degraded(self) -> bool: ...
 
 
+class Prices(Protocol):
+    """What the tokens of each model cost."""
+
+    @property
+    def currency(self) -> str:
+        """Three capital letters."""
+        ...
+
+    @property
+    def default(self) -> Rates:
+        """The rates of a model that is not known."""
+        ...
+
+    def of(self, model: str) -> Rates | None:
+        """The rates of a model, None for one that is not known."""
+        ...
+
+
 class Rules(Protocol):
     """One immutable set of compiled policies."""
 
@@ -75,6 +102,16 @@ class Rules(Protocol):
     @property
     def plan_ids(self) -> Collection[str]:
         """The plans that it knows."""
+        ...
+
+    @property
+    def limit_ids(self) -> Collection[str]:
+        """The limits that a grant can be for."""
+        ...
+
+    @property
+    def prices(self) -> Prices | None:
+        """What models cost, None where nothing has a price."""
         ...
 
     def resolve(
@@ -123,10 +160,8 @@ class Meter(Protocol):
             and the same call again is harmless.
     """
 
-    async def read(
-        self, app_id: str, charges: Sequence[Charge], *, since: float
-    ) -> tuple[Reading, ...]:
-        """What the counters of these charges hold."""
+    async def read(self, subject: Subject, charges: Sequence[Charge], *, since: float) -> Metering:
+        """What the counters of these charges hold, and what grants add for the subject."""
         ...
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
@@ -164,12 +199,23 @@ class Meter(Protocol):
         ...
 
     async def commit(
-        self, reservation_id: str, used: Amounts, *, final: bool, since: float
+        self,
+        reservation_id: str,
+        used: Amounts,
+        *,
+        final: bool,
+        since: float,
+        model: str = "",
     ) -> Settlement:
         """Charge what the run has used so far, in the windows in which it was held.
 
         `used` is the total of the hold, not a difference: repeating a commit is harmless.
-        A final one gives the rest back. After expiry it still charges.
+        A final one gives the rest back. After expiry it still charges. Where grants pay for
+        what is held, the allowance's part is used up first.
+
+        Args:
+            used: a cost that is UNTOLD follows from the hold's rates.
+            model: reported instead of the one that the check named.
 
         Raises:
             UnknownReservation, ReservationEnded: no such one, or it was released.
@@ -196,6 +242,31 @@ class Meter(Protocol):
         """Count events that were not counted before, each in the window of its own time."""
         ...
 
+    async def grant(self, grant: Grant, *, since: float) -> tuple[GrantOutcome, GrantBalance]:
+        """Add units to what a user may use, or revoke what is left of them.
+
+        Whatever came first under an id stays: the same again does nothing, and what is revoked
+        stays revoked.
+
+        Raises:
+            GrantConflict: the id came before with other content, or the user has too many.
+        """
+        ...
+
+    async def grants(self, subject: Subject, *, since: float) -> tuple[GrantBalance, ...]:
+        """The grants that a user has in an app, in the order in which they are drawn."""
+        ...
+
+    async def usage(
+        self, app_id: str, user_id: str | None, first_hour: int, last_hour: int, *, since: float
+    ) -> tuple[UsageRow, ...]:
+        """What was used hour by hour, of one user or, with None, of all together.
+
+        Args:
+            first_hour, last_hour: hours since 1970, both included.
+        """
+        ...
+
     async def ping(self, *, since: float) -> None:
         """Return if the store answers."""
         ...
@@ -206,4 +277,8 @@ class DecisionLog(Protocol):
 
     def record(self, request: CheckRequest, decision: Decision) -> None:
         """Note one decision."""
+        ...
+
+    def unknown_model(self, model: str) -> None:
+        """Note that something was asked of, or used with, a model that has no price."""
         ...

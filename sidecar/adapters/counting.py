@@ -4,16 +4,16 @@ Several limits may share one counter; it is held and charged once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from sidecar.domain.limits import Charge, Reading
 from sidecar.domain.request import MeterKind
-from sidecar.domain.windows import Fixed, Sliding, from_ms
+from sidecar.domain.windows import BillingCycle, Fixed, Period, Sliding, from_ms
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(NamedTuple):
     """One counter over one window, at one instant.
 
     Attributes:
@@ -21,6 +21,9 @@ class Counter:
         a, b: start and end (0 for never) of the period, or width of a bucket and length of
             the window, in milliseconds.
         amount: units to hold or charge.
+        bound: the allowance, above which grants are drawn; None where none ever are.
+        scopes: of the grants that its limits draw.
+        is_enforced: whether it is refused above the bound.
     """
 
     name: str
@@ -29,6 +32,9 @@ class Counter:
     b: int
     meter: MeterKind
     amount: int
+    bound: int | None = None
+    scopes: tuple[str, ...] = ()
+    is_enforced: bool = False
 
     def bucket(self, at_ms: int) -> int:
         """The bucket in which an instant counts: a number, or the period's start."""
@@ -39,12 +45,18 @@ class Counter:
         return self.kind == "s" or (self.a <= at_ms and (self.b == 0 or at_ms < self.b))
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """The counters of some charges, each once, and which of them each charge reads."""
 
     counters: tuple[Counter, ...]
     indexes: tuple[int, ...]
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """From when to before when, 0 for ever, all periods of the counters hold."""
+        starts = [counter.a for counter in self.counters if counter.kind == "p"]
+        ends = [counter.b for counter in self.counters if counter.kind == "p" and counter.b]
+        return max(starts, default=0), min(ends, default=0)
 
 
 def lay_out(charges: Sequence[Charge], at_ms: int) -> Layout:
@@ -57,6 +69,8 @@ def lay_out(charges: Sequence[Charge], at_ms: int) -> Layout:
         if index is None:
             index = position[charge.counter] = len(counters)
             counters.append(_counter(charge, at_ms))
+        else:
+            counters[index] = _shared(counters[index], charge)
         indexes.append(index)
     return Layout(tuple(counters), tuple(indexes))
 
@@ -66,13 +80,37 @@ def _counter(charge: Charge, at_ms: int) -> Counter:
     if isinstance(limit.window, Sliding):
         kind, a, b = "s", limit.window.bucket_ms, limit.window.length_ms
     else:
-        period = limit.window.period(at_ms, charge.cycle)
+        period = _period(limit.window, charge.cycle, at_ms)
         kind, a, b = "p", period.start_ms, period.end_ms or 0
-    return Counter(charge.counter, kind, a, b, limit.meter, charge.amount)
+    scopes = limit.scopes
+    bound = limit.maximum if scopes else None
+    return Counter(
+        charge.counter, kind, a, b, limit.meter, charge.amount, bound, scopes, limit.is_enforced
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+def _shared(counter: Counter, charge: Charge) -> Counter:
+    """A counter that a further limit reads too.
+
+    Grants are drawn where the first limit would refuse; if none would, above the highest bound.
+    """
+    limit = charge.limit
+    if limit.maximum is None or not limit.scopes:
+        return counter
+    bound = limit.maximum
+    if counter.bound is not None and counter.is_enforced == limit.is_enforced:
+        choose = min if limit.is_enforced else max
+        bound = choose(bound, counter.bound)
+    elif counter.bound is not None and counter.is_enforced:
+        bound = counter.bound
+    return counter._replace(
+        bound=bound,
+        scopes=tuple(dict.fromkeys((*counter.scopes, *limit.scopes))),
+        is_enforced=counter.is_enforced or limit.is_enforced,
+    )
+
+
+class Content(NamedTuple):
     """What a counter holds; `resets_at_ms` is 0 where nothing ends."""
 
     used: int
@@ -85,30 +123,56 @@ def readings_of(
     layout: Layout,
     contents: Sequence[Content],
     fits_at_ms: Sequence[int],
+    granted: Sequence[int],
 ) -> tuple[Reading, ...]:
     """One reading for each charge.
 
     Args:
         contents: one for each counter.
         fits_at_ms: one for each charge: when it will fit, 0 where it fits or never will.
+        granted: one for each charge: units left in the grants that it draws.
     """
     return tuple(
-        reading_of(charge, contents[index], fits)
-        for charge, index, fits in zip(charges, layout.indexes, fits_at_ms, strict=True)
+        reading_of(charge, contents[index], fits, left)
+        for charge, index, fits, left in zip(
+            charges, layout.indexes, fits_at_ms, granted, strict=True
+        )
     )
 
 
-def reading_of(charge: Charge, content: Content, fits_at_ms: int) -> Reading:
+def reading_of(charge: Charge, content: Content, fits_at_ms: int, granted: int) -> Reading:
     """A counter's content as the reading of one limit."""
-    reading = Reading(
-        charge.limit, content.used, content.held, charge.amount, None, charge.is_asked
+    limit, (used, held, resets_ms) = charge.limit, content
+    if limit.window is Fixed.LIFETIME:
+        resets_ms = 0
+    elif limit.maximum is not None:
+        free = limit.maximum + granted - used - held
+        if charge.need > max(0, free):
+            resets_ms = fits_at_ms
+    return Reading(
+        limit, used, held, charge.amount, instant_or_none(resets_ms), charge.is_asked, granted
     )
-    resets = fits_at_ms if reading.is_exceeded else content.resets_at_ms
-    if charge.limit.window is Fixed.LIFETIME:
-        resets = 0
-    return replace(reading, resets_at=instant_or_none(resets))
 
 
+_PERIODS_KEPT = 10_000
+_periods: dict[tuple[Fixed, BillingCycle], Period] = {}
+
+
+def _period(window: Fixed, cycle: BillingCycle, at_ms: int) -> Period:
+    """The window's span that contains an instant; the latest one of each cycle is kept."""
+    known = _periods.get((window, cycle))
+    if known is not None and known.contains(at_ms):
+        return known
+    period = window.period(at_ms, cycle)
+    if cycle.start is None or (cycle.end and cycle.start <= from_ms(at_ms) < cycle.end):
+        # Beside a stated period others may lie that overlap with it.
+        if len(_periods) >= _PERIODS_KEPT:
+            _periods.clear()
+        _periods[window, cycle] = period
+    return period
+
+
+@lru_cache(4096)
 def instant_or_none(at_ms: int) -> datetime | None:
     """An instant from milliseconds, None from 0."""
     return from_ms(at_ms) if at_ms else None

@@ -1,42 +1,47 @@
 """How are subscriptions, requests and limits written down in a store?"""
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sidecar.domain.limits import Charge, Dimension, Limit
+import orjson
+
+from sidecar.domain.limits import Dimension, Limit
 from sidecar.domain.modes import Mode
 from sidecar.domain.request import Amounts, CheckRequest, MeterKind, Subject
 from sidecar.domain.subscription import Change, Status, Subscription
 from sidecar.domain.windows import Fixed, parse_window
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+# What it costs is not asked: prices may have changed when the same request comes again.
+_ASKED = tuple(name for name in Amounts.__slots__ if name != "cost")
+_KEPT = 4096
+# The limits of a plan are written for each of its users' holds. That they stand beside their text
+# keeps their identities from being given to others.
+_limits_written: dict[tuple[object, ...], tuple[Sequence[Limit], str]] = {}
 _DATES = ("next_billing_date", "trial_end", "period_start", "period_end", "updated_at")
 
 
 def write_request(request: CheckRequest) -> str:
     """A request as JSON, the same text for the same request."""
+    subject, estimate = request.subject, request.estimate
     return _dump(
         {
-            **{
-                name: getattr(request, name)
-                for name in (
-                    "plugin", "feature", "action", "workflow", "agent", "model", "session_id",
-                    "attributes", "reserve", "ttl_s", "request_id",
-                )
-            },
-            "subject": _fields(request.subject, Subject.__slots__),
-            "estimate": _fields(request.estimate, Amounts.__slots__),
+            "plugin": request.plugin, "feature": request.feature, "action": request.action,
+            "workflow": request.workflow, "agent": request.agent, "model": request.model,
+            "session_id": request.session_id, "attributes": request.attributes,
+            "reserve": request.reserve, "ttl_s": request.ttl_s, "request_id": request.request_id,
+            "subject": {name: getattr(subject, name) for name in Subject.__slots__},
+            "estimate": {name: getattr(estimate, name) for name in _ASKED},
         }
     )  # fmt: skip
 
 
 def read_request(text: str) -> CheckRequest:
     """The request of `write_request`."""
-    fields: dict[str, Any] = json.loads(text)
+    fields: dict[str, Any] = orjson.loads(text)
     subject, estimate = fields.pop("subject"), fields.pop("estimate")
     return CheckRequest(subject=Subject(**subject), estimate=Amounts(**estimate), **fields)
 
@@ -65,7 +70,7 @@ def write_subscription(state: Subscription) -> str:
 
 def read_subscription(text: str) -> Subscription:
     """The subscription of `write_subscription`; what a later version adds is left aside."""
-    written: dict[str, Any] = json.loads(text)
+    written: dict[str, Any] = orjson.loads(text)
     fields = {name: written[name] for name in Subscription.__slots__ if name in written}
     for name in _DATES:
         fields[name] = fields.get(name) and datetime.fromisoformat(fields[name])
@@ -77,27 +82,49 @@ def read_subscription(text: str) -> Subscription:
     return Subscription(**fields)
 
 
-def write_limits(charges: Sequence[Charge], indexes: Sequence[int]) -> str:
-    """What a commit needs to show the limits of a hold; `indexes` name the counters."""
+def short_digest(text: str) -> str:
+    """A name of 16 characters for a caller's id, where millions of them are remembered."""
+    return urlsafe_b64encode(hashlib.blake2b(text.encode(), digest_size=12).digest()).decode()
+
+
+def write_limits(limits: Sequence[Limit], indexes: Sequence[int]) -> str:
+    """What a commit needs to show the limits of a hold; `indexes` name the counters.
+
+    Last in each row stand the scopes of the grants that the limit draws.
+    """
+    key = (indexes, *map(id, limits))
+    known = _limits_written.get(key)
+    if known is None:
+        known = limits, _limits_text(limits, indexes)
+        if len(_limits_written) >= _KEPT:
+            _limits_written.clear()
+        _limits_written[key] = known
+    return known[1]
+
+
+def _limits_text(limits: Sequence[Limit], indexes: Sequence[int]) -> str:
     return _dump(
         [
             [
-                charge.limit.id,
-                charge.limit.meter.value,
-                charge.limit.maximum,
-                str(charge.limit.window),
-                [dimension.value for dimension in charge.limit.per],
-                charge.limit.mode.value,
+                limit.id,
+                limit.meter,
+                limit.maximum,
+                str(limit.window),
+                limit.per,
+                limit.mode,
                 index,
+                limit.scopes,
             ]
-            for charge, index in zip(charges, indexes, strict=True)
+            for limit, index in zip(limits, indexes, strict=True)
         ]
     )
 
 
 def read_limits(text: str) -> list[tuple[Limit, int]]:
     """The limits of `write_limits`, each with the index of its counter."""
-    rows: list[tuple[str, str, int | None, str, list[str], str, int]] = json.loads(text)
+    rows: list[tuple[str, str, int | None, str, list[str], str, int, list[str]]] = orjson.loads(
+        text
+    )
     return [
         (
             Limit(
@@ -110,13 +137,8 @@ def read_limits(text: str) -> list[tuple[Limit, int]]:
             ),
             index,
         )
-        for name, meter, maximum, window, per, mode, index in rows
+        for name, meter, maximum, window, per, mode, index, *_ in rows
     ]
-
-
-def _fields(value: object, names: Iterable[str]) -> dict[str, object]:
-    # As dataclasses.asdict, without its deep copy: a request is written at every hold.
-    return {name: getattr(value, name) for name in names}
 
 
 def _instant_text(value: datetime | None) -> str | None:
@@ -124,4 +146,4 @@ def _instant_text(value: datetime | None) -> str | None:
 
 
 def _dump(value: Mapping[str, object] | Sequence[object]) -> str:
-    return _ENCODER.encode(value)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -1,7 +1,7 @@
 """How much may be used, in which counter it is counted, and what was read there."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import quote
@@ -35,6 +35,10 @@ _VALUES: Mapping[Dimension, Callable[[CheckRequest], str]] = {
 }
 
 
+_GRANTED = frozenset({Fixed.BILLING_MONTH, Fixed.BILLING_PERIOD, Fixed.LIFETIME})
+"""Windows of allowances, to which grants add; other windows bound a pace."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """A bound on one meter over one window.
@@ -44,6 +48,8 @@ class Limit:
         warn_from: units from which a warning is given, None for never.
         refusal: HTTP status of a refusal by this limit.
         conditional: whether a `when` chooses its requests; then its counter is its own.
+        is_enforced: whether it can refuse: it has a bound, and its mode lets it.
+        scopes: of the grants that it draws when its allowance is used up, see `Grant`.
     """
 
     id: str
@@ -57,11 +63,21 @@ class Limit:
     refusal: Refusal = Refusal.PAYMENT_REQUIRED
     message: str = ""
     conditional: bool = False
+    is_enforced: bool = field(init=False, compare=False)
+    scopes: tuple[str, ...] = field(init=False, compare=False)
 
-    @property
-    def is_enforced(self) -> bool:
-        """Whether it can refuse: it has a bound, and its mode lets it."""
-        return self.maximum is not None and self.mode is Mode.ENFORCE
+    def __post_init__(self) -> None:
+        # Asked at every check, and known when the policies are.
+        is_enforced = self.maximum is not None and self.mode is Mode.ENFORCE
+        object.__setattr__(self, "is_enforced", is_enforced)
+        object.__setattr__(self, "scopes", self._scopes())
+
+    def _scopes(self) -> tuple[str, ...]:
+        # What is off spends nobody's grants, and concurrency uses nothing up.
+        if self.maximum is None or self.mode is Mode.OFF or self.meter is MeterKind.CONCURRENCY:
+            return ()
+        named = f"={self.id}"
+        return (named, self.meter.value) if self.window in _GRANTED else (named,)
 
     def counter(self, request: CheckRequest) -> str:
         """The key of the counter that this request falls into, unique within its app.
@@ -107,9 +123,10 @@ class Reading:
     """What a limit's counter held at one instant, before the request's own charge.
 
     Attributes:
-        used, reserved, requested: units.
+        used, reserved, requested: units; what grants pay for is neither used nor reserved here.
         resets_at: the end of the period. For a sliding window, when the oldest use that
             counts leaves it, or, where the request does not fit, when it will.
+        granted: units left in the grants that the limit draws.
     """
 
     limit: Limit
@@ -118,13 +135,14 @@ class Reading:
     requested: int
     resets_at: datetime | None
     is_asked: bool = True
+    granted: int = 0
 
     @property
     def remaining(self) -> int | None:
         """Units still free, None without a bound."""
         if self.limit.maximum is None:
             return None
-        return max(0, self.limit.maximum - self.used - self.reserved)
+        return max(0, self.limit.maximum + self.granted - self.used - self.reserved)
 
     @property
     def is_exceeded(self) -> bool:

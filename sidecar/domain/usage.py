@@ -1,5 +1,6 @@
 """What was really used, and what became of a reservation."""
 
+import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,6 +8,7 @@ from enum import StrEnum
 
 from sidecar.domain.decision import Reservation
 from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.prices import NO_RATES, Rates
 from sidecar.domain.request import Amounts, CheckRequest
 
 
@@ -69,12 +71,15 @@ class Hold:
     """What a reservation is made of, beside its charges.
 
     Attributes:
+        reservation_id: made of a `reservation_token`, so that a repeated request finds it.
         decision_id: of the decision that it belongs to; a repeated request gets it again.
+        rates: what its tokens cost; a commit that does not tell its cost is charged by them.
     """
 
     reservation_id: str
     decision_id: str
     request: CheckRequest
+    rates: Rates = NO_RATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +90,60 @@ class Metering:
         readings: one for each charge, in their order, before the request's own units.
         reservation: what is held now, None after a read or a refusal.
         decision_id: of the first answer, where this request was answered before.
+        counters_lost: whether the store has lost what it had counted for this app before.
     """
 
     readings: tuple[Reading, ...]
     reservation: Reservation | None = None
     decision_id: str | None = None
+    counters_lost: bool = False
+
+
+class OnExpiry(StrEnum):
+    """What an expired reservation means for the units that it held.
+
+    RELEASE gives them back; CHARGE counts them as used until a late commit says better.
+    """
+
+    RELEASE = "release"
+    CHARGE = "charge"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """What was used within one hour by one user with one model, workflow, agent and plugin.
+
+    Attributes:
+        hour: hours since 1970.
+        user_id: empty where all users of the app are summed up.
+        used: tokens, input and output tokens as far as told, requests, cost.
+    """
+
+    hour: int
+    user_id: str
+    model: str
+    workflow: str
+    agent: str
+    plugin: str
+    used: Amounts
+
+
+PLACE = 16
+"""Characters of a reservation's token that say where it is kept."""
+
+
+def reservation_token(request_id: str, nonce: str) -> str:
+    """The token of a reservation: where it is kept, then what makes it this one.
+
+    Requests with the same id lead to the same place.
+
+    Args:
+        nonce: 24 random characters.
+    """
+    if not request_id:
+        return nonce
+    digest = hashlib.blake2b(request_id.encode(), digest_size=12).digest()
+    return urlsafe_b64encode(digest).decode() + nonce[:8]
 
 
 def name_reservation(app_id: str, token: str) -> str:
@@ -107,3 +161,8 @@ def app_of(reservation_id: str) -> str | None:
         return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode() or None
     except ValueError:
         return None
+
+
+def token_of(reservation_id: str) -> str:
+    """What a reservation's id carries beside its app."""
+    return reservation_id.partition(".")[2]

@@ -3,12 +3,13 @@
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from sidecar.adapters.redis.meter import RedisMeter
+from sidecar.domain.usage import PLACE, token_of
 from sidecar.domain.windows import BillingCycle, Fixed
+from sidecar.errors import ReservationEnded
 from tests.contract.stores import (
     START,
     ManualClock,
@@ -16,7 +17,6 @@ from tests.contract.stores import (
     limit,
     redis_meter,
     seconds,
-    sqlite_meter,
 )
 
 DAY_MS = 86_400_000
@@ -42,30 +42,45 @@ async def lives(world: World, pattern: str = "*") -> dict[str, int]:
     for key in map(str, keys):
         left = await ask("PTTL", key, since=time.monotonic())
         assert isinstance(left, int)
-        found[key.removeprefix("s1:{app}:")] = left
+        found[key.removeprefix("s2:{app}").removeprefix(":")] = left
     return found
 
 
 async def test_a_live_reservation_never_vanishes_with_what_it_holds(world: World) -> None:
     """Nobody may call for weeks; the hold must still be found and given back."""
     name = await world.held(EVER, tokens=10)
-    assert (await lives(world))[f"r:{name}"] == FOR_EVER
+    assert (await lives(world))[record_of(name)] == FOR_EVER
     await world.extend(name, EVER, tokens=10)
-    assert (await lives(world))[f"r:{name}"] == FOR_EVER
+    assert (await lives(world))[record_of(name)] == FOR_EVER
 
 
-@pytest.mark.parametrize("end", ["commit", "release", "expire"])
-async def test_an_ended_reservation_is_known_for_seven_days(world: World, end: str) -> None:
+async def test_what_an_expired_reservation_held_is_known_for_seven_days(world: World) -> None:
     name = await world.held(EVER, tokens=10)
-    match end:
-        case "commit":
-            await world.commit(name, 1)
-        case "release":
-            await world.release(name)
-        case _:
-            world.clock.advance(seconds=60)
-            await world.read(EVER)
-    assert 6 * DAY_MS < (await lives(world))[f"r:{name}"] <= 7 * DAY_MS
+    world.clock.advance(seconds=60)
+    await world.read(EVER)
+    assert 7 * DAY_MS < (await lives(world))[record_of(name)] <= 8 * DAY_MS
+
+
+@pytest.mark.parametrize("end", ["commit", "release"])
+async def test_of_an_ended_reservation_little_is_known_for_seven_days(
+    world: World, end: str
+) -> None:
+    """All of it for as long as its request may come again, then how it ended."""
+    name = await world.held(EVER, tokens=10)
+    await (world.commit(name, 5) if end == "commit" else world.release(name))
+    assert 600_000 < (await lives(world))[record_of(name)] <= 660_000
+    await pass_time(world, minutes=12)
+    assert record_of(name) not in await lives(world)
+    for _ in range(7):
+        await pass_time(world, days=1)
+        with pytest.raises(ReservationEnded):
+            await (world.release(name) if end == "commit" else world.commit(name, 5))
+    settled = await (world.commit(name, 5) if end == "commit" else world.release(name))
+    assert settled.state.value.startswith(end)
+    assert (settled.tokens, settled.readings) == (10, ())
+    if end == "commit":
+        with pytest.raises(ReservationEnded):
+            await world.commit(name, 6)
 
 
 async def test_nothing_but_lifetimes_and_live_holds_lives_for_ever(world: World) -> None:
@@ -73,13 +88,13 @@ async def test_nothing_but_lifetimes_and_live_holds_lives_for_ever(world: World)
     await world.use(EVER, MONTHLY, BURST, tokens=1)
     immortal = {key.split(":")[0] for key, left in (await lives(world)).items() if left < 0}
     counters = [key for key, left in (await lives(world, "*:c:*")).items() if left < 0]
-    assert immortal == {"c", "r", "x"}
+    assert immortal == {"", "c", "r", "x"}
     assert counters == ["c:tokens:lifetime:user=user@0"]
 
 
 async def test_nothing_of_a_refused_request_is_kept(world: World) -> None:
     await world.reserve(MONTHLY, tokens=101, request_id="r-1")
-    assert await lives(world) == {}
+    assert await lives(world) == {"": FOR_EVER}
 
 
 async def test_a_sliding_counter_outlives_its_window_and_its_holds(world: World) -> None:
@@ -89,22 +104,6 @@ async def test_a_sliding_counter_outlives_its_window_and_its_holds(world: World)
     assert await life_of(world, "tokens:60000ms") > 3_661_000
     await world.extend(name, MONTHLY, tokens=1, ttl_s=7_200)
     assert await life_of(world, "tokens:60000ms") > 7_261_000
-
-
-async def test_an_event_ahead_of_time_is_there_as_long_as_on_sqlite(
-    world: World, tmp_path: Path
-) -> None:
-    """There nothing vanishes by itself."""
-    async with sqlite_meter(tmp_path / "s.db", world.clock) as meter:
-        twin = World(meter, world.clock)
-        for tokens in (10, 1):
-            ahead = world.clock.now + timedelta(minutes=5)
-            await world.use(BURST, tokens=tokens, at=ahead)
-            await twin.use(BURST, tokens=tokens, at=ahead)
-            await pass_time(world, minutes=5, seconds=59)
-            assert await world.level(BURST) == await twin.level(BURST) == (tokens, 0)
-        await pass_time(world, seconds=2)
-        assert await world.level(BURST) == await twin.level(BURST) == (0, 0)
 
 
 async def test_a_period_is_kept_for_late_events_after_its_end(world: World) -> None:
@@ -129,8 +128,13 @@ async def pass_time(world: World, **span: float) -> None:
     ask, elapsed = world.meter._connection.command, int(timedelta(**span).total_seconds() * 1000)
     for key, left in (await lives(world)).items():
         if left != FOR_EVER:
-            await ask("PEXPIRE", f"s1:{{app}}:{key}", left - elapsed, since=time.monotonic())
+            await ask("PEXPIRE", f"s2:{{app}}:{key}", left - elapsed, since=time.monotonic())
     world.clock.advance(**span)
+
+
+def record_of(reservation_id: str) -> str:
+    """Where a reservation stands."""
+    return f"r:{token_of(reservation_id)[:PLACE]}"
 
 
 async def life_of(world: World, counter: str) -> int:

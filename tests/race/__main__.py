@@ -1,4 +1,4 @@
-"""`make race`: eight processes over Redis, then over one SQLite file, against an exact log."""
+"""`make race`: eight processes over Redis, a Cluster and one SQLite file, against an exact log."""
 
 import argparse
 import sys
@@ -6,12 +6,12 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from tests.processes import redis_server
+from tests.processes import redis_cluster, redis_server
 from tests.race.admission import Admitted, measured
 from tests.race.course import Course
 from tests.race.run import Figures, run_race, tell_progress
 
-USERS = {"redis": 32, "sqlite": 16}
+USERS = {"redis": 33, "cluster": 33, "sqlite": 15}
 """So many that about half of the requests find room at what each store does in a second."""
 
 
@@ -20,13 +20,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make race", description=__doc__)
     parser.add_argument("--operations", type=int, default=1_000_000, help="on each store")
     parser.add_argument("--overspending", type=float, default=0.0)
-    parser.add_argument("--store", choices=[*USERS, "both"], default="both")
+    parser.add_argument("--store", choices=[*USERS, "all"], default="all")
     parser.add_argument("--seed", type=int, default=20_260_505)
     parser.add_argument("--seeds", type=int, default=3, help="of each trace of under-admission")
     told = parser.parse_args()
     figures: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory(prefix="race-") as name:
-        for store in USERS if told.store == "both" else (told.store,):
+        for store in USERS if told.store == "all" else (told.store,):
             folder = Path(name) / store
             folder.mkdir()
             course = Course(
@@ -40,9 +40,9 @@ def main() -> int:
             tell_progress(f"{store}: {course.processes} processes, seed {told.seed}")
             if store == "sqlite":
                 figures[store] = run_race(course, tell_progress)
-            else:
-                with redis_server(folder) as server:
-                    figures[store] = run_race(replace(course, store=server.url), tell_progress)
+                continue
+            with redis_cluster(folder) if store == "cluster" else redis_server(folder) as server:
+                figures[store] = run_race(replace(course, store=server.url), tell_progress)
         with redis_server(Path(name)) as server:
             admitted = measured(replace(course, store=server.url), told.seeds)
     print_table(figures, admitted)

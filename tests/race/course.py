@@ -15,7 +15,9 @@ from sidecar.domain.windows import Fixed, Sliding
 from sidecar.ports import Meter
 from tests.contract.stores import PATIENCE_S, limit
 
-APP: Final = "race"
+APPS: Final = 3
+"""Among which the users are spread: each lies in a slot of its own of a Cluster."""
+
 MAXIMA: Final = (5_000, 10_000, 12_000)
 """Of the shorter window, the longer one and the lifetime of one user."""
 
@@ -23,12 +25,17 @@ LANES: Final = 16
 """Callers of each process that ask at the same time."""
 
 
+def app_of(user: str) -> str:
+    """The app of a user whose name ends with a number."""
+    return f"race-{int(user.rpartition('-')[2]) % APPS}"
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """One race over one store.
 
     Attributes:
-        store: `redis://` or `unix://` of a server, else the path of a SQLite file.
+        store: the address of a Redis, else the path of a SQLite file.
         folder: where the processes write their ledgers.
         operations: calls of the meter, of all processes together.
         users: who share the traffic at one time; others follow them, so that lifetimes end

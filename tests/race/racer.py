@@ -20,12 +20,12 @@ import uvloop
 
 from sidecar.domain.decision import Reservation
 from sidecar.domain.request import Amounts
-from sidecar.domain.usage import Hold, name_reservation
+from sidecar.domain.usage import Hold
 from sidecar.domain.windows import from_ms, to_ms
 from sidecar.errors import MeterUnavailable, ReservationEnded, UnknownReservation
 from sidecar.ports import Meter
-from tests.contract.stores import World
-from tests.race.course import APP, LANES, Course, meter_over
+from tests.contract.stores import World, reservation_name
+from tests.race.course import LANES, Course, app_of, meter_over
 from tests.race.ledger import LedgerWriter, Part
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class Racer:
     ) -> None:
         self._course = course
         self._index = index
-        self._world = World(meter, app=APP)
+        self._world = World(meter)
         self._ledger = ledger
         self._tally = ledger.tally
         self._done = done
@@ -326,7 +326,7 @@ class Racer:
         return self._of(f"u{generation}-{self._random.randrange(self._course.users)}")
 
     def _of(self, user: str) -> World:
-        return self._world.of(APP, user)
+        return self._world.of(app_of(user), user)
 
     def _name(self) -> str:
         self._names += 1
@@ -335,4 +335,6 @@ class Racer:
     def _hold(self, world: World, tokens: int, ttl_s: int, request_id: str = "") -> Hold:
         name = self._name()
         request = world.request(Amounts(tokens), ttl_s, request_id)
-        return Hold(name_reservation(APP, name), f"dec_{name}", request)
+        # Each process counts on from numbers of its own.
+        number = self._names * 1_000 + self._index
+        return Hold(reservation_name(world.app, number, request_id), f"dec_{name}", request)

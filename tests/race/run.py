@@ -13,7 +13,7 @@ from sidecar.domain.limits import Reading
 from sidecar.domain.windows import Sliding
 from sidecar.ports import Meter
 from tests.contract.stores import PATIENCE_S, World
-from tests.race.course import APP, Course, meter_over
+from tests.race.course import Course, app_of, meter_over
 from tests.race.ledger import ExactLog, read_ledgers
 from tests.race.oracle import Overrun, overrun, recent, totals
 from tests.race.racer import BRIEF_S, START_S, race
@@ -137,7 +137,7 @@ async def _read(course: Course, log: ExactLog, meter: Meter) -> dict[str, tuple[
     users = iter(sorted(log.users, reverse=True))
     found: dict[str, tuple[Reading, ...]] = {}
     while some := list(islice(users, TOGETHER)):
-        worlds = [World(meter, app=APP, user=user) for user in some]
+        worlds = [World(meter, app=app_of(user), user=user) for user in some]
         rows = await asyncio.gather(*(world.read(*course.limits) for world in worlds))
         found |= dict(zip(some, rows, strict=True))
     return found

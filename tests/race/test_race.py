@@ -6,21 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import redis_server
+from tests.processes import redis_cluster, redis_server
 from tests.race.course import Course
 from tests.race.run import Figures, run_race
 
 
-@pytest.fixture(params=["redis", "sqlite"])
+@pytest.fixture(params=["redis", "cluster", "sqlite"])
 def course(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Course]:
     """A short race over a store of its own."""
     short = Course(
-        str(tmp_path / "race.db"), tmp_path, operations=2_000, users=2, windows_ms=(400, 900)
+        str(tmp_path / "race.db"), tmp_path, operations=2_000, users=3, windows_ms=(400, 900)
     )
     if request.param == "sqlite":
         yield short
     else:
-        with redis_server(tmp_path) as server:
+        serve = redis_cluster if request.param == "cluster" else redis_server
+        with serve(tmp_path) as server:
             yield replace(short, store=server.url)
 
 

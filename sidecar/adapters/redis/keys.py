@@ -1,14 +1,16 @@
-"""Where in Redis is what? `s1` is the version of this layout."""
+"""Where in Redis is what? `s2` is the version of this layout."""
 
+from functools import lru_cache
 from urllib.parse import quote
 
 
+@lru_cache(16_384)
 def app_prefix(app_id: str) -> str:
     """In front of every key of one app; in braces, so that one slot of a cluster holds them."""
-    return f"s1:{{{quote(app_id, safe='')}}}"
+    return f"s2:{{{quote(app_id, safe='')}}}"
 
 
-EVERY_APP = "s1:{*}"
+EVERY_APP = "s2:{*}"
 """In front of what holds for all apps; no app has this prefix, because `*` is escaped."""
 
 

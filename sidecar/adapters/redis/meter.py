@@ -1,33 +1,53 @@
 """The meter on Redis: each verb is one script, so each is all or nothing."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
+from urllib.parse import quote, unquote
 
-from sidecar.adapters.counting import Content, Layout, instant_or_none, lay_out, readings_of
+import orjson
+
+from sidecar.adapters.counting import (
+    Content,
+    Counter,
+    Layout,
+    instant_or_none,
+    lay_out,
+    readings_of,
+)
 from sidecar.adapters.documents import (
-    digest,
     fingerprint,
     read_limits,
     read_request,
+    short_digest,
     write_limits,
     write_request,
 )
-from sidecar.adapters.redis.connection import Argument, RedisConnection, Reply, Script
+from sidecar.adapters.redis.connection import Argument, RedisConnection, Script
+from sidecar.adapters.redis.epochs import Epochs
 from sidecar.adapters.redis.keys import app_prefix
 from sidecar.domain.decision import Reservation
+from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge, Reading
-from sidecar.domain.request import Amounts, CheckRequest
+from sidecar.domain.request import Amounts, CheckRequest, MeterKind, Subject
 from sidecar.domain.usage import (
+    PLACE,
     ChargedEvent,
     Hold,
     Metering,
+    OnExpiry,
     ReservationState,
     Settlement,
     Tally,
+    UsageRow,
     app_of,
+    name_reservation,
+    token_of,
 )
 from sidecar.domain.windows import from_ms, to_ms
 from sidecar.errors import (
+    GrantConflict,
     MeterUnavailable,
     RequestIdReused,
     ReservationEnded,
@@ -35,13 +55,16 @@ from sidecar.errors import (
     UnknownReservation,
 )
 
-READ = Script("counters.lua", "read.lua")
-RESERVE = Script("counters.lua", "reserve.lua")
-SETTLE = Script("counters.lua", "settle.lua")
-RECORD = Script("counters.lua", "record.lua")
-SCRIPTS = (READ, RESERVE, SETTLE, RECORD)
+READ = Script("counters.lua", "ledger.lua", "readings.lua", "read.lua")
+RESERVE = Script("counters.lua", "ledger.lua", "readings.lua", "reserve.lua")
+SETTLE = Script("counters.lua", "ledger.lua", "settle.lua")
+RECORD = Script("counters.lua", "ledger.lua", "record.lua")
+GRANT = Script("counters.lua", "ledger.lua", "grant.lua")
+SCRIPTS = (READ, RESERVE, SETTLE, RECORD, GRANT)
 
 _MAX_TRIES = 8
+_MAX_GRANTS = 64
+_KEPT_MS = 8 * 86_400_000
 
 
 class RedisMeter:
@@ -50,29 +73,40 @@ class RedisMeter:
     Args:
         connection: where the scripts run.
         now_ms: a clock instead of the server's, for tests.
+        on_expiry: what becomes of units whose reservation expires.
     """
 
     def __init__(
-        self, connection: RedisConnection, now_ms: Callable[[], int] | None = None
+        self,
+        connection: RedisConnection,
+        now_ms: Callable[[], int] | None = None,
+        on_expiry: OnExpiry = OnExpiry.RELEASE,
     ) -> None:
         self._connection = connection
         self._now_ms = now_ms
+        self._charges = "1" if on_expiry is OnExpiry.CHARGE else "0"
         self._ahead_ms = 0
+        self._epochs = Epochs()
 
-    async def read(
-        self, app_id: str, charges: Sequence[Charge], *, since: float
-    ) -> tuple[Reading, ...]:
-        """What the counters of these charges hold."""
+    async def read(self, subject: Subject, charges: Sequence[Charge], *, since: float) -> Metering:
+        """What the counters of these charges hold, and what grants add for the subject."""
+        prefix = app_prefix(subject.app_id)
+        purse = _purse(prefix, subject.user_id)
+        limits = [charge.limit for charge in charges]
 
         async def attempt(layout: Layout) -> list[str]:
-            arguments: list[Argument] = [self._now(), len(layout.counters)]
-            for counter in layout.counters:
-                arguments += (counter.name, counter.kind, counter.a, counter.b)
-            arguments += _limits(charges, layout)
-            return await self._run(READ, app_id, arguments, since)
+            keys = [prefix, purse, *_keys(prefix, layout)]
+            arguments = [
+                self._now(),
+                write_limits(limits, layout.indexes),
+                *layout.span,
+                *_numbers(charges, layout),
+            ]
+            return await self._run(READ, subject.app_id, keys, arguments, since)
 
         layout, reply = await self._in_period(charges, attempt)
-        return _readings(charges, layout, reply[2:])
+        readings = _readings(charges, layout, reply[2])
+        return Metering(readings, counters_lost=self._epochs.is_lost(subject.app_id))
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold every charge, or none if an enforced limit has no room."""
@@ -93,21 +127,26 @@ class RedisMeter:
 
     async def held_request(self, reservation_id: str, *, since: float) -> CheckRequest:
         """The request that a live reservation was made for."""
-        reply = await self._settle(reservation_id, "find", Amounts(), since)
-        return read_request(reply[5])
+        return read_request((await self._settle(reservation_id, "find", Amounts(), since))[7])
 
     async def commit(
-        self, reservation_id: str, used: Amounts, *, final: bool, since: float
+        self,
+        reservation_id: str,
+        used: Amounts,
+        *,
+        final: bool,
+        since: float,
+        model: str = "",
     ) -> Settlement:
         """Charge what the run has used so far, in the windows in which it was held."""
         action = "finish" if final else "commit"
-        return _settlement(reservation_id, await self._settle(reservation_id, action, used, since))
+        reply = await self._settle(reservation_id, action, used, since, model)
+        return _settlement(reservation_id, reply, self._store_time())
 
     async def release(self, reservation_id: str, *, since: float) -> Settlement:
         """Give back all that is held."""
-        return _settlement(
-            reservation_id, await self._settle(reservation_id, "release", Amounts(), since)
-        )
+        reply = await self._settle(reservation_id, "release", Amounts(), since)
+        return _settlement(reservation_id, reply, self._store_time())
 
     async def withdraw(self, reservation_id: str, *, since: float) -> None:
         """Give back all that is held, and forget the reservation and its request's id."""
@@ -115,16 +154,61 @@ class RedisMeter:
 
     async def record(self, app_id: str, events: Sequence[ChargedEvent], *, since: float) -> Tally:
         """Count events that were not counted before, each in the window of its own time."""
-        arguments: list[Argument] = [self._now(), len(events)]
-        for charged in events:
-            arguments += _event(charged)
-        reply = await self._run(RECORD, app_id, arguments, since)
-        return Tally(int(reply[1]), int(reply[2]))
+        written = _encode([_event(charged, app_id) for charged in events])
+        prefix = app_prefix(app_id)
+        reply = await self._run(RECORD, app_id, (prefix,), (self._now(), written), since)
+        return Tally(int(reply[2]), int(reply[3]))
+
+    async def grant(self, grant: Grant, *, since: float) -> tuple[GrantOutcome, GrantBalance]:
+        """Add units to what a user may use, or revoke what is left of them."""
+        expires = 0 if grant.expires_at is None else to_ms(grant.expires_at)
+        arguments = (
+            self._now(), _quoted(grant.id), _quoted(grant.scope), grant.amount,
+            to_ms(grant.effective_at), expires, _quoted(grant.reason), _MAX_GRANTS,
+        )  # fmt: skip
+        prefix = app_prefix(grant.app_id)
+        keys = (prefix, _purse(prefix, grant.user_id))
+        reply = await self._run(GRANT, grant.app_id, keys, arguments, since)
+        match reply[0]:
+            case "other":
+                raise GrantConflict(
+                    f"grant {grant.id!r} came before with other content; "
+                    "revoke it (amount 0) and push another id"
+                )
+            case "many":
+                raise GrantConflict(
+                    f"user {grant.user_id!r} has {_MAX_GRANTS} grants already that are not over"
+                )
+        return GrantOutcome(reply[0]), _balance(grant.app_id, grant.user_id, reply[2])
+
+    async def grants(self, subject: Subject, *, since: float) -> tuple[GrantBalance, ...]:
+        """The grants that a user has in an app, in the order in which they are drawn."""
+        prefix = app_prefix(subject.app_id)
+        keys = (prefix, _purse(prefix, subject.user_id))
+        reply = await self._run(READ, subject.app_id, keys, (self._now(), "[]", 0, 0, 0), since)
+        return tuple(_balances(subject, reply[3:]))
+
+    async def usage(
+        self, app_id: str, user_id: str | None, first_hour: int, last_hour: int, *, since: float
+    ) -> tuple[UsageRow, ...]:
+        """What was used hour by hour, of one user or, with None, of all together."""
+        behind = "" if user_id is None else f":{quote(user_id, safe='')}"
+        rows = []
+        for day in range(first_hour // 24, last_hour // 24 + 1):
+            key = f"{app_prefix(app_id)}:u:{day}{behind}"
+            try:
+                found = await self._connection.command("HGETALL", key, since=since)
+            except Unavailable as error:
+                raise MeterUnavailable(str(error)) from error
+            assert isinstance(found, list)
+            pairs = zip(found[::2], found[1::2], strict=True)
+            rows += [_usage_row(user_id or "", field, value) for field, value in pairs]
+        return tuple(sorted((r for r in rows if first_hour <= r.hour <= last_hour), key=_row_order))
 
     async def ping(self, *, since: float) -> None:
-        """Return if Redis answers and takes writes."""
+        """Return if Redis answers and takes writes, a Cluster in all of its slots."""
         try:
-            await self._connection.command("SET", "s1:ping", "", "PX", 60_000, since=since)
+            await self._connection.ready(since=since)
         except Unavailable as error:
             raise MeterUnavailable(str(error)) from error
 
@@ -132,65 +216,79 @@ class RedisMeter:
         self, hold: Hold, charges: Sequence[Charge], since: float, action: str
     ) -> Metering:
         request = hold.request
+        app_id, user_id = request.subject.app_id, request.subject.user_id
+        prefix, token = app_prefix(app_id), token_of(hold.reservation_id)
+        place, nonce = token[:PLACE], token[PLACE:]
         document = write_request(request)
-        tokens = request.estimate.tokens
+        limits = [charge.limit for charge in charges]
+        terms = f"{self._charges} 0 0 0 0 0 {hold.rates.input} {hold.rates.output}"
+        of = "\n".join((
+            nonce, fingerprint(document), hold.decision_id, _quoted(user_id), _dimensions(request),
+        ))  # fmt: skip
 
         async def attempt(layout: Layout) -> list[str]:
+            keys = [
+                prefix,
+                f"{prefix}:r:{place}",
+                _purse(prefix, user_id),
+                *_keys(prefix, layout),
+            ]
+            group = _encode([_entry(counter) for counter in layout.counters])
             arguments: list[Argument] = [
                 self._now(),
-                hold.reservation_id,
-                request.ttl_s * 1000,
-                digest(request.request_id) if request.request_id else "",
-                fingerprint(document),
-                hold.decision_id,
-                document,
-                write_limits(charges, layout.indexes),
                 action,
-                tokens,
-                len(layout.counters),
+                request.ttl_s * 1000,
+                request.estimate.tokens,
+                place,
+                terms,
+                f"{of}\n{group}",
+                f"{write_limits(limits, layout.indexes)}\n\n{document}",
+                *layout.span,
+                *_numbers(charges, layout),
             ]
-            for counter in layout.counters:
-                arguments += (
-                    counter.name, counter.kind, counter.a, counter.b,
-                    counter.meter.value, counter.amount,
-                )  # fmt: skip
-            arguments += _limits(charges, layout, enforced=True)
-            return await self._run(RESERVE, request.subject.app_id, arguments, since)
+            return await self._run(RESERVE, app_id, keys, arguments, since)
 
         layout, reply = await self._in_period(charges, attempt)
+        is_lost = self._epochs.is_lost(app_id)
         match reply[0]:
+            case "held":
+                expires, tokens, decision = reply[2], request.estimate.tokens, hold.decision_id
+            case "refused":
+                return Metering(_readings(charges, layout, reply[3]), counters_lost=is_lost)
+            case "known":
+                expires, tokens, nonce, decision = reply[2], int(reply[4]), reply[5], reply[6]
             case "reused":
                 raise RequestIdReused(request.request_id)
             case "unknown":
                 raise UnknownReservation(hold.reservation_id)
-            case "ended":
-                raise ReservationEnded(hold.reservation_id, reply[1])
-        if len(reply) - 6 == 3 * len(layout.counters) + len(charges):
-            readings = _readings(charges, layout, reply[6:])
+            case ended:
+                assert ended == "ended"
+                raise ReservationEnded(hold.reservation_id, reply[2])
+        if reply[3] or not charges:
+            readings = _readings(charges, layout, reply[3])
         else:
             # The first answer was given under other limits.
-            readings = await self.read(request.subject.app_id, charges, since=since)
-        if reply[0] == "refused":
-            return Metering(readings)
-        reservation = Reservation(reply[5], from_ms(int(reply[2])), int(reply[4]))
-        return Metering(readings, reservation, decision_id=reply[3])
+            readings = (await self.read(request.subject, charges, since=since)).readings
+        name = name_reservation(app_id, place + nonce)
+        reservation = Reservation(name, from_ms(int(expires)), tokens)
+        return Metering(readings, reservation, decision_id=decision, counters_lost=is_lost)
 
     async def _settle(
-        self, reservation_id: str, action: str, used: Amounts, since: float
+        self, reservation_id: str, action: str, used: Amounts, since: float, model: str = ""
     ) -> list[str]:
-        app_id = app_of(reservation_id)
+        app_id, token = app_of(reservation_id), token_of(reservation_id)
         if app_id is None:
             raise UnknownReservation(reservation_id)
-        arguments: list[Argument] = [
-            self._now(), reservation_id, action,
-            used.tokens, used.input_tokens, used.output_tokens, used.cost,
-        ]  # fmt: skip
-        reply = await self._run(SETTLE, app_id, arguments, since)
+        arguments = (
+            self._now(), token[:PLACE], token[PLACE:], action,
+            used.tokens, used.input_tokens, used.output_tokens, used.cost, _quoted(model),
+        )  # fmt: skip
+        reply = await self._run(SETTLE, app_id, (app_prefix(app_id),), arguments, since)
         match reply[0]:
             case "unknown":
                 raise UnknownReservation(reservation_id)
             case "ended":
-                raise ReservationEnded(reservation_id, reply[1])
+                raise ReservationEnded(reservation_id, reply[2])
         return reply
 
     async def _in_period(
@@ -205,22 +303,27 @@ class RedisMeter:
             reply = await attempt(layout)
             if reply[0] != "period":
                 return layout, reply
-            self._ahead_ms = int(reply[1]) - self._local_ms()
+            self._ahead_ms = int(reply[2]) - self._local_ms()
         raise MeterUnavailable("the store's clock does not stand still in any period")
 
     async def _run(
-        self, script: Script, app_id: str, arguments: Sequence[Argument], since: float
+        self,
+        script: Script,
+        app_id: str,
+        keys: Sequence[str],
+        arguments: Sequence[Argument],
+        since: float,
     ) -> list[str]:
         while True:
             try:
-                reply: Reply = await self._connection.run(
-                    script, (app_prefix(app_id),), arguments, since=since
-                )
+                reply = await self._connection.run(script, keys, arguments, since=since)
             except Unavailable as error:
                 raise MeterUnavailable(str(error)) from error
-            assert isinstance(reply, list)  # every script returns one
-            if reply[0] != "again":
-                return reply
+            assert isinstance(reply, str)  # every script returns lines
+            lines = reply.split("\n")
+            self._epochs.see(app_id, lines[1])
+            if lines[0] != "again":
+                return lines
             if self._connection.is_over(since):
                 # What was ended stays ended: whoever comes next has less to end.
                 raise MeterUnavailable("more reservations are overdue than can be ended in time")
@@ -228,63 +331,150 @@ class RedisMeter:
     def _local_ms(self) -> int:
         return time.time_ns() // 1_000_000 if self._now_ms is None else self._now_ms()
 
+    def _store_time(self) -> datetime:
+        """About what the server's clock shows."""
+        return from_ms(self._local_ms() + self._ahead_ms)
+
     def _now(self) -> Argument:
         return "" if self._now_ms is None else self._now_ms()
 
 
-def _limits(charges: Sequence[Charge], layout: Layout, *, enforced: bool = False) -> list[Argument]:
-    arguments: list[Argument] = [len(charges)]
-    for charge, index in zip(charges, layout.indexes, strict=True):
-        maximum = charge.limit.maximum
-        arguments += (index + 1, -1 if maximum is None else maximum, charge.need)
-        if enforced:
-            arguments.append("1" if charge.limit.is_enforced else "")
-    return arguments
+def _key(prefix: str, counter: Counter) -> str:
+    """Where a counter stands; a period's counter belongs to its start."""
+    start = f"@{counter.a}" if counter.kind == "p" else ""
+    return f"{prefix}:c:{counter.name}{start}"
 
 
-def _event(charged: ChargedEvent) -> list[Argument]:
-    event, at_ms = charged.event, to_ms(charged.event.at)
-    layout = lay_out(charged.charges, at_ms)
-    used = event.used
-    arguments: list[Argument] = [
-        digest(event.id), event.reservation_id,
-        used.tokens, used.input_tokens, used.output_tokens, used.requests, used.cost,
-        len(layout.counters),
+def _entry(counter: Counter) -> list[object]:
+    """What a reservation remembers of a counter."""
+    bound = -1 if counter.bound is None else counter.bound
+    return [
+        counter.name, counter.kind, counter.a, counter.b, counter.meter, bound,
+        [_quoted(scope) for scope in counter.scopes], counter.amount,
     ]  # fmt: skip
-    for counter in layout.counters:
-        arguments += (
-            counter.name,
-            counter.kind,
-            counter.a,
-            counter.b,
-            counter.bucket(at_ms),
-            counter.amount,
-        )
-    return arguments
 
 
-def _readings(
-    charges: Sequence[Charge], layout: Layout, numbers: Sequence[str]
-) -> tuple[Reading, ...]:
-    count = len(layout.counters)
-    contents = [
-        Content(int(numbers[3 * i]), int(numbers[3 * i + 1]), int(numbers[3 * i + 2]))
-        for i in range(count)
+def _purse(prefix: str, user_id: str) -> str:
+    """The key of a user's grants."""
+    return f"{prefix}:g:{_quoted(user_id)}"
+
+
+def _encode(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+@lru_cache(16_384)
+def _quoted(text: str) -> str:
+    return text if text.isascii() and text.isalnum() else quote(text, safe="=")
+
+
+def _dimensions(request: CheckRequest) -> str:
+    return "\t".join(map(_quoted, (request.model, request.workflow, request.agent, request.plugin)))
+
+
+def _event(charged: ChargedEvent, app_id: str) -> list[object]:
+    event, at_ms = charged.event, to_ms(charged.event.at)
+    used, hold = event.used, event.reservation_id
+    token = token_of(hold) if app_of(hold) == app_id else ""
+    counters = [
+        [*_entry(counter), counter.bucket(at_ms)]
+        for counter in lay_out(charged.charges, at_ms).counters
     ]
-    fits = [int(number) for number in numbers[3 * count :]]
-    return readings_of(charges, layout, contents, fits)
+    return [
+        short_digest(event.id), token[:PLACE], token[PLACE:],
+        at_ms // 3_600_000, _quoted(event.request.subject.user_id), _dimensions(event.request),
+        used.tokens, used.input_tokens, used.output_tokens, used.requests, used.cost, counters,
+    ]  # fmt: skip
 
 
-def _settlement(reservation_id: str, reply: Sequence[str]) -> Settlement:
-    numbers = [int(number) for number in reply[6:]]
-    readings = tuple(
-        Reading(limit, numbers[3 * i], numbers[3 * i + 1], 0, instant_or_none(numbers[3 * i + 2]))
-        for limit, i in read_limits(reply[4])
+def _keys(prefix: str, layout: Layout) -> list[str]:
+    return [_key(prefix, counter) for counter in layout.counters]
+
+
+def _numbers(charges: Sequence[Charge], layout: Layout) -> list[Argument]:
+    """The counters and the limits, as a script reads them."""
+    numbers: list[Argument] = [len(layout.counters)]
+    for counter in layout.counters:
+        if counter.kind == "s":
+            numbers += (counter.a, counter.b, counter.amount)
+        else:
+            # Late events may still come when the period is over.
+            numbers += (0, counter.b and counter.b + _KEPT_MS, counter.amount)
+    for charge, index in zip(charges, layout.indexes, strict=True):
+        limit = charge.limit
+        maximum = -1 if limit.maximum is None else limit.maximum
+        numbers += (index + 1, maximum, charge.need, 1 if limit.is_enforced else 0)
+    return numbers
+
+
+def _readings(charges: Sequence[Charge], layout: Layout, text: str) -> tuple[Reading, ...]:
+    counted, _, further = text.partition(";")
+    numbers = [int(number) for number in counted.split()]
+    contents = []
+    for i, counter in enumerate(layout.counters):
+        used, held, first = numbers[3 * i : 3 * i + 3]
+        if counter.kind == "p":
+            resets_ms = counter.b
+        else:
+            resets_ms = (first + 1) * counter.a + counter.b if used else 0
+        contents.append(Content(used, held, resets_ms))
+    beside = [int(number) for number in further.split()] or [0] * 2 * len(charges)
+    # A period fits what it does not now when it begins anew.
+    fits = [
+        counter.b if counter.kind == "p" else at_ms
+        for at_ms, counter in zip(
+            beside[::2], (layout.counters[index] for index in layout.indexes), strict=True
+        )
+    ]
+    return readings_of(charges, layout, contents, fits, beside[1::2])
+
+
+def _settlement(reservation_id: str, reply: Sequence[str], now: datetime) -> Settlement:
+    state, expires_ms, tokens = ReservationState(reply[2]), int(reply[3]), int(reply[4])
+    readings: list[Reading] = []
+    if reply[5]:
+        numbers = [int(number) for number in reply[6].split()]
+        subject = Subject("", "")
+        purse = [balance for balance in _balances(subject, reply[8:]) if balance.pays(now)]
+        for limit, i in read_limits(reply[5]):
+            used, held, resets_ms = numbers[3 * i : 3 * i + 3]
+            granted = sum(balance.left for balance in purse if balance.grant.scope in limit.scopes)
+            resets_at = instant_or_none(resets_ms)
+            readings.append(Reading(limit, used, held, 0, resets_at, granted=granted))
+    return Settlement(reservation_id, state, from_ms(expires_ms), tokens, tuple(readings))
+
+
+def _balances(subject: Subject, lines: Sequence[str]) -> Iterator[GrantBalance]:
+    return (_balance(subject.app_id, subject.user_id, line) for line in lines if line)
+
+
+def _balance(app_id: str, user_id: str, line: str) -> GrantBalance:
+    id_, scope, amount, used, held, effective, expires, revoked, _, reason = line.rstrip(
+        "\n"
+    ).split(" ")
+    scope = unquote(scope)
+    is_named = scope.startswith("=")
+    grant = Grant(
+        id=unquote(id_),
+        app_id=app_id,
+        user_id=user_id,
+        limit=scope[1:] if is_named else "",
+        meter=None if is_named else MeterKind(scope),
+        amount=int(amount),
+        effective_at=from_ms(int(effective)),
+        expires_at=instant_or_none(int(expires)),
+        reason=unquote(reason),
     )
-    return Settlement(
-        reservation_id,
-        ReservationState(reply[1]),
-        from_ms(int(reply[2])),
-        int(reply[3]),
-        readings,
-    )
+    return GrantBalance(grant, int(used), int(held), revoked == "1")
+
+
+def _usage_row(user_id: str, field: str, value: str) -> UsageRow:
+    hour, *dimensions = field.split("\t")
+    tokens, received, sent, requests, cost = map(int, value.split(" "))
+    model, workflow, agent, plugin = map(unquote, dimensions)
+    used = Amounts(tokens, received, sent, requests, cost)
+    return UsageRow(int(hour), user_id, model, workflow, agent, plugin, used)
+
+
+def _row_order(row: UsageRow) -> tuple[int, str, str, str, str]:
+    return row.hour, row.model, row.workflow, row.agent, row.plugin

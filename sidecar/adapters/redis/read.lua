@@ -1,29 +1,22 @@
 -- What counters hold.
 --
--- ARGV[2]  n, then n counters: name kind a b
---          m, then m limits: index of counter, maximum (-1 for none), units needed
--- Returns  {'ok', now, used held resets_at of each counter, fits_at of each limit}, times in
---          milliseconds, 0 for none; {'period', now} if now lies outside a given period
+-- KEYS[2]  the user's grants; KEYS[3...] the counters
+-- ARGV[2]  JSON of the limits, as in reserve.lua
+-- ARGV[3]  since when, ARGV[4] until when the periods of the counters hold
+-- ARGV[5...] n, the counters and the limits, as in readings.lua
+-- Returns  lines: 'ok', epoch, readings as in reserve.lua, then the user's grants, a line each.
+--          Or 'period', epoch, now: the periods do not contain it; 'again', epoch
 
-local counters = {}
-local reply = { 'ok', text(now) }
-for i = 1, number() do
-  local name, kind, a, b = take(), take(), number(), number()
-  if kind == 'p' and (now < a or (b > 0 and now >= b)) then
-    return { 'period', text(now) }
-  end
-  local counter = load(name, kind, a, b)
-  counters[i] = counter
-  table.insert(reply, text(counter.used))
-  table.insert(reply, text(counter.held))
-  table.insert(reply, text(resets_at(counter)))
+local values = call('MGET', unpack(KEYS))
+local epoch, _, ended, more = read_head(values[1], false)
+if more then
+  return 'again\n' .. epoch
+elseif ended then
+  values = call('MGET', unpack(KEYS))
 end
-for _ = 1, number() do
-  local counter, maximum, need = counters[number()], number(), number()
-  local fits = 0
-  if maximum >= 0 and counter.used + counter.held + need > maximum then
-    fits = fits_at(counter, maximum, need)
-  end
-  table.insert(reply, text(fits))
+local ends = ARGV[4] + 0
+if now < ARGV[3] + 0 or (ends > 0 and now >= ends) then
+  return 'period\n' .. epoch .. '\n' .. format('%d', now)
 end
-return reply
+local _, readings = look(values, 2, 5, values[2], ARGV[2])
+return 'ok\n' .. epoch .. '\n' .. readings .. '\n' .. (values[2] or '')

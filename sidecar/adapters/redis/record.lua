@@ -1,53 +1,103 @@
 -- Count reported use, each event once.
 --
--- ARGV[2]  n, then n events: digest of its id, id of the hold that it draws down ('' for
---          none), tokens input_tokens output_tokens requests cost, c, then c counters: name
---          kind a b bucket amount
--- Returns  {'ok', accepted, duplicates}
+-- ARGV[2]  JSON of the events: [[digest of its id, place, nonce of the hold that it draws down
+--          ('' for none), hour, user, dimensions, tokens, input_tokens, output_tokens, requests,
+--          cost, counters], ...]; counters as in line 7 of a record, with the bucket behind
+-- Returns  lines: 'ok', epoch, accepted, duplicates
 
-local REMEMBERED = 8 * DAY   -- event ids; older events are not accepted
+local events = cjson.decode(ARGV[2])
+local epoch = read_head(call('GET', prefix), true)
+local book = ledger()
 
-local accepted, duplicates = 0, 0
-for _ = 1, number() do
-  local event, hold_id = prefix .. ':e:' .. take(), take()
-  local amounts = {
-    tokens = number(), input_tokens = number(), output_tokens = number(),
-    requests = number(), cost = number(), concurrency = 0,
-  }
-  local counters = {}
-  for i = 1, number() do
-    counters[i] = { take(), take(), number(), number(), number(), number() }
-  end
-  if not redis.call('SET', event, '', 'NX', 'PX', text(REMEMBERED)) then
-    duplicates = duplicates + 1
-  else
-    accepted = accepted + 1
-    local fields = { false, false }
-    local key = prefix .. ':r:' .. hold_id
-    if hold_id ~= '' then
-      fields = redis.call('HMGET', key, 'st', 'en')
+-- Which of the ids were seen before, set by set: one question for all that may be in it.
+local sets, is_known = {}, {}
+for _, event in ipairs(events) do
+  local id = event[1]
+  if is_known[id] == nil then
+    is_known[id] = false
+    local current, former = book.spans('e', id)
+    local set = sets[current]
+    if not set then
+      set = { former = former, ids = {} }
+      sets[current] = set
     end
-    if fields[1] == 'held' or fields[1] == 'expired' then
-      -- The reservation is the request: it is counted once, however many events it has.
-      local entries = entries_of(fields[2])
-      local drawn = 0
-      for _, entry in ipairs(entries) do
-        if entry.meter == 'requests' then
-          drawn = drawn + entry.drawn
-        end
-      end
-      amounts.requests = drawn > 0 and 0 or 1
-      draw(entries, amounts, true)
-      redis.call('HSET', key, 'en', lines_of(entries))
-    elseif fields[1] ~= 'committed' then
-      for _, given in ipairs(counters) do
-        local counter = load(given[1], given[2], given[3], given[4])
-        use(counter, given[5], given[6])
-        if counter.kind == 'p' or next(counter.added) then
-          store(counter, 0)
-        end
-      end
-    end
+    table.insert(set.ids, id)
   end
 end
-return { 'ok', accepted, duplicates }
+for current, set in pairs(sets) do
+  local news = {}
+  local before = call('SMISMEMBER', set.former, unpack(set.ids))
+  for i, is_there in ipairs(call('SMISMEMBER', current, unpack(set.ids))) do
+    local id = set.ids[i]
+    is_known[id] = is_there == 1 or before[i] == 1
+    if not is_known[id] then
+      table.insert(news, id)
+    end
+  end
+  if #news > 0 then
+    call('SADD', current, unpack(news))
+    call('PEXPIRE', current, format('%d', 17 * DAY))
+  end
+end
+
+local accepted, duplicates = 0, 0
+
+local function count(event, place, nonce)
+  local amounts = {
+    tokens = event[7], input_tokens = event[8], output_tokens = event[9], requests = event[10],
+    cost = event[11], concurrency = 0,
+  }
+  local record, key
+  if place ~= '' then
+    record, key = book.find_record(place, nonce)
+    if not record and book.remembered_end(place, nonce) == 'committed' then
+      return
+    end
+  end
+  if record and record.state == 'committed' then
+    return
+  elseif record and record.state ~= 'released' then
+    if record.state == 'expired' then
+      book.correct(record)
+    end
+    -- The reservation is the request: it is counted once, however many events it has.
+    amounts.requests = 1 - record.requests
+    record.requests = 1
+    book.draw(record, amounts, true, false)
+    for name, before in pairs(record.told) do
+      record.told[name] = min(before + amounts[name], LARGEST)
+    end
+    book.store_all(max(record.expires - now, 0))
+    local is_live = record.state == 'held'
+    record.state = 'held'
+    if is_live then
+      call('SET', key, book.text_of(record))
+    else
+      call('SET', key, book.text_of(record), 'PX',
+        format('%d', max(record.expires + KEPT + DAY - now, MARGIN)))
+    end
+  else
+    local entries, due, last = {}, {}, {}
+    for i, given in ipairs(event[12]) do
+      entries[i] = {
+        name = given[1], kind = given[2], a = given[3], b = given[4], meter = given[5],
+        bound = given[6], scopes = given[7], bucket = given[9], held = 0, drawn = 0, paid = 0,
+      }
+      due[given[1]], last[given[1]] = given[8], entries[i]
+    end
+    book.charge(entries, {}, due, last, event[5])
+  end
+  book.report(event[4], event[5], event[6], amounts)
+end
+
+for _, event in ipairs(events) do
+  if is_known[event[1]] then
+    duplicates = duplicates + 1
+  else
+    is_known[event[1]] = true
+    accepted = accepted + 1
+    count(event, event[2], event[3])
+  end
+end
+book.store_all()
+return format('ok\n%s\n%d\n%d', epoch, accepted, duplicates)

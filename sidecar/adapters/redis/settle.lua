@@ -1,26 +1,66 @@
 -- Commit, release or withdraw a reservation, or find the request that it was made for.
 --
--- ARGV[2]  id of the reservation
--- ARGV[3]  commit: charge the total so far in the windows of the hold, after expiry too
+-- ARGV[2]  place, ARGV[3] nonce: the token of the reservation
+-- ARGV[4]  commit: charge the total so far in the windows of the hold, after expiry too
 --          finish: commit, and give the rest back
 --          release: give all back; withdraw: release, and forget that it was
 --          find: nothing but the request
--- ARGV[4]  the total use so far: tokens input_tokens output_tokens cost; -1 for what is not
---          told: in the end it is what was held
--- Returns  {'ok', state, expires_at, tokens granted, limits shown, request,
---          used held resets_at of each counter in the order of the hold};
---          {'unknown'}; {'ended', state}
+-- ARGV[5...8] the total use so far: tokens input_tokens output_tokens cost; -1 for what is not
+--          told: in the end it is what was held, and a cost follows from the rates of the hold
+-- ARGV[9]  model to report, '' for the one of the hold
+-- Returns  lines: 'ok', epoch, state, expires_at, tokens granted, limits told, used held
+--          resets_at of each counter in the order of the hold by blanks, the request, then the
+--          user's grants. Limits are '' where only the end is remembered. Or 'unknown', epoch;
+--          'ended', epoch, state
 
-local id, action = take(), take()
+local place, nonce, action = ARGV[2], ARGV[3], ARGV[4]
 local amounts = {
-  tokens = number(), input_tokens = number(), output_tokens = number(), cost = number(),
-  requests = 1, concurrency = 0,
+  tokens = tonumber(ARGV[5]), input_tokens = tonumber(ARGV[6]),
+  output_tokens = tonumber(ARGV[7]), cost = tonumber(ARGV[8]), requests = 1, concurrency = 0,
 }
+local epoch = read_head(call('GET', prefix), false)
+local book = ledger()
+local record, key, at = book.find_record(place, nonce)
+
+local function ended(state)
+  return 'ended\n' .. epoch .. '\n' .. state
+end
+
+if not record then
+  local state, seconds, tokens, told = book.remembered_end(place, nonce)
+  if not state then
+    return 'unknown\n' .. epoch
+  end
+  local is_same = state == 'released' and action == 'release'
+  if state == 'committed' and (action == 'commit' or action == 'finish') then
+    is_same = amounts.tokens <= told
+  end
+  if not is_same then
+    return ended(state)
+  end
+  return format('ok\n%s\n%s\n%d\n%d\n\n\n\n', epoch, state, seconds * 1000, tokens)
+end
+
+-- The cost of tokens in micro-units, rounded up; whole millions apart, so that no step passes
+-- 2^53. What is not told to have come in or gone out is counted at the dearer rate.
+local function cost()
+  local received, sent = max(0, amounts.input_tokens), max(0, amounts.output_tokens)
+  local other = max(0, amounts.tokens - received - sent)
+  local whole, rest = 0, 0
+  for rate, units in pairs({
+    [1] = { record.rate_in, received }, [2] = { record.rate_out, sent },
+    [3] = { max(record.rate_in, record.rate_out), other },
+  }) do
+    whole = whole + floor(units[2] / 1000000) * units[1]
+    rest = rest + units[2] % 1000000 * units[1]
+  end
+  return min(whole + math.ceil(rest / 1000000), LARGEST)
+end
 
 -- Whether a commit that came before knew less.
-local function is_more(entries)
-  local told = sums_of(entries)
-  for _, entry in ipairs(entries) do
+local function is_more()
+  local told = book.sums_of(record)
+  for _, entry in ipairs(record.entries) do
     if amounts[entry.meter] > told[entry.name] then
       return true
     end
@@ -28,59 +68,85 @@ local function is_more(entries)
   return false
 end
 
-local key = prefix .. ':r:' .. id
-local fields = redis.call('HMGET', key, 'st', 'ex', 'tk', 'ld', 'rq', 'en', 'op')
-local state = fields[1]
-if not state then
-  return { 'unknown' }
+-- What this commit adds to what was told before goes into the reports.
+local function tell()
+  local told, news = record.told, { requests = 1 - record.requests }
+  for name, before in pairs(told) do
+    news[name] = max(0, amounts[name] - before)
+    told[name] = before + news[name]
+  end
+  record.requests = 1
+  local dimensions = record.dimensions
+  if ARGV[9] ~= '' then
+    dimensions = ARGV[9] .. match(dimensions, '^[^\t]*(.*)$')
+  end
+  book.report(floor(now / 3600000), record.user, dimensions, news)
 end
-local entries = entries_of(fields[6])
 
+local state = record.state
+local is_over = state == 'released' or state == 'committed'
 if action == 'find' then
   if state ~= 'held' then
-    return { 'ended', state }
+    return ended(state)
   end
 elseif action == 'release' or action == 'withdraw' then
   if state == 'committed' then
-    return { 'ended', state }
+    return ended(state)
+  elseif state == 'held' then
+    book.let_go(record)
+    record.state = 'released'
+    call('ZREM', prefix .. ':x', at)
   end
-  let_go(entries)
-  if state == 'held' then
-    state = 'released'
-  end
-  redis.call('ZREM', prefix .. ':x', id)
   if action == 'withdraw' then
-    redis.call('DEL', key)
-    local request = prefix .. ':o:' .. fields[7]
-    if redis.call('GET', request) == id then
-      redis.call('DEL', request)
+    if state == 'expired' then
+      book.correct(record)
+    end
+    call('DEL', key)
+  elseif state == 'held' then
+    book.keep_end(record, key, place)
+  end
+elseif state == 'released' then
+  return ended(state)
+else
+  if amounts.cost < 0 then
+    amounts.cost = cost()
+  end
+  if state == 'committed' then
+    if is_more() then
+      return ended(state)
     end
   else
-    redis.call('HSET', key, 'st', state, 'en', lines_of(entries))
-    redis.call('PEXPIRE', key, text(KEPT))
+    if state == 'expired' then
+      book.correct(record)
+    end
+    book.draw(record, amounts, false, action == 'finish')
+    tell()
+    if action == 'finish' then
+      book.let_go(record)
+      record.state = 'committed'
+      call('ZREM', prefix .. ':x', at)
+      book.keep_end(record, key, place)
+    elseif state == 'held' then
+      call('SET', key, book.text_of(record))
+    else
+      record.state = 'held'
+      call('SET', key, book.text_of(record), 'PX',
+        format('%d', max(record.expires + KEPT + DAY - now, MARGIN)))
+      record.state = state
+    end
   end
-elseif state == 'released' or (state == 'committed' and is_more(entries)) then
-  return { 'ended', state }
-elseif state ~= 'committed' then
-  draw(entries, amounts, false, action == 'finish')
-  if action == 'finish' then
-    let_go(entries)
-    state = 'committed'
-    redis.call('ZREM', prefix .. ':x', id)
-    redis.call('PEXPIRE', key, text(KEPT))
-  end
-  redis.call('HSET', key, 'st', state, 'en', lines_of(entries))
 end
 
-local reply = { 'ok', state, fields[2], fields[3], fields[4], fields[5] }
-local seen = {}
-for _, entry in ipairs(entries) do
+local readings, seen = {}, {}
+for _, entry in ipairs(record.entries) do
   if not seen[entry.name] then
     seen[entry.name] = true
-    local counter = load(entry.name, entry.kind, entry.a, entry.b)
-    table.insert(reply, text(counter.used))
-    table.insert(reply, text(counter.held))
-    table.insert(reply, text(resets_at(counter)))
+    local counter = book.counter_of(entry)
+    readings[#readings + 1] = format('%d %d %d', counter.used, counter.held,
+      book.resets_at(counter))
   end
 end
-return reply
+book.store_all(max(record.expires - now, 0))
+return format('ok\n%s\n%s\n%d\n%d\n', epoch, record.state, record.expires, record.tokens)
+  .. table.concat({ record.limits, table.concat(readings, ' '), record.request,
+    call('GET', prefix .. ':g:' .. record.user) or '' }, '\n')

@@ -1,0 +1,727 @@
+-- What is not needed when units are only held or read. A function, so that such a call does not
+-- pay for it.
+--
+-- A reservation stands under <prefix>:r:<place>, in lines:
+--   1  state expires made tokens charges requests told: tokens input output cost, rates: input
+--      output; - state is held, committed or released, and what is held in it beyond its
+--      expiry has expired; charges: 1 if expiry charges what is held; requests: 1 if it was
+--      counted as one
+--   2  nonce: which of the reservations that were made in this place
+--   3  fingerprint of the request   4  decision   5  user, for <prefix>:g:<user> and reports
+--   6  model workflow agent plugin, by tabs
+--   7  JSON of its counters, in groups: [[name kind a b meter bound [scopes] amount] ...], ...;
+--      they stand under <prefix>:c:<name>, periods with @a behind. Kind is p (a, b: start and
+--      end, 0 for never) or s (a, b: width of a bucket and length)
+--   8  for each counter: bucket held drawn paid; - paid: units that grants paid for. Or nothing:
+--      the amounts are held as they were asked
+--   9  for each grant that pays: id held used index.index...; - which counters it pays in
+--   10 readings as they were told   11 JSON of the limits, see reserve.lua
+--   12 of the latest extension: decision, readings, limits, by tabs   13 the request
+-- The sorted set <prefix>:x has the places of those that hold, by expiry. A live one has no
+-- TTL: whoever calls next after its expiry gives back what it holds, and could not if it were
+-- gone.
+--
+-- What is left of an ended one after a while, a field of <prefix>:t:<span>:<shard>:
+--   state expires/1000 tokens told - under its token, for KEPT at least.
+--
+-- The grants of a user stand under <prefix>:g:<user>, in the order in which they are drawn, each
+-- a line: id scope amount used held effective expires revoked changed reason
+--
+-- Reports stand under <prefix>:u:<day> for all users and <prefix>:u:<day>:<user>, a hash:
+--   hour model workflow agent plugin, by tabs -> tokens input output requests cost
+
+local function ledger()
+  local find, gmatch, rep = string.find, string.gmatch, string.rep
+  local SLOTS = 60
+  local REAP = 256                 -- overdue reservations that one call ends
+  local SPAN = 8 * DAY             -- ended reservations and events are kept by spans, for two
+  local REPORTED = 90 * DAY
+  local ROWS, ROWS_OF_USER = 4096, 512
+  local expiries = prefix .. ':x'
+  local opened, grants_of = {}, {}
+
+  -- Forget the buckets that have left the window, and empty ones in front of the first use.
+  local function leave_behind(counter, lowest)
+    local width, slots = counter.width, counter.slots
+    local gone = min(lowest - counter.first, #slots / width)
+    for i = 0, gone - 1 do
+      counter.used = counter.used - sub(slots, i * width + 1, (i + 1) * width)
+    end
+    slots = sub(slots, gone * width + 1)
+    local empty = floor(#match(slots, '^0*') / width)
+    counter.slots = sub(slots, empty * width + 1)
+    counter.first = counter.first + gone + empty
+  end
+
+  -- What a counter holds now, from the text under its key.
+  local function open(key, value, kind, a, b)
+    local used, held, first, till, newest, rest = match(value or '0 0 0 0 0', COUNTER)
+    local counter = {
+      key = key, kind = kind, a = a, b = b, used = used + 0, held = held + 0, till = till + 0,
+      first = 0, width = 1, slots = '', newest = newest + 0, changed = false,
+    }
+    if kind == 's' and rest ~= '' then
+      local width, slots = match(rest, '^ (%d+)|(%d*)$')
+      counter.width, counter.slots, counter.first = width + 0, slots, first + 0
+      local lowest = floor((now - b) / a)
+      if slots ~= '' and counter.first < lowest then
+        leave_behind(counter, lowest)
+      end
+    end
+    return counter
+  end
+
+  -- hold_ms: how long something held may still live, so that the counter outlives it.
+  local function store(counter, hold_ms)
+    local till, value = counter.till, nil
+    if counter.kind == 'p' then
+      -- A late event may still come. Where the period has become longer under the same start,
+      -- a month that is now a year, the later end counts.
+      till = counter.b == 0 and 0 or max(till, max(counter.b, now) + KEPT + DAY)
+      value = format('%d %d 0 %d 0', counter.used, counter.held, till)
+    else
+      local needed = now + counter.b + 2 * counter.a + hold_ms + MARGIN
+      if till < needed then
+        till = needed + max(counter.b, MARGIN)
+      end
+      value = format('%d %d %d %d %d %d|', counter.used, counter.held, counter.first, till,
+        counter.newest, counter.width) .. counter.slots
+    end
+    if till == 0 then
+      call('SET', counter.key, value)
+    elseif till == counter.till then
+      call('SET', counter.key, value, 'KEEPTTL')
+    else
+      call('SET', counter.key, value, 'PX', format('%d', till - now))
+    end
+    counter.till = till
+  end
+
+  -- When a sliding window's oldest use leaves it, 0 if there is none; a period's end is known.
+  local function resets_at(counter)
+    if counter.kind == 'p' then
+      return counter.b
+    end
+    return counter.slots ~= '' and (counter.first + 1) * counter.a + counter.b or 0
+  end
+
+  -- When so many units more fit under a maximum, 0 if they never do. What is held counts as if
+  -- it were used up in the present bucket: it cannot leave the window later than that.
+  local function fits_at(counter, maximum, need)
+    if counter.kind == 'p' then
+      return counter.b
+    elseif need > maximum then
+      return 0
+    end
+    -- In this order no number passes 2^53, beyond which Lua would round.
+    local room, used, width = maximum - need - counter.held, counter.used, counter.width
+    for i = 0, #counter.slots / width - 1 do
+      used = used - sub(counter.slots, i * width + 1, (i + 1) * width)
+      if used <= room then
+        return (counter.first + i + 1) * counter.a + counter.b
+      end
+    end
+    return (floor(now / counter.a) + 1) * counter.a + counter.b
+  end
+
+  -- Counters are opened once, and stored at the end if they were changed.
+  local function counter_of(entry)
+    local key = prefix .. ':c:' .. entry.name
+    if entry.kind == 'p' then
+      key = format('%s@%d', key, entry.a)
+    end
+    local counter = opened[key]
+    if not counter then
+      counter = open(key, call('GET', key), entry.kind, entry.a, entry.b)
+      opened[key] = counter
+    elseif counter.kind == 'p' and entry.b > counter.b and counter.b > 0 then
+      counter.b = entry.b
+    end
+    return counter
+  end
+
+  local function hold(counter, units)
+    counter.held = max(0, min(counter.held + units, LARGEST))
+    counter.changed = true
+  end
+
+  local function put(counter, bucket, units)
+    local width, slots = counter.width, counter.slots
+    local count = #slots / width
+    if count == 0 then
+      counter.first = bucket
+    else
+      -- Where the clock was set back, what is too old for a slot counts in the oldest.
+      bucket = max(bucket, counter.first + count - 1 - SLOTS)
+    end
+    local index = bucket - counter.first
+    local before = index >= 0 and index < count
+      and tonumber(sub(slots, index * width + 1, (index + 1) * width)) or 0
+    local text = format('%d', max(0, before + units))
+    if #text > width then
+      slots = string.gsub(slots, rep('.', width), rep('0', #text - width) .. '%0')
+      width = #text
+    end
+    text = rep('0', width - #text) .. text
+    if index < 0 then
+      slots = text .. rep('0', width * (-index - 1)) .. slots
+      counter.first = bucket
+    elseif index >= count then
+      slots = slots .. rep('0', width * (index - count)) .. text
+    else
+      slots = sub(slots, 1, index * width) .. text .. sub(slots, (index + 1) * width + 1)
+    end
+    counter.width, counter.slots = width, slots
+    counter.newest = counter.first + #slots / width - 1
+  end
+
+  -- Use in one bucket; what lies before a sliding window changes nothing.
+  local function use(counter, bucket, units)
+    units = min(units, LARGEST - counter.used)
+    if units <= 0 then
+      return
+    end
+    if counter.kind == 's' then
+      if bucket < floor((now - counter.b) / counter.a) then
+        return
+      end
+      put(counter, min(bucket, max(floor(now / counter.a), counter.newest)), units)
+    end
+    counter.used = counter.used + units
+    counter.changed = true
+  end
+
+  -- Take use back, as far as it is still counted.
+  local function unuse(counter, bucket, units)
+    if counter.kind == 's' then
+      local index, width = bucket - counter.first, counter.width
+      local there = tonumber(sub(counter.slots, index * width + 1, (index + 1) * width))
+      if index < 0 or not there then
+        return
+      end
+      units = min(units, there)
+      put(counter, bucket, -units)
+    end
+    counter.used = max(0, counter.used - units)
+    counter.changed = true
+    if counter.kind == 's' then
+      leave_behind(counter, counter.first)
+    end
+  end
+
+  -- Grants ------------------------------------------------------------------------------------
+
+  local function read_grants(value)
+    local grants = {}
+    for id, scope, amount, used, held, effective, expires, revoked, changed, reason in
+      gmatch(value or '', '(%S+) (%S+) (%d+) (%d+) (%d+) (%-?%d+) (%d+) (%d) (%d+) ([^\n]*)\n') do
+      table.insert(grants, {
+        id = id, scope = scope, amount = amount + 0, used = used + 0, held = held + 0,
+        effective = effective + 0, expires = expires + 0, revoked = revoked == '1',
+        changed_at = changed + 0, reason = reason,
+      })
+    end
+    return grants
+  end
+
+  local function line_of(grant)
+    return format('%s %s %d %d %d %d %d %d %d %s\n', grant.id, grant.scope, grant.amount, grant.used,
+      grant.held, grant.effective, grant.expires, grant.revoked and 1 or 0, grant.changed_at,
+      grant.reason)
+  end
+
+  local function store_grants(key, grants)
+    local lines, till = {}, 0
+    for i, grant in ipairs(grants) do
+      lines[i] = line_of(grant)
+      till = grant.expires == 0 and math.huge or max(till, grant.expires)
+    end
+    call('SET', key, table.concat(lines))
+    if till < math.huge then
+      call('PEXPIRE', key, format('%d', max(till - now, 0) + 91 * DAY))
+    end
+  end
+
+  local function purse_of(user)
+    local purse = grants_of[user]
+    if not purse then
+      purse = { key = prefix .. ':g:' .. user, by_id = {} }
+      purse.grants = read_grants(call('GET', purse.key))
+      for _, grant in ipairs(purse.grants) do
+        purse.by_id[grant.id] = grant
+      end
+      grants_of[user] = purse
+    end
+    return purse
+  end
+
+  -- What a grant can pay now.
+  local function left(grant)
+    if grant.revoked or grant.effective > now or (grant.expires > 0 and grant.expires <= now) then
+      return 0
+    end
+    return max(0, grant.amount - grant.used - grant.held)
+  end
+
+  local function granted(grants, scopes)
+    local units = 0
+    for _, grant in ipairs(grants) do
+      for _, scope in ipairs(scopes) do
+        if scope == grant.scope then
+          units = min(units + left(grant), LARGEST)
+        end
+      end
+    end
+    return units
+  end
+
+  local function draws_from(entry, grant)
+    for _, scope in ipairs(entry.scopes) do
+      if scope == grant.scope then
+        return true
+      end
+    end
+    return false
+  end
+
+  -- Let grants pay, in their order, what is over in the counters of these entries. A unit that
+  -- is paid is paid in every counter that draws the grant.
+  -- over: units by name, less when it returns; paid: told each grant, its units, and the names
+  -- with the indexes of the entries that it pays in.
+  local function pay(entries, grants, over, paid)
+    for _, grant in ipairs(grants) do
+      local most, names, indexes = 0, {}, {}
+      for i, entry in ipairs(entries) do
+        if draws_from(entry, grant) and over[entry.name] then
+          names[entry.name] = true
+          table.insert(indexes, i)
+          most = max(most, over[entry.name])
+        end
+      end
+      local units = min(left(grant), most)
+      if units > 0 then
+        grant.changed_at = now
+        paid(grant, units, names, indexes)
+        for name in pairs(names) do
+          over[name] = max(0, over[name] - units)
+        end
+      end
+    end
+  end
+
+  -- Reservations ------------------------------------------------------------------------------
+
+  local function read_record(value)
+    local lines, from = {}, 1
+    for i = 1, 12 do
+      local to = find(value, '\n', from, true)
+      lines[i] = sub(value, from, to - 1)
+      from = to + 1
+    end
+    local state, expires, made, tokens, charges, requests, t, i, o, c, rate_in, rate_out =
+      match(lines[1],
+        '^(%l+) (%-?%d+) (%-?%d+) (%d+) (%d) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+    local record = {
+      state = state, expires = expires + 0, made = made + 0, tokens = tokens + 0, charges = charges == '1',
+      requests = requests + 0, rate_in = rate_in + 0, rate_out = rate_out + 0,
+      told = { tokens = t + 0, input_tokens = i + 0, output_tokens = o + 0, cost = c + 0 },
+      nonce = lines[2], fingerprint = lines[3], decision = lines[4], user = lines[5],
+      dimensions = lines[6], groups = lines[7], readings = lines[10], limits = lines[11],
+      extension = lines[12], request = sub(value, from), entries = {}, draws = {},
+    }
+    local entries = record.entries
+    for _, group in ipairs(cjson.decode('[' .. lines[7] .. ']')) do
+      for _, given in ipairs(group) do
+        table.insert(entries, {
+          name = given[1], kind = given[2], a = given[3], b = given[4], meter = given[5],
+          bound = given[6], scopes = given[7], held = given[8], drawn = 0, paid = 0,
+          bucket = given[2] == 'p' and given[3] or floor(record.made / given[3]),
+        })
+      end
+    end
+    local position = 0
+    for bucket, held, drawn, paid in gmatch(lines[8], '(%-?%d+) (%d+) (%d+) (%d+);') do
+      position = position + 1
+      local entry = entries[position]
+      entry.bucket, entry.held, entry.drawn, entry.paid = bucket + 0, held + 0, drawn + 0, paid + 0
+    end
+    for id, held, used, indexes in gmatch(lines[9], '(%S+) (%d+) (%d+) ([%d%.]+);') do
+      local draw = { id = id, held = held + 0, used = used + 0, indexes = {} }
+      for index in gmatch(indexes, '%d+') do
+        table.insert(draw.indexes, index + 0)
+      end
+      table.insert(record.draws, draw)
+    end
+    return record
+  end
+
+  -- further: entries that an extension adds, as text.
+  local function text_of(record, further)
+    local entries, draws, told = {}, {}, record.told
+    for i, entry in ipairs(record.entries) do
+      entries[i] = format('%d %d %d %d;', entry.bucket, entry.held, entry.drawn, entry.paid)
+    end
+    entries[#entries + 1] = further
+    for i, draw in ipairs(record.draws) do
+      draws[i] = format('%s %d %d %s;', draw.id, draw.held, draw.used,
+        table.concat(draw.indexes, '.'))
+    end
+    return table.concat({
+      format('%s %d %d %d %d %d %d %d %d %d %d %d', record.state, record.expires, record.made,
+        record.tokens, record.charges and 1 or 0, record.requests, told.tokens, told.input_tokens,
+        told.output_tokens, told.cost, record.rate_in, record.rate_out),
+      record.nonce, record.fingerprint, record.decision, record.user, record.dimensions,
+      record.groups, table.concat(entries), table.concat(draws), record.readings, record.limits,
+      record.extension, record.request,
+    }, '\n')
+  end
+
+  -- What a reservation was charged and what it still holds, by counter; grants' part included.
+  local function sums_of(record)
+    local told, held = {}, {}
+    for _, entry in ipairs(record.entries) do
+      told[entry.name] = min((told[entry.name] or 0) + entry.drawn + entry.paid, LARGEST)
+      held[entry.name] = min((held[entry.name] or 0) + entry.held, LARGEST)
+    end
+    for _, draw in ipairs(record.draws) do
+      local seen = {}
+      for _, index in ipairs(draw.indexes) do
+        local name = record.entries[index].name
+        if not seen[name] then
+          seen[name] = true
+          held[name] = min(held[name] + draw.held, LARGEST)
+        end
+      end
+    end
+    return told, held
+  end
+
+  local function let_go(record)
+    for _, entry in ipairs(record.entries) do
+      if entry.held > 0 then
+        hold(counter_of(entry), -entry.held)
+        entry.held = 0
+      end
+    end
+    for _, draw in ipairs(record.draws) do
+      if draw.held > 0 then
+        local purse = purse_of(record.user)
+        local grant = purse.by_id[draw.id]
+        if grant then
+          grant.held = max(0, grant.held - draw.held)
+          grant.changed_at, purse.changed = now, true
+        end
+        draw.held = 0
+      end
+    end
+  end
+
+  -- Count what is held as used until somebody says better; the record keeps it as held.
+  local function estimate(record)
+    for _, entry in ipairs(record.entries) do
+      if entry.held > 0 then
+        local counter = counter_of(entry)
+        hold(counter, -entry.held)
+        if entry.meter ~= 'concurrency' then
+          use(counter, entry.bucket, entry.held)
+        end
+      end
+    end
+    for _, draw in ipairs(record.draws) do
+      local purse = draw.held > 0 and purse_of(record.user)
+      local grant = purse and purse.by_id[draw.id]
+      if grant then
+        grant.held, grant.used = max(0, grant.held - draw.held), grant.used + draw.held
+        grant.changed_at, purse.changed = now, true
+      end
+    end
+  end
+
+  -- What an expired reservation holds no more, and what its expiry charged comes back.
+  local function correct(record)
+    for _, entry in ipairs(record.entries) do
+      if record.charges and entry.held > 0 and entry.meter ~= 'concurrency' then
+        unuse(counter_of(entry), entry.bucket, entry.held)
+      end
+      entry.held = 0
+    end
+    for _, draw in ipairs(record.draws) do
+      local purse = record.charges and draw.held > 0 and purse_of(record.user)
+      local grant = purse and purse.by_id[draw.id]
+      if grant then
+        grant.used = max(0, grant.used - draw.held)
+        grant.changed_at, purse.changed = now, true
+      end
+      draw.held = 0
+    end
+  end
+
+  -- Charge what is due by name: first what is held, then what is free of the allowance, then
+  -- grants; what nobody pays for is charged past the maximum.
+  -- entries and draws as in a record; last: the entry of each name that takes the excess.
+  local function charge(entries, draws, due, last, user)
+    for _, entry in ipairs(entries) do
+      local units = min(due[entry.name] or 0, entry.held)
+      if units > 0 then
+        local counter = counter_of(entry)
+        hold(counter, -units)
+        use(counter, entry.bucket, units)
+        entry.held, entry.drawn = entry.held - units, min(entry.drawn + units, LARGEST)
+        due[entry.name] = due[entry.name] - units
+      end
+    end
+    local by_id = {}
+    for _, draw in ipairs(draws) do
+      by_id[draw.id] = draw
+      local most = 0
+      for _, index in ipairs(draw.indexes) do
+        most = max(most, due[entries[index].name] or 0)
+      end
+      local units = min(draw.held, most)
+      if units > 0 then
+        local purse = purse_of(user)
+        local grant = purse.by_id[draw.id]
+        if grant then
+          grant.held, grant.used = max(0, grant.held - units), grant.used + units
+          grant.changed_at, purse.changed = now, true
+        end
+        draw.held, draw.used = draw.held - units, draw.used + units
+        local seen = {}
+        for _, index in ipairs(draw.indexes) do
+          local name = entries[index].name
+          if not seen[name] then
+            seen[name] = true
+            local paid = min(due[name] or 0, units)
+            due[name] = (due[name] or 0) - paid
+            last[name].paid = last[name].paid + paid
+          end
+        end
+      end
+    end
+    local over, is_over = {}, false
+    for name, units in pairs(due) do
+      local entry = last[name]
+      if units > 0 then
+        local counter = counter_of(entry)
+        local free = units
+        -- Use that has left a sliding window changes nothing, and nobody pays for it.
+        local is_gone = counter.kind == 's' and entry.bucket < floor((now - counter.b) / counter.a)
+        if entry.bound >= 0 and not is_gone then
+          free = min(units, max(0, entry.bound - counter.used - counter.held))
+        end
+        use(counter, entry.bucket, free)
+        entry.drawn = min(entry.drawn + free, LARGEST)
+        over[name] = units - free
+        is_over = is_over or (free < units and #entry.scopes > 0)
+      end
+    end
+    if is_over then
+      local purse = purse_of(user)
+      pay(entries, purse.grants, over, function(grant, units, names, indexes)
+        grant.used, purse.changed = grant.used + units, true
+        for name in pairs(names) do
+          last[name].paid = last[name].paid + min(over[name], units)
+        end
+        local draw = by_id[grant.id]
+        if not draw then
+          draw = { id = grant.id, held = 0, used = 0, indexes = indexes }
+          by_id[grant.id] = draw
+          table.insert(draws, draw)
+        end
+        draw.used = draw.used + units
+      end)
+    end
+    for name, units in pairs(over) do
+      if units > 0 then
+        local entry = last[name]
+        use(counter_of(entry), entry.bucket, units)
+        entry.drawn = min(entry.drawn + units, LARGEST)
+      end
+    end
+  end
+
+  -- Charge a reservation in the buckets of its hold: the total use so far, of which what it was
+  -- told before is part, or, `additional`, what comes to it. Of what is not told (-1) nothing is
+  -- charged, unless the reservation `finishes`: then it is what is held, within the tokens.
+  local function draw(record, amounts, additional, finishes)
+    local told, held = sums_of(record)
+    local due, last = {}, {}
+    for _, entry in ipairs(record.entries) do
+      local name, amount = entry.name, amounts[entry.meter] or 0
+      if amount < 0 then
+        amount = finishes and min(told[name] + held[name], amounts.tokens) or 0
+      end
+      due[name] = additional and amount or max(0, amount - told[name])
+      last[name] = entry
+    end
+    charge(record.entries, record.draws, due, last, record.user)
+  end
+
+  -- End reservations that are overdue: what they hold is nobody's.
+  local function expire(places)
+    local keys = {}
+    for i, place in ipairs(places) do
+      keys[i] = prefix .. ':r:' .. place
+    end
+    for i, value in ipairs(call('MGET', unpack(keys))) do
+      if value then
+        local record = read_record(value)
+        if record.charges then
+          estimate(record)
+        else
+          let_go(record)
+        end
+        call('PEXPIRE', keys[i], format('%d', KEPT + DAY))
+      end
+    end
+    call('ZREM', expiries, unpack(places))
+  end
+
+  -- End overdue reservations, a bounded number at a time. What they held is stored before
+  -- anything else is read. Returns the head's due, and whether some are overdue still.
+  local function store_all(hold_ms)
+    for key, counter in pairs(opened) do
+      if counter.changed then
+        store(counter, hold_ms or 0)
+      end
+      opened[key] = nil
+    end
+    for user, purse in pairs(grants_of) do
+      if purse.changed then
+        store_grants(purse.key, purse.grants)
+      end
+      grants_of[user] = nil
+    end
+  end
+
+  local function reap(epoch)
+    local overdue = call('ZRANGEBYSCORE', expiries, '-inf', format('%d', now), 'LIMIT', 0, REAP)
+    if #overdue > 0 then
+      expire(overdue)
+      store_all()
+    end
+    local earliest = call('ZRANGE', expiries, 0, 0, 'WITHSCORES')
+    local due = tonumber(earliest[2] or 0)
+    call('SET', prefix, format('%s %d', epoch, due))
+    return due, due > 0 and due <= now
+  end
+
+  -- The record of a token, and its key; what is overdue is ended.
+  local function find_record(place, nonce)
+    local key = prefix .. ':r:' .. place
+    local value = call('GET', key)
+    local record = value and read_record(value)
+    if not record or record.nonce ~= nonce then
+      place = place .. nonce
+      key = prefix .. ':r:' .. place
+      value = nonce ~= '' and call('GET', key)
+      record = value and read_record(value)
+    end
+    if record and record.state ~= 'held' and record.expires + REMEMBERED <= now then
+      return nil
+    elseif record and record.state == 'held' and record.expires <= now then
+      if call('ZSCORE', expiries, place) then
+        expire({ place })
+        store_all()
+      end
+      record.state = 'expired'
+    end
+    return record, key, place
+  end
+
+  -- Two spans, so that whatever is kept is kept for one at least.
+  local function spans(kind, place)
+    local span, shard = floor(now / SPAN), sub(place, 1, 1)
+    return format('%s:%s:%d:%s', prefix, kind, span, shard),
+      format('%s:%s:%d:%s', prefix, kind, span - 1, shard)
+  end
+
+  -- How a reservation ended of which no more is known: its state, expiry in seconds, tokens, and
+  -- the tokens that it was told.
+  local function remembered_end(place, nonce)
+    local current, former = spans('t', place)
+    local token = place .. nonce
+    local left = call('HGET', current, token) or call('HGET', former, token)
+    if left then
+      local state, seconds, tokens, told = match(left, '^(%l) (%-?%d+) (%d+) (%d+)$')
+      return state == 'c' and 'committed' or 'released', seconds + 0, tokens + 0, told + 0
+    end
+  end
+
+  -- An ended one stays whole for as long as its request's id is remembered; then its end does.
+  local function keep_end(record, key, place)
+    local lives = record.expires + REMEMBERED - now
+    record.request = ''
+    if lives > 0 then
+      call('SET', key, text_of(record), 'PX', format('%d', lives))
+    else
+      call('DEL', key)
+    end
+    local current = spans('t', place)
+    call('HSET', current, place .. record.nonce, format('%s %d %d %d', sub(record.state, 1, 1),
+      floor(record.expires / 1000), record.tokens, record.told.tokens))
+    call('PEXPIRE', current, format('%d', 17 * DAY))
+  end
+
+  local function report_in(key, field, rows, amounts)
+    local value = call('HGET', key, field)
+    local count = 0
+    if not value then
+      count = call('HLEN', key)
+      if count >= rows then
+        field = match(field, '^%d+') .. '\t*\t*\t*\t*'
+        value = call('HGET', key, field)
+      end
+    end
+    local t, i, o, r, c = match(value or '0 0 0 0 0', '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+    call('HSET', key, field, format('%d %d %d %d %d', min(t + amounts.tokens, LARGEST),
+      min(i + amounts.input_tokens, LARGEST), min(o + amounts.output_tokens, LARGEST),
+      min(r + amounts.requests, LARGEST), min(c + amounts.cost, LARGEST)))
+    if not value and count == 0 then
+      call('PEXPIRE', key, format('%d', REPORTED + DAY))
+    end
+  end
+
+  -- What was used in an hour, with which model, workflow, agent and plugin.
+  local function report(hour, user, dimensions, amounts)
+    if amounts.tokens + amounts.input_tokens + amounts.output_tokens + amounts.requests
+      + amounts.cost <= 0 then
+      return
+    end
+    local day = format('%s:u:%d', prefix, floor(hour / 24))
+    local field = format('%d\t%s', hour, dimensions)
+    report_in(day, field, ROWS, amounts)
+    report_in(day .. ':' .. user, field, ROWS_OF_USER, amounts)
+  end
+
+  return {
+    charge = charge, correct = correct, counter_of = counter_of, draw = draw,
+    find_record = find_record, fits_at = fits_at, granted = granted, keep_end = keep_end,
+    let_go = let_go, line_of = line_of, open = open, pay = pay, read_grants = read_grants,
+    read_record = read_record, reap = reap, remembered_end = remembered_end, report = report,
+    resets_at = resets_at, spans = spans, store = store, store_all = store_all,
+    store_grants = store_grants, sums_of = sums_of, text_of = text_of,
+  }
+end
+
+-- The head of the app: since when it is counted, when its next reservation expires, whether
+-- some were ended now, so that what was read before must be read again, and whether some are
+-- overdue still. `begins`: make it where there is none.
+local function read_head(value, begins)
+  if not value then
+    local epoch = ''
+    if begins then
+      epoch = format('%d', now)
+      call('SET', prefix, epoch .. ' 0')
+    end
+    return epoch, 0, false, false
+  end
+  local epoch, due = match(value, '^(%d+) (%d+)$')
+  due = due + 0
+  if due == 0 or due > now then
+    return epoch, due, false, false
+  end
+  local more
+  due, more = ledger().reap(epoch)
+  return epoch, due, true, more
+end
