@@ -190,7 +190,7 @@ class RedisNode:
         """Start, and return when it answers."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        await_that(lambda: self.ask("PING") == "PONG", f"{self.name} answers, see {self._log}")
+        await_that(self._answers, f"{self.name} answers, see {self._log}")
 
     def ask(self, *words: str | int) -> Any:
         """The reply of a command.
@@ -223,6 +223,13 @@ class RedisNode:
     def go_on(self) -> None:
         """Let it go on where it stood still."""
         self.process.send_signal(signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.ask("PING") == "PONG")
+        except hiredis.ReplyError as error:
+            # It wants a password, but it is there.
+            return str(error).startswith("NOAUTH")
 
     def has_in_step(self, replicas: int) -> bool:
         """Whether so many replicas follow it and have all that it has."""

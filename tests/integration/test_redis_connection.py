@@ -1,6 +1,7 @@
 """What happens when Redis forgets, stalls, dies, returns, or does not know us."""
 
 import asyncio
+import gc
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from structlog.testing import capture_logs
 
 from sidecar.adapters.redis.connection import RedisConnection, StoreUnavailable
 from sidecar.adapters.redis.meter import READ, SCRIPTS, RedisMeter
 from sidecar.adapters.redis.subscriptions import REPLACE, RedisSubscriptions
-from sidecar.domain.request import Amounts
+from sidecar.domain.request import Amounts, Subject
 from sidecar.domain.subscription import Status, Subscription, SyncOutcome
 from sidecar.domain.usage import Tally
 from sidecar.errors import MeterUnavailable
@@ -248,9 +250,9 @@ async def test_giving_overdue_holds_back_takes_no_more_than_a_requests_time(
         clock.advance(seconds=60)
         charges = world.charges(world.request(Amounts(1)), [MONTHLY])
         with pytest.raises(MeterUnavailable):
-            await world.meter.read("app", charges, since=since() - PATIENT_S)
-        left = await connection.command("ZCARD", "s1:{app}:x", since=since())
-        assert left == 600 - 128
+            await world.meter.read(Subject("app", "user"), charges, since=since() - PATIENT_S)
+        left = await connection.command("ZCARD", "s2:{app}:x", since=since())
+        assert left == 600 - 256
         assert await world.level(MONTHLY) == (0, 0)
 
 
@@ -477,6 +479,39 @@ async def test_more_than_can_wait_is_refused_not_kept(server: RedisServer) -> No
         assert 0 < len(refused) <= 5_000
         assert {str(outcome) for outcome in refused} == {"too many commands wait for Redis"}
         assert await connection.command("PING", since=since()) == "PONG"
+
+
+async def test_calls_leave_no_circles_behind(server: RedisServer) -> None:
+    """The collector would stop all checks to find them."""
+    async with connected(server.url) as connection:
+        await connection.command("PING", since=since())
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                calls = (connection.command("ECHO", "x", since=since()) for _ in range(50))
+                await asyncio.gather(*calls)
+            assert gc.collect() < 20
+        finally:
+            gc.enable()
+
+
+async def test_an_outage_is_said_once_and_so_is_its_end(server: RedisServer) -> None:
+    async with connected(server.url, HASTY_S) as connection:
+        await soon(lambda: connection.command("PING", since=since()))
+        with capture_logs() as logs:
+            server.stop()
+            for _ in range(5):
+                with pytest.raises(StoreUnavailable):
+                    await connection.command("PING", since=since())
+            server.socket.unlink(missing_ok=True)
+            server.start()
+            await soon(lambda: connection.command("PING", since=since()))
+            await connection.command("PING", since=since())
+        assert [(log["event"], log["server"]) for log in logs] == [
+            ("redis_lost", server.url),
+            ("redis_back", server.url),
+        ]
 
 
 # -- it does not know us, or will not ----------------------------------------------------------

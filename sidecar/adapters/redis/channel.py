@@ -30,6 +30,10 @@ class StoreUnavailable(Unavailable):
     """Redis did not answer in time, refused, or answered with an error."""
 
 
+class NotReplicated(StoreUnavailable):
+    """It was done, but too few replicas have it."""
+
+
 class Channel(asyncio.Protocol):
     """One connected socket: commands out, replies in, in the same order.
 
@@ -66,6 +70,7 @@ class Channel(asyncio.Protocol):
 
         Raises:
             StoreUnavailable: none in time, or too many wait already.
+            NotReplicated: it was done, but that is not enough.
             ConnectionResetError: the connection broke; whether it was done nobody knows.
         """
         future = self.send_asking(command) if asking else self.send(command)
@@ -204,7 +209,7 @@ class ConfirmedChannel(Channel):
                 if isinstance(own, Refusal):
                     super()._take(each, own)
                 else:
-                    _fail(each, StoreUnavailable(few))
+                    _fail(each, NotReplicated(few))
         else:
             # It is no master any more: what it has written may be forgotten.
             self._unconfirmed = batch

@@ -53,6 +53,7 @@ class Cluster(Watched):
         self._slots: list[Node | None] = [None] * SLOTS
         self._refreshing: asyncio.Task[None] | None = None
         self._asked_s = self._told_s = float("-inf")
+        self._fault = "no node of the Cluster told in time who serves what"
 
     def node_of(self, key: Argument) -> Node | None:
         """Who serves a key, as far as is known."""
@@ -134,7 +135,7 @@ class Cluster(Watched):
         try:
             await asyncio.wait_for(asyncio.shield(self.doubt()), max(remaining, 0.001))
         except TimeoutError:
-            raise StoreUnavailable("no node of the Cluster told in time who serves what") from None
+            raise StoreUnavailable(self._fault) from None
 
     async def close(self) -> None:
         """Close every connection."""
@@ -167,7 +168,8 @@ class Cluster(Watched):
                 for task in asked:
                     task.cancel()
                 await asyncio.gather(*asked, return_exceptions=True)
-        raise Unreachable("; ".join(faults))
+        self._fault = "; ".join(faults)
+        raise Unreachable(self._fault)
 
     async def _map_of(self, asked: Host) -> list[tuple[int, int, Host]]:
         """Ranges of slots with their masters, as one node knows them."""

@@ -8,17 +8,22 @@ script knows what it has done already, so it may come any number of times.
 import asyncio
 import time
 from collections.abc import Sequence
-from functools import partial
 from itertools import chain
 from typing import Final, NoReturn
 
 from sidecar.adapters.address import Arrangement, read_redis_address
-from sidecar.adapters.redis.channel import Argument, Refusal, Reply, StoreUnavailable
+from sidecar.adapters.redis.channel import (
+    Argument,
+    NotReplicated,
+    Refusal,
+    Reply,
+    StoreUnavailable,
+)
 from sidecar.adapters.redis.cluster import Cluster
 from sidecar.adapters.redis.dial import Dialer, Unreachable
 from sidecar.adapters.redis.node import Node
 from sidecar.adapters.redis.script import Script
-from sidecar.adapters.redis.sentinel import master_channel
+from sidecar.adapters.redis.sentinel import Sentinels
 
 __all__ = ["Argument", "RedisConnection", "Reply", "Script", "StoreUnavailable"]
 
@@ -57,13 +62,14 @@ class RedisConnection:
         dialer = Dialer(address, timeout_s=timeout_s, scripts=scripts)
         self._timeout_s = timeout_s
         self._node: Node | None = None
+        self._sentinels: Sentinels | None = None
         self._cluster: Cluster | None = None
         match address.arrangement:
             case Arrangement.ONE:
                 self._node = Node(address.shown, dialer.channel)
             case Arrangement.SENTINEL:
-                dial = partial(master_channel, dialer, address)
-                self._node = Node(address.shown, dial, spacing_s=_SPACING_S)
+                self._sentinels = Sentinels(dialer, address)
+                self._node = Node(address.shown, self._sentinels.master, spacing_s=_SPACING_S)
             case Arrangement.CLUSTER:
                 self._cluster = Cluster(address.shown, address.hosts, dialer)
         self._is_patient = address.arrangement is not Arrangement.ONE
@@ -144,6 +150,8 @@ class RedisConnection:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._sentinels is not None:
+            await self._sentinels.close()
         if self._node is not None:
             await self._node.close()
         if self._cluster is not None:
@@ -162,6 +170,10 @@ class RedisConnection:
                 channel = node.channel
                 if channel is None or not channel.is_open:
                     channel = await node.connected(deadline)
+                    if asking:
+                        # What was told before may not hold any more.
+                        node, asking = None, False
+                        continue
                 reply = await channel.ask(command, deadline, asking=asking)
             except (ConnectionResetError, Unreachable) as error:
                 await self._after_loss(node, error, tries, deadline)
@@ -169,6 +181,9 @@ class RedisConnection:
                 continue
             except StoreUnavailable as error:
                 self._note_loss(node, error)
+                if node is not None and isinstance(error, NotReplicated):
+                    # Its replicas may follow another by now.
+                    node.leave()
                 raise
             if not isinstance(reply, Refusal):
                 if node.is_lost:
@@ -185,9 +200,10 @@ class RedisConnection:
                 node = pass_on(told, node)
                 if tries > _AT_ONCE:
                     await self._pause(node, reply, deadline)
+                    node, asking = None, False
             elif self._is_patient and word in _PASSING:
                 if word in _NO_MASTER:
-                    node.leave(channel)
+                    node.leave()
                 await self._pause(node, reply, deadline)
                 node, asking = self._node, False
             else:

@@ -4,7 +4,7 @@ redis-py makes it (TLS, authentication, database); then the socket is handed to 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
@@ -76,7 +76,7 @@ class Dialer:
         Raises:
             Unreachable: there is none.
         """
-        async with self._connected(self._given, host) as connection:
+        async with self._connected(self._given, host) as (connection, _):
             if master:
                 await self._insist_on_a_master(connection)
             for script in self._scripts:
@@ -99,22 +99,36 @@ class Dialer:
             Unreachable: there is no reply, or an error instead of one.
         """
         given = self._of_sentinels if sentinel else self._given
-        async with self._connected(given, host) as connection:
+        async with self._connected(given, host) as (connection, _):
             reply = await _reply(connection, *command)
             await connection.disconnect()
         return reply
 
+    async def hear(self, sentinel: Host, topic: str) -> AsyncGenerator[str, None]:
+        """What a sentinel says of a topic, until it hangs up.
+
+        Raises:
+            Unreachable: it does not answer, or not any more.
+        """
+        async with self._connected(self._of_sentinels, sentinel) as (connection, limit):
+            await _reply(connection, "SUBSCRIBE", topic)
+            limit.reschedule(None)
+            while True:
+                _, _, message = await connection.read_response()
+                yield str(message)
+
     @asynccontextmanager
     async def _connected(
         self, given: dict[str, Any], host: Host | None
-    ) -> AsyncIterator[AbstractConnection]:
+    ) -> AsyncIterator[tuple[AbstractConnection, asyncio.Timeout]]:
+        """A connection, and until when all must be done with it."""
         where = {} if host is None else {"host": host[0], "port": host[1]}
         connection = self._class(**given | where)
         try:
             # redis-py bounds the connecting alone, not the answers to its first commands.
-            async with asyncio.timeout(self.connect_timeout_s):
+            async with asyncio.timeout(self.connect_timeout_s) as limit:
                 await connection.connect()  # type: ignore[no-untyped-call] # redis-py's own gap
-                yield connection
+                yield connection, limit
         except BaseException as error:
             await connection.disconnect(nowait=True)
             if isinstance(error, TimeoutError):

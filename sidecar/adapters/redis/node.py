@@ -12,7 +12,7 @@ from sidecar.adapters.redis.dial import Unreachable
 
 _log = structlog.get_logger("sidecar.redis")
 
-_YOUNG_S: Final = 0.2
+_YOUNG_S: Final = 0.5
 
 
 class Watched:
@@ -59,6 +59,7 @@ class Node(Watched):
         self._dialled_s = float("-inf")
         self._connecting: asyncio.Task[Channel] | None = None
         self._is_given_up = False
+        self._fault = "Redis could not be reached in time"
 
     async def connected(self, deadline: float) -> Channel:
         """An open channel.
@@ -78,12 +79,12 @@ class Node(Watched):
             # One connects for all; whoever gives up does not take the others' chance.
             return await asyncio.wait_for(asyncio.shield(self._connecting), max(remaining, 0.001))
         except TimeoutError:
-            raise StoreUnavailable("Redis could not be reached in time") from None
+            raise StoreUnavailable(self._fault) from None
 
-    def leave(self, channel: Channel) -> None:
-        """Drop a channel to a server that has no use for us, unless it was only just made."""
-        if channel.age_s > _YOUNG_S:
-            channel.close()
+    def leave(self) -> None:
+        """Drop a channel to what may be no master any more, unless it was only just made."""
+        if self.channel is not None and self.channel.age_s > _YOUNG_S:
+            self.channel.close()
 
     def note_loss(self, cause: object) -> None:
         """Say that no answer can be had, unless another has its place."""
@@ -108,7 +109,12 @@ class Node(Watched):
     async def _connect(self) -> Channel:
         await asyncio.sleep(self._dialled_s + self._spacing_s - time.monotonic())
         self._dialled_s = time.monotonic()
-        self.channel = await self._dial()
+        try:
+            self.channel = await self._dial()
+        except Unreachable as error:
+            # Whoever comes before the next attempt is told why there is one.
+            self._fault = str(error)
+            raise
         if self._is_given_up:
             self.channel.close()
             raise Unreachable("another has the place of this server")
