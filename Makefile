@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 
-.PHONY: run test check lint format bench lock system-packages clean
+.PHONY: run test check lint format bench bench-meter lock system-packages clean
 
 run: $(VENV)/run
 	$(BIN)/sidecar serve --policies policies/quickstart
@@ -61,6 +61,9 @@ lock: $(VENV)/bin/python
 
 bench: $(VENV)/dev
 	$(BIN)/python -m tests.benchmarks.check
+
+bench-meter: $(VENV)/dev
+	$(BIN)/python -m tests.benchmarks.meter
 
 clean:
 	rm -rf $(VENV) data .mypy_cache .pytest_cache .ruff_cache dist build
