@@ -233,8 +233,10 @@ class Meter(Protocol):
     async def withdraw(self, reservation_id: str, *, since: float) -> None:
         """Undo a reservation whose request was refused after all, and forget it.
 
+        One that is not known is undone already.
+
         Raises:
-            UnknownReservation, ReservationEnded: no such one, or it was committed.
+            ReservationEnded: it was committed.
         """
         ...
 

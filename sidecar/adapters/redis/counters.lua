@@ -2,8 +2,8 @@
 --
 -- KEYS[1]  what all keys of the app begin with, such as 's2:{app}'; being in braces, it puts
 --          all that one call touches into one slot of a cluster. Under itself stands the head:
---          'epoch due', when the app was first counted and when its next reservation expires
---          (0: none), in milliseconds.
+--          'epoch due', when the app was first counted, in microseconds, and when its next
+--          reservation expires, in milliseconds (0: none).
 -- ARGV[1]  now, in milliseconds since 1970; '' to read the server's clock, once.
 --
 -- A counter is a text of integers:

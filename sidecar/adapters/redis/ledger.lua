@@ -16,7 +16,8 @@
 --      the amounts are held as they were asked
 --   9  for each grant that pays: id held used index.index...; - which counters it pays in
 --   10 readings as they were told   11 JSON of the limits, see reserve.lua
---   12 of the latest extension: decision, readings, limits, by tabs   13 the request
+--   12 of the latest extension: decision, readings, limits, the decisions of those before it, by
+--      tabs   13 the request
 -- The sorted set <prefix>:x has the places of those that hold, by expiry. A live one has no
 -- TTL: whoever calls next after its expiry gives back what it holds, and could not if it were
 -- gone.
@@ -711,7 +712,9 @@ local function read_head(value, begins)
   if not value then
     local epoch = ''
     if begins then
-      epoch = format('%d', now)
+      -- Microseconds of the server: two epochs never begin alike, wherever `now` is from.
+      local time = call('TIME')
+      epoch = format('%d%06d', time[1], time[2])
       call('SET', prefix, epoch .. ' 0')
     end
     return epoch, 0, false, false

@@ -1,5 +1,6 @@
 """The meter on Redis: each verb is one script, so each is all or nothing."""
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
@@ -150,7 +151,8 @@ class RedisMeter:
 
     async def withdraw(self, reservation_id: str, *, since: float) -> None:
         """Give back all that is held, and forget the reservation and its request's id."""
-        await self._settle(reservation_id, "withdraw", Amounts(), since)
+        with contextlib.suppress(UnknownReservation):
+            await self._settle(reservation_id, "withdraw", Amounts(), since)
 
     async def record(self, app_id: str, events: Sequence[ChargedEvent], *, since: float) -> Tally:
         """Count events that were not counted before, each in the window of its own time."""

@@ -48,12 +48,17 @@ if action ~= 'reserve' or values[2] then
     elseif known.state ~= 'held' then
       return 'ended\n' .. epoch .. '\n' .. known.state
     end
-    local operation, readings, under = match(known.extension, '^([^\t]*)\t([^\t]*)\t(.*)$')
+    local operation, readings, under, before =
+      match(known.extension, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
     if operation == decision then
       return first_answer(known, decision, readings, under)
+    elseif operation and string.find(before, ' ' .. decision .. ' ', 1, true) then
+      -- Another extension came in between: what was read before this one is not remembered.
+      return first_answer(known, decision, '', limits_told)
     end
     record = known
     record.key, record.place, record.operation = key, at, decision
+    record.before = operation and before .. operation .. ' ' or ' '
     ttl = max(ttl, record.expires - now)
   else
     local known = values[2] and book.read_record(values[2])
@@ -176,7 +181,8 @@ if unusual then
 end
 if record then
   record.expires, record.tokens = expiry, min(record.tokens + tokens, LARGEST)
-  record.extension = table.concat({ record.operation, readings, match(limits, '^[^\n]*') }, '\t')
+  record.extension = table.concat({ record.operation, readings, match(limits, '^[^\n]*'),
+    record.before }, '\t')
   for _, draw in ipairs(draws or {}) do
     record.draws[#record.draws + 1] = draw
   end
