@@ -17,22 +17,28 @@ from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from sidecar.adapters.redis.subscriptions import REPLACE
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
+from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge, Dimension, Limit, Reading
 from sidecar.domain.modes import Mode
+from sidecar.domain.prices import NO_RATES, Rates
 from sidecar.domain.request import Amounts, CheckRequest, MeterKind, Subject
 from sidecar.domain.usage import (
     ChargedEvent,
     Hold,
     Metering,
+    OnExpiry,
     Settlement,
     Tally,
     UsageEvent,
+    UsageRow,
     name_reservation,
+    reservation_token,
 )
 from sidecar.domain.windows import BillingCycle, Fixed, Sliding, Window, from_ms, to_ms
 from sidecar.ports import Meter
 
 START: Final = datetime(2026, 5, 5, 12, 0, tzinfo=UTC)
+HOUR_MS: Final = 3_600_000
 PATIENCE_S: Final = 20.0
 """How long a store may take in a test: a busy machine is no finding."""
 
@@ -76,6 +82,14 @@ def seconds(length: int) -> Sliding:
     return Sliding(length * 1_000)
 
 
+def reservation_name(app: str, number: int, request_id: str = "") -> str:
+    """The id of a reservation, another one for each number.
+
+    Turned round, so that the beginning of the token differs too: that is its place in Redis.
+    """
+    return name_reservation(app, reservation_token(request_id, f"{number:024d}"[::-1]))
+
+
 @dataclass
 class World:
     """A meter, its clock, and what is asked of it with as few words as possible."""
@@ -85,6 +99,7 @@ class World:
     app: str = "app"
     user: str = "user"
     cycle: BillingCycle = field(default_factory=BillingCycle)
+    rates: Rates = NO_RATES
     names: Iterator[int] = field(default_factory=itertools.count)
 
     def of(self, app: str, user: str = "user") -> "World":
@@ -110,7 +125,8 @@ class World:
         """What a reservation is made of: by default of one request and one of concurrency."""
         amounts = replace(Amounts(tokens, requests=1, concurrency=1), **more)
         number = next(self.names)
-        name = name_reservation(self.app, f"t{number}")
+        # The first characters of a token say where it is kept.
+        name = reservation_name(self.app, number, request_id)
         return Hold(name, f"dec_{number}", self.request(amounts, ttl_s, request_id))
 
     async def make(self, hold: Hold, *limits: Limit) -> Metering:
@@ -147,13 +163,14 @@ class World:
         decision_id: str | None = None,
     ) -> Metering:
         decision = decision_id or f"dec_{next(self.names)}"
-        hold = Hold(reservation_id, decision, self.request(Amounts(tokens), ttl_s))
+        hold = Hold(reservation_id, decision, self.request(Amounts(tokens), ttl_s), self.rates)
         charges = self.charges(hold.request, limits)
         return await self.meter.extend(hold, charges, since=time.monotonic())
 
     async def read(self, *limits: Limit, tokens: int = 0) -> tuple[Reading, ...]:
         charges = self.charges(self.request(Amounts(tokens)), limits)
-        return await self.meter.read(self.app, charges, since=time.monotonic())
+        subject = Subject(self.app, self.user)
+        return (await self.meter.read(subject, charges, since=time.monotonic())).readings
 
     async def levels(self, *limits: Limit) -> list[tuple[int, int]]:
         """(used, reserved) of each limit."""
@@ -164,10 +181,18 @@ class World:
         return (await self.levels(of))[0]
 
     async def commit(
-        self, reservation_id: str, tokens: int = 0, *, final: bool = True, **more: int
+        self,
+        reservation_id: str,
+        tokens: int = 0,
+        *,
+        final: bool = True,
+        model: str = "",
+        **more: int,
     ) -> Settlement:
         used = replace(Amounts(tokens), **more)
-        return await self.meter.commit(reservation_id, used, final=final, since=time.monotonic())
+        return await self.meter.commit(
+            reservation_id, used, final=final, model=model, since=time.monotonic()
+        )
 
     async def release(self, reservation_id: str) -> Settlement:
         return await self.meter.release(reservation_id, since=time.monotonic())
@@ -201,13 +226,67 @@ class World:
         """Count use that nobody reserved."""
         await self.record(self.event(*limits, tokens=tokens, at=at))
 
+    async def grant(
+        self,
+        amount: int,
+        name: str = "",
+        *,
+        limit: str = "",
+        meter: MeterKind = MeterKind.TOKENS,
+        effective: datetime | None = None,
+        expires: datetime | None = None,
+        reason: str = "",
+    ) -> GrantOutcome:
+        """Push a grant of the meter, or of one limit alone; from now on and for ever."""
+        pushed = Grant(
+            id=name or f"grant-{next(self.names)}",
+            app_id=self.app,
+            user_id=self.user,
+            limit=limit,
+            meter=None if limit else meter,
+            amount=amount,
+            effective_at=effective or self.clock.now,
+            expires_at=expires,
+            reason=reason,
+        )
+        outcome, _ = await self.meter.grant(pushed, since=time.monotonic())
+        return outcome
+
+    async def revoke(self, name: str) -> GrantOutcome:
+        return await self.grant(0, name)
+
+    async def balances(self) -> dict[str, GrantBalance]:
+        """The grants of this user by their ids, in the order in which they are drawn."""
+        subject = Subject(self.app, self.user)
+        found = await self.meter.grants(subject, since=time.monotonic())
+        return {balance.grant.id: balance for balance in found}
+
+    async def balance(self, name: str) -> tuple[int, int, int]:
+        """(used, held, left) of one grant."""
+        balance = (await self.balances())[name]
+        return balance.used, balance.held, balance.left
+
+    async def granted(self, of: Limit) -> int:
+        """What grants add to a limit now."""
+        return (await self.read(of))[0].granted
+
+    async def usage(
+        self, user: str | None = None, first: datetime | None = None, last: datetime | None = None
+    ) -> list[UsageRow]:
+        """What was used in the hours of these instants; of all users where none is named."""
+        begin, end = (to_ms(at or self.clock.now) // HOUR_MS for at in (first, last))
+        since = time.monotonic()
+        return list(await self.meter.usage(self.app, user, begin, end, since=since))
+
 
 @asynccontextmanager
-async def sqlite_meter(path: Path, clock: ManualClock) -> AsyncIterator[SqliteMeter]:
+async def sqlite_meter(
+    path: Path | None, clock: ManualClock, on_expiry: OnExpiry = OnExpiry.RELEASE
+) -> AsyncIterator[SqliteMeter]:
     database = Database(path, timeout_s=PATIENCE_S)
     database.open()
     try:
-        yield SqliteMeter(database, now_ms=clock.now_ms)
+        yield SqliteMeter(database, now_ms=clock.now_ms, on_expiry=on_expiry)
     finally:
         database.close()
 
@@ -226,9 +305,11 @@ async def redis_connection(
 
 
 @asynccontextmanager
-async def redis_meter(url: str, clock: ManualClock) -> AsyncIterator[RedisMeter]:
+async def redis_meter(
+    url: str, clock: ManualClock, on_expiry: OnExpiry = OnExpiry.RELEASE
+) -> AsyncIterator[RedisMeter]:
     async with redis_connection(url) as connection:
-        yield RedisMeter(connection, now_ms=clock.now_ms)
+        yield RedisMeter(connection, now_ms=clock.now_ms, on_expiry=on_expiry)
 
 
 @contextmanager

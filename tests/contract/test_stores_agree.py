@@ -16,7 +16,15 @@ from sidecar.domain.request import MAX_INTEGER, Amounts, MeterKind
 from sidecar.domain.usage import Hold, name_reservation
 from sidecar.domain.windows import Fixed, from_ms
 from sidecar.errors import RequestFault
-from tests.contract.stores import ManualClock, World, limit, redis_meter, seconds, sqlite_meter
+from tests.contract.stores import (
+    ManualClock,
+    World,
+    limit,
+    redis_meter,
+    reservation_name,
+    seconds,
+    sqlite_meter,
+)
 
 T = TypeVar("T")
 
@@ -153,7 +161,8 @@ def perform(world: World, step: Step, number: int, made: list[str]) -> Awaitable
         case Reserve():
             amounts = Amounts(step.tokens, 0, step.tokens // 2, 1, 0, 1)
             request = world.request(amounts, step.ttl_s, step.request_id)
-            hold = Hold(name_reservation(world.app, f"t{number}"), f"dec_{number}", request)
+            name_ = reservation_name(world.app, number, step.request_id)
+            hold = Hold(name_, f"dec_{number}", request)
             return world.make(hold, *LIMIT_SETS[step.limits])
         case Commit():
             return world.commit(
@@ -219,7 +228,7 @@ async def test_any_sequence_of_calls_reads_the_same_on_both_stores(
             other = await outcome(perform(pair.redis, step, number, known))
             assert one == other
             if isinstance(step, Reserve):
-                made.append(name_reservation(pair.sqlite.app, f"t{number}"))
+                made.append(reservation_name(pair.sqlite.app, number, step.request_id))
         assert await pair.sqlite.read(*LIMITS) == await pair.redis.read(*LIMITS)
         asked = await pair.sqlite.read(*LIMITS, tokens=250)
         assert asked == await pair.redis.read(*LIMITS, tokens=250)

@@ -2,7 +2,8 @@
 
 A thread of its own holds the connection. Whoever calls while it works joins the next
 transaction: a group commit, so that one sync to the disk serves many callers. Each caller's
-work is a savepoint: it happens as a whole or not at all, whatever its neighbours do.
+work happens as a whole or not at all, whatever its neighbours do: where one fails half-way, the
+group is done again with a savepoint for each. So work may be done twice, and must not mind.
 """
 
 import asyncio
@@ -15,52 +16,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from sidecar.adapters.sqlite.schema import (
+    APPLICATION_ID,
+    OLDEST_VERSION,
+    SCHEMA_VERSION,
+    create,
+    migrate,
+)
 from sidecar.errors import ConfigurationError, Unavailable
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 _GROUP: Final = 64
-APPLICATION_ID: Final = 0x51DECA12
-"""Stands in the head of our files, so that nobody else's is taken for one of them."""
-SCHEMA_VERSION: Final = 1
-
-SCHEMA: Final = """
-CREATE TABLE counter (
-    app TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL,
-    used INTEGER NOT NULL, ends_at INTEGER NOT NULL,
-    PRIMARY KEY (app, name, bucket)
-) WITHOUT ROWID;
-CREATE INDEX counter_ends ON counter (ends_at);
-CREATE TABLE reservation (
-    id TEXT PRIMARY KEY, app TEXT NOT NULL, state TEXT NOT NULL, expires_at INTEGER NOT NULL,
-    tokens INTEGER NOT NULL, fingerprint TEXT NOT NULL, decision TEXT NOT NULL,
-    extension TEXT NOT NULL, request TEXT NOT NULL, limits TEXT NOT NULL, readings TEXT NOT NULL,
-    forgotten_at INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX reservation_expires ON reservation (expires_at) WHERE state = 'held';
-CREATE INDEX reservation_forgotten ON reservation (forgotten_at);
-CREATE TABLE entry (
-    reservation TEXT NOT NULL, position INTEGER NOT NULL, app TEXT NOT NULL, name TEXT NOT NULL,
-    kind TEXT NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL, meter TEXT NOT NULL,
-    bucket INTEGER NOT NULL, held INTEGER NOT NULL, drawn INTEGER NOT NULL,
-    PRIMARY KEY (reservation, position)
-) WITHOUT ROWID;
-CREATE INDEX entry_held ON entry (app, name, bucket, held) WHERE held > 0;
-CREATE TABLE request (
-    app TEXT NOT NULL, digest TEXT NOT NULL, reservation TEXT NOT NULL,
-    forgotten_at INTEGER NOT NULL, PRIMARY KEY (app, digest)
-) WITHOUT ROWID;
-CREATE INDEX request_forgotten ON request (forgotten_at);
-CREATE TABLE event (
-    app TEXT NOT NULL, digest TEXT NOT NULL, forgotten_at INTEGER NOT NULL,
-    PRIMARY KEY (app, digest)
-) WITHOUT ROWID;
-CREATE INDEX event_forgotten ON event (forgotten_at);
-CREATE TABLE subscription (
-    app TEXT NOT NULL, user TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (app, user)
-) WITHOUT ROWID;
-"""
+_CHECKPOINT: Final = 4_000
+"""Pages that the log may have before it is written back; the more, the fewer are written twice."""
 
 
 class StoreUnavailable(Unavailable):
@@ -111,15 +81,20 @@ class Database:
             raise StoreUnavailable("the database is closed")
         loop = asyncio.get_running_loop()
         job = _Job(work, loop, loop.create_future())
-        self._jobs.put(job)
         remaining = since + self._timeout_s - time.monotonic()
+        late = loop.call_later(max(remaining, 0.001), self._give_up, job.future)
+        self._jobs.put(job)
         try:
-            result: T = await asyncio.wait_for(job.future, max(remaining, 0.001))
-        except TimeoutError:
-            raise StoreUnavailable(
-                f"the database did not answer within {self._timeout_s:.0f} s"
-            ) from None
+            result: T = await job.future
+        finally:
+            late.cancel()
         return result
+
+    def _give_up(self, future: asyncio.Future[Any]) -> None:
+        if not future.done():
+            future.set_exception(
+                StoreUnavailable(f"the database did not answer within {self._timeout_s:.0f} s")
+            )
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -139,12 +114,14 @@ class Database:
             _use_wal(connection, self._timeout_s)
             # A power cut may not take what was acknowledged; a group commit makes it cheap.
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
             connection.execute("BEGIN IMMEDIATE")
-            if _is_empty(connection):
-                for statement in SCHEMA.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            # Looked at again: another process may have made or changed the tables meanwhile.
+            _, version, tables = _head(connection)
+            if tables == 0:
+                create(connection)
+            elif version < SCHEMA_VERSION:
+                migrate(connection, version)
             connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
@@ -170,25 +147,26 @@ class Database:
         connection.close()
 
 
-def _fault_of(connection: sqlite3.Connection) -> str | None:
-    """Why a file is not ours to use, None if it is ours or empty."""
+def _head(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Whose file it is, of which version, and how many tables and indexes are in it."""
     # In one statement, because another process may be making the tables at this instant.
     application, version, tables = connection.execute(
         "SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_schema) "
         "FROM pragma_application_id, pragma_user_version"
     ).fetchone()
+    return application, version, tables
+
+
+def _fault_of(connection: sqlite3.Connection) -> str | None:
+    """Why a file is not ours to use, None if it is ours or empty."""
+    application, version, tables = _head(connection)
     if (application, version, tables) == (0, 0, 0):
         return None
     if application != APPLICATION_ID:
         return "the database is another program's; name a file of its own in SIDECAR_STORE"
-    if version != SCHEMA_VERSION:
+    if not OLDEST_VERSION <= version <= SCHEMA_VERSION:
         return f"the database has schema {version}, this version reads {SCHEMA_VERSION}"
     return None
-
-
-def _is_empty(connection: sqlite3.Connection) -> bool:
-    tables: int = connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0]
-    return tables == 0
 
 
 def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
@@ -219,7 +197,7 @@ class _Job:
     @property
     def is_abandoned(self) -> bool:
         """Whether nobody waits any more; then it need not be begun."""
-        return self.future.cancelled()
+        return self.future.done()
 
     def tell(self) -> None:
         """Hand the result over; runs in the caller's loop."""
@@ -234,18 +212,10 @@ class _Job:
 def _commit_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
     try:
         connection.execute("BEGIN IMMEDIATE")
-        for job in jobs:
-            connection.execute("SAVEPOINT job")
-            try:
-                job.result = job.work(connection)
-            except Exception as error:
-                if not connection.in_transaction:
-                    # The file itself failed, and SQLite has undone the whole group.
-                    raise
-                # A defect in one caller's work is that caller's: the thread serves all.
-                connection.execute("ROLLBACK TO job")
-                job.error = _failure(error) if isinstance(error, sqlite3.Error) else error
-            connection.execute("RELEASE job")
+        if not _do(connection, jobs):
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            _do_apart(connection, jobs)
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         with contextlib.suppress(sqlite3.Error):
@@ -261,6 +231,38 @@ def _commit_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
         except RuntimeError:
             # The loop is closed: its callers are gone.
             continue
+
+
+def _do(connection: sqlite3.Connection, jobs: list[_Job]) -> bool:
+    """Do all work; False if one failed after it had changed something."""
+    for job in jobs:
+        before = connection.total_changes
+        try:
+            job.result = job.work(connection)
+        except Exception as error:
+            if not connection.in_transaction:
+                # The file itself failed, and SQLite has undone the whole group.
+                raise
+            if connection.total_changes != before:
+                return False
+            # A refusal, or a defect in one caller's work, is that caller's: the thread serves all.
+            job.error = _failure(error) if isinstance(error, sqlite3.Error) else error
+    return True
+
+
+def _do_apart(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+    """Do all work again, each so that it can be undone alone; that costs half as much more."""
+    for job in jobs:
+        job.error = None
+        connection.execute("SAVEPOINT job")
+        try:
+            job.result = job.work(connection)
+        except Exception as error:
+            if not connection.in_transaction:
+                raise
+            connection.execute("ROLLBACK TO job")
+            job.error = _failure(error) if isinstance(error, sqlite3.Error) else error
+        connection.execute("RELEASE job")
 
 
 def _failure(error: Exception) -> StoreUnavailable:

@@ -1,213 +1,248 @@
-"""What happens to counters and holds, as steps inside one SQLite transaction.
+"""What happens to counters, grants and holds, as steps inside one SQLite transaction.
 
 The same promises as the Redis scripts keep: read all, decide, only then write; holds apart
 from use; each operation once. Times are milliseconds since 1970.
+
+A unit is paid by the allowance of each counter or, above that, by a grant; then it is neither
+used nor held in the counters that draw the grant.
 """
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from operator import sub
+from typing import Final
 
 from sidecar.adapters.counting import Content, Counter, Layout, lay_out
 from sidecar.adapters.documents import digest
-from sidecar.domain.limits import Charge
+from sidecar.adapters.sqlite.counters import Cell, Counters, Place
+from sidecar.adapters.sqlite.grants import Grants, Owner
+from sidecar.adapters.sqlite.reservations import (
+    TOLD,
+    Account,
+    Draw,
+    Entry,
+    Record,
+    Reservations,
+    read_account,
+    user_of,
+)
+from sidecar.adapters.sqlite.rollups import Rollups, dimensions_of
+from sidecar.adapters.sqlite.times import EVENTS_REMEMBERED_MS, HOUR_MS
+from sidecar.domain.limits import Charge, Limit
+from sidecar.domain.prices import NO_RATES
 from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, MeterKind
-from sidecar.domain.usage import ChargedEvent, Tally
+from sidecar.domain.usage import ChargedEvent, ReservationState, Tally
 from sidecar.domain.windows import to_ms
 
-DAY_MS = 86_400_000
-KEPT_MS = 7 * DAY_MS
-EVENTS_REMEMBERED_MS = 8 * DAY_MS
-REQUESTS_REMEMBERED_MS = 600_000
-_NEVER = 2**62
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What a reservation holds in one counter, and what was charged from it there."""
-
-    position: int
-    counter: Counter
-    bucket: int
-    held: int
-    drawn: int
+_IS_DUE: Final = "SELECT 1 FROM reservation WHERE state = 'held' AND expires_at <= ? LIMIT 1"
 
 
 class Ledger:
-    """The counters of one app at one instant, inside a transaction."""
+    """The counters and grants of one app at one instant, inside a transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, app_id: str, now_ms: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, app: str, now_ms: int) -> None:
         self._connection = connection
-        self._app = app_id
+        self._app = app
         self._now = now_ms
+        self.counters = Counters(connection, now_ms)
+        self.grants = Grants(connection, now_ms)
+        self.reservations = Reservations(connection)
+        self.rollups = Rollups(connection, app)
         self._reap()
 
     # -- reading ----------------------------------------------------------------------------
 
-    def content(self, counter: Counter) -> Content:
-        """What a counter holds now."""
-        first = self._first_bucket(counter)
-        last = counter.a if counter.kind == "p" else _NEVER
-        used, oldest = self._connection.execute(
-            "SELECT SUM(used), MIN(bucket) FROM counter "
-            "WHERE app = ? AND name = ? AND bucket BETWEEN ? AND ?",
-            (self._app, counter.name, first, last),
-        ).fetchone()
-        (held,) = self._connection.execute(
-            "SELECT SUM(held) FROM entry "
-            "WHERE app = ? AND name = ? AND held > 0 AND bucket BETWEEN ? AND ?",
-            (self._app, counter.name, counter.a if counter.kind == "p" else 0, last),
-        ).fetchone()
-        if counter.kind == "p":
-            resets_at = counter.b
-        else:
-            resets_at = 0 if oldest is None else (oldest + 1) * counter.a + counter.b
-        return Content(min(used or 0, MAX_INTEGER), min(held or 0, MAX_INTEGER), resets_at)
+    def contents(self, counters: Sequence[Place]) -> list[Content]:
+        """What counters hold now."""
+        return list(map(self.counters.content, self.counters.load(self._app, counters)))
 
-    def fits_at(self, counter: Counter, content: Content, maximum: int, need: int) -> int:
-        """When so many units more fit under a maximum, 0 if they never do.
-
-        What is held counts as if it were used up in the present bucket: it cannot leave the
-        window later than that.
-        """
-        if counter.kind == "p":
-            return counter.b
-        excess = content.used + content.held + need - maximum
-        for bucket, used in self._connection.execute(
-            "SELECT bucket, used FROM counter "
-            "WHERE app = ? AND name = ? AND bucket >= ? ORDER BY bucket",
-            (self._app, counter.name, self._first_bucket(counter)),
-        ):
-            excess -= used
-            if excess <= 0:
-                at_ms: int = (bucket + 1) * counter.a + counter.b
-                return at_ms
-        if need > maximum:
-            return 0
-        return (self._now // counter.a + 1) * counter.a + counter.b
+    def granted(self, user: str, limits: Sequence[Limit]) -> list[int]:
+        """For each limit, what the user's grants add to it."""
+        purses = self.grants.drawable((self._app, user))
+        if not purses:
+            return [0] * len(limits)
+        return [
+            min(sum(purse.left for purse in purses if purse.scope in limit.scopes), MAX_INTEGER)
+            for limit in limits
+        ]
 
     def fits(
-        self, charges: Sequence[Charge], layout: Layout, contents: Sequence[Content]
+        self,
+        charges: Sequence[Charge],
+        layout: Layout,
+        contents: Sequence[Content],
+        granted: Sequence[int],
     ) -> list[int]:
         """When each charge will fit, 0 for those that do."""
-        instants = []
-        for charge, index in zip(charges, layout.indexes, strict=True):
+        instants = [0] * len(charges)
+        for position, (charge, index) in enumerate(zip(charges, layout.indexes, strict=True)):
             maximum, content = charge.limit.maximum, contents[index]
-            over = maximum is not None and content.used + content.held + charge.need > maximum
-            instants.append(
-                self.fits_at(layout.counters[index], content, maximum, charge.need)
-                if over and maximum is not None
-                else 0
-            )
+            if maximum is None:
+                continue
+            if content.used + content.held + charge.need > maximum + granted[position]:
+                cell = self.counters.of(self._app, layout.counters[index])
+                instants[position] = self.counters.fits_at(cell, maximum, charge.need)
         return instants
 
     # -- holding ----------------------------------------------------------------------------
 
-    def hold(self, reservation_id: str, counters: Sequence[Counter]) -> None:
+    def hold(self, account: Account, user: str, counters: Sequence[Counter]) -> None:
         """Hold each counter's amount for a reservation, no more than a counter can count."""
-        (last,) = self._connection.execute(
-            "SELECT COALESCE(MAX(position), -1) FROM entry WHERE reservation = ?",
-            (reservation_id,),
-        ).fetchone()
-        self._connection.executemany(
-            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
-            [
-                (
-                    reservation_id, last + 1 + index, self._app, counter.name, counter.kind,
-                    counter.a, counter.b, counter.meter.value, counter.bucket(self._now),
-                    min(counter.amount, MAX_INTEGER - self.content(counter).held),
-                )
-                for index, counter in enumerate(counters)
-            ],
-        )  # fmt: skip
+        cells = self.counters.load(self._app, counters)
+        paid = self._hold_grants(account, (self._app, user), counters, cells)
+        for counter, cell, granted in zip(counters, cells, paid, strict=True):
+            bucket = self.counters.present(cell)
+            held = self.counters.hold(cell, bucket, counter.amount - granted)
+            account.entries.append(Entry.of(counter, bucket, held))
 
-    def let_go(self, reservation_id: str) -> None:
-        """Give back all that a reservation still holds."""
-        self._connection.execute(
-            "UPDATE entry SET held = 0 WHERE reservation = ? AND held > 0", (reservation_id,)
-        )
+    def _hold_grants(
+        self, account: Account, owner: Owner, counters: Sequence[Counter], cells: Sequence[Cell]
+    ) -> list[int]:
+        """Hold of grants what is above the allowances; the units that they pay in each counter."""
+        paid = [0] * len(counters)
+        over = [_above(counter, cell) for counter, cell in zip(counters, cells, strict=True)]
+        if not any(over):
+            return paid
+        before = len(account.entries)
+        for purse in self.grants.drawable(owner):
+            drawing = [i for i, counter in enumerate(counters) if purse.scope in counter.scopes]
+            units = min(purse.left, max((over[i] for i in drawing), default=0))
+            if units > 0:
+                self.grants.hold(owner, purse, units)
+                account.draws.append(Draw(purse.id, units, [before + i for i in drawing]))
+                for i in drawing:
+                    paid[i] = min(counters[i].amount, paid[i] + units)
+                    over[i] = max(0, over[i] - units)
+        return paid
 
-    def entries(self, reservation_id: str) -> list[Entry]:
-        """What a reservation holds, in the order of its making."""
-        rows = self._connection.execute(
-            "SELECT position, name, kind, a, b, meter, bucket, held, drawn FROM entry "
-            "WHERE reservation = ? ORDER BY position",
-            (reservation_id,),
-        )
-        return [
-            Entry(position, Counter(name, kind, a, b, MeterKind(meter), 0), bucket, held, drawn)
-            for position, name, kind, a, b, meter, bucket, held, drawn in rows
-        ]
+    def let_go(self, record: Record) -> None:
+        """Give back all that a reservation still holds, to where it came from."""
+        account = record.account
+        for entry in account.entries:
+            if entry.held:
+                cell = self.counters.of(record.app, entry)
+                self.counters.hold(cell, entry.bucket, -entry.held)
+                entry.held = 0
+        for draw in account.draws:
+            if draw.held:
+                self.grants.give_back(record.owner, draw.grant, draw.held)
+                draw.held = 0
 
     # -- charging ---------------------------------------------------------------------------
 
-    def use(self, counter: Counter, bucket: int, units: int) -> None:
-        """Count use in one bucket; what lies before a sliding window changes nothing."""
-        units = min(units, MAX_INTEGER - self.content(counter).used)
-        if units == 0 or bucket < self._first_bucket(counter):
-            return
-        if counter.kind == "s":
-            ends_at = (bucket + 2) * counter.a + counter.b
-        else:
-            ends_at = counter.b + KEPT_MS + DAY_MS if counter.b else _NEVER
-        self._connection.execute(
-            "INSERT INTO counter VALUES (?, ?, ?, ?, ?) "
-            # A period may have become longer under the same start: a month that is now a year.
-            "ON CONFLICT DO UPDATE SET used = used + excluded.used, "
-            "ends_at = MAX(ends_at, excluded.ends_at)",
-            (self._app, counter.name, bucket, units, ends_at),
-        )
+    def charge(self, record: Record, used: Amounts, *, model: str, finishes: bool) -> None:
+        """Charge the total use so far, of which what was told before is part.
 
-    def is_more(self, reservation_id: str, amounts: Mapping[MeterKind, int]) -> bool:
-        """Whether a total is more than what a hold was charged."""
-        entries = self.entries(reservation_id)
-        told, _ = _sums(entries)
-        return any(
-            amounts.get(entry.counter.meter, 0) > told[entry.counter.name] for entry in entries
-        )
-
-    def draw(
-        self,
-        reservation_id: str,
-        amounts: Mapping[MeterKind, int],
-        *,
-        additional: bool = False,
-        finishes: bool = False,
-    ) -> None:
-        """Charge a hold, in the buckets in which it was made.
-
-        Args:
-            amounts: the total so far, of which what was told before is part; with
-                `additional`, what comes to it. Of what is UNTOLD nothing is charged, unless
-                the reservation `finishes`: then it is what is held, within the tokens in all.
+        Of what is UNTOLD nothing is charged, unless the reservation `finishes`: then it is
+        what is held, within the tokens in all.
         """
-        entries = self.entries(reservation_id)
-        told, held = _sums(entries)
+        self.correct(record)
+        account, amounts = record.account, _totals(used)
+        told, held = account.sums()
         due: dict[str, int] = {}
-        last: dict[str, int] = {}
-        for entry in entries:
-            name, amount = entry.counter.name, amounts.get(entry.counter.meter, 0)
+        for entry in account.entries:
+            name, amount = entry.name, amounts.get(entry.meter, 0)
             if amount == UNTOLD:
-                tokens = amounts.get(MeterKind.TOKENS, 0)
-                amount = min(told[name] + held[name], tokens) if finishes else 0
-            due[name] = amount if additional else max(0, amount - told[name])
-            last[name] = entry.position
-        for entry in entries:
-            name = entry.counter.name
-            is_last = entry.position == last[name]
-            units = due[name] if is_last else min(due[name], entry.held)
-            if units == 0:
-                continue
-            due[name] -= units
-            self.use(entry.counter, entry.bucket, units)
-            self._connection.execute(
-                "UPDATE entry SET held = ?, drawn = ? WHERE reservation = ? AND position = ?",
-                (
-                    max(0, entry.held - units), min(entry.drawn + units, MAX_INTEGER),
-                    reservation_id, entry.position,
-                ),
-            )  # fmt: skip
+                amount = min(told[name] + held[name], used.tokens) if finishes else 0
+            due[name] = max(0, amount - told[name])
+        self._pay(account, due, record.owner)
+        before = account.told
+        account.told = list(map(max, before, (used.of(meter) for meter in TOLD)))
+        tokens, received, sent, cost = map(sub, account.told, before)
+        reported = Amounts(tokens, received, sent, 1 - account.requests, cost)
+        account.requests = 1
+        self.rollups.add(self._now // HOUR_MS, record.user, record.dimensions(model), reported)
+
+    def knows(self, record: Record, used: Amounts) -> bool:
+        """Whether a total is no more than what a reservation was told before."""
+        if record.is_little(self._now):
+            return used.tokens <= record.account.told[0]
+        return record.account.knows(_totals(used))
+
+    def correct(self, record: Record) -> None:
+        """Let an expired reservation hold nothing, and take back what its expiry charged."""
+        if record.state is not ReservationState.EXPIRED:
+            return
+        account = record.account
+        if account.charges:
+            estimates = [
+                (entry, entry.bucket, entry.held)
+                for entry in account.entries
+                if entry.held and entry.meter != MeterKind.CONCURRENCY
+            ]
+            if estimates:
+                self.counters.take_back(record.app, estimates)
+            for draw in account.draws:
+                if draw.held:
+                    self.grants.take_back(record.owner, draw.grant, draw.held)
+        for entry in account.entries:
+            entry.held = 0
+        for draw in account.draws:
+            draw.held = 0
+
+    def _pay(self, account: Account, due: dict[str, int], owner: Owner) -> None:
+        """Charge what is due, by the names of the counters.
+
+        First what is held of the allowance, then what is held of grants, then, as when units
+        are held, what is free of the allowance, then what is left in grants. What nobody pays
+        for is charged past the maximum.
+        """
+        entries = account.entries
+        cells = self.counters.load(owner[0], entries)
+        for entry, cell in zip(entries, cells, strict=True):
+            units = min(due[entry.name], entry.held)
+            if units:
+                self.counters.hold(cell, entry.bucket, -units)
+                entry.held -= units
+                due[entry.name] -= units
+                self._use(cell, entry, units)
+        last = {entry.name: entry for entry in entries}
+        for draw in account.draws:
+            names = account.names(draw)
+            units = min(draw.held, max(due[name] for name in names))
+            if units:
+                self.grants.use_held(owner, draw.grant, units)
+                draw.held -= units
+                _settle(last, due, names, units)
+        excess = {name: units for name, units in due.items() if units}
+        if excess:
+            self._pay_excess(entries, excess, owner)
+
+    def _pay_excess(self, entries: Sequence[Entry], due: dict[str, int], owner: Owner) -> None:
+        """Charge what nobody held: what is above the allowances to grants, the rest as use."""
+        last = {entry.name: entry for entry in entries}
+        cells = {name: self.counters.of(owner[0], last[name]) for name in due}
+        over = {
+            name: max(0, units - self._room(cells[name], last[name])) for name, units in due.items()
+        }
+        paid = dict.fromkeys(due, 0)
+        if any(over.values()):
+            for purse in self.grants.drawable(owner):
+                drawing = {entry.name for entry in entries if purse.scope in entry.scopes}
+                drawing &= due.keys()
+                units = min(purse.left, max((over[name] for name in drawing), default=0))
+                if units > 0:
+                    self.grants.use(owner, purse, units)
+                    for name in drawing:
+                        paid[name] = min(due[name], paid[name] + units)
+                        over[name] = max(0, over[name] - units)
+        for name, units in due.items():
+            entry = last[name]
+            self.counters.use(cells[name], entry.bucket, units - paid[name])
+            entry.told = min(entry.told + units, MAX_INTEGER)
+
+    def _room(self, cell: Cell, entry: Entry) -> int:
+        """Units of the allowance that nobody used or holds."""
+        if entry.bound is None or self.counters.is_past(cell, entry.bucket):
+            return MAX_INTEGER
+        return max(0, entry.bound - cell.used - cell.held)
+
+    def _use(self, cell: Cell, entry: Entry, units: int) -> None:
+        self.counters.use(cell, entry.bucket, units)
+        entry.told = min(entry.told + units, MAX_INTEGER)
+
+    # -- events -----------------------------------------------------------------------------
 
     def record(self, events: Sequence[ChargedEvent]) -> Tally:
         """Count events that were not counted before."""
@@ -219,81 +254,98 @@ class Ledger:
             )
             if seen.rowcount == 1:
                 accepted += 1
-                self._charge(charged)
+                self._count(charged)
         return Tally(accepted, len(events) - accepted)
 
-    def _charge(self, charged: ChargedEvent) -> None:
-        event, hold = charged.event, charged.event.reservation_id
-        state = self._connection.execute(
-            "SELECT state FROM reservation WHERE id = ? AND app = ?", (hold, self._app)
-        ).fetchone()
-        if state is not None and state[0] in ("held", "expired"):
-            # The reservation is the request: it is counted once, however many events it has.
-            counted = any(
-                entry.drawn and entry.counter.meter is MeterKind.REQUESTS
-                for entry in self.entries(hold)
-            )
-            amounts = _by_meter(event.used) | {MeterKind.REQUESTS: 0 if counted else 1}
-            self.draw(hold, amounts, additional=True)
-        elif state is None or state[0] != "committed":
-            at_ms = to_ms(event.at)
-            for counter in lay_out(charged.charges, at_ms).counters:
-                self.use(counter, counter.bucket(at_ms), counter.amount)
+    def _count(self, charged: ChargedEvent) -> None:
+        event = charged.event
+        request, used, at_ms = event.request, event.used, to_ms(event.at)
+        user = request.subject.user_id
+        hold = self.reservations.find(event.reservation_id) if event.reservation_id else None
+        state = hold.state if hold is not None and hold.app == self._app else None
+        if hold is not None and state in (ReservationState.HELD, ReservationState.EXPIRED):
+            used = self._draw_down(hold, used)
+        elif state is ReservationState.COMMITTED:
+            return
+        else:
+            counters = lay_out(charged.charges, at_ms).counters
+            entries = [Entry.of(counter, counter.bucket(at_ms), 0) for counter in counters]
+            due = {counter.name: counter.amount for counter in counters}
+            self._pay(Account(False, NO_RATES, entries=entries), due, (self._app, user))
+        self.rollups.add(at_ms // HOUR_MS, user, dimensions_of(request), used)
+
+    def _draw_down(self, hold: Record, used: Amounts) -> Amounts:
+        """Charge a hold, in the buckets in which it was made; what is to be reported of it."""
+        self.correct(hold)
+        account = hold.account
+        # The reservation is the request: it is counted once, however many events it has.
+        used = replace(used, requests=1 - account.requests)
+        amounts = _totals(used) | {"requests": used.requests}
+        due = {entry.name: amounts.get(entry.meter, 0) for entry in account.entries}
+        self._pay(account, due, hold.owner)
+        account.requests = 1
+        account.told = [
+            min(told + used.of(meter), MAX_INTEGER)
+            for meter, told in zip(TOLD, account.told, strict=True)
+        ]
+        self.reservations.save(hold)
+        return used
 
     # -- time -------------------------------------------------------------------------------
 
-    def _first_bucket(self, counter: Counter) -> int:
-        return counter.a if counter.kind == "p" else (self._now - counter.b) // counter.a
+    def store(self) -> None:
+        """Write what was changed in the counters."""
+        self.counters.store()
 
     def _reap(self) -> None:
+        """End what is overdue before anything is read: what it holds is nobody's."""
+        if self._connection.execute(_IS_DUE, (self._now,)).fetchone() is None:
+            return
         overdue = self._connection.execute(
-            "UPDATE reservation SET state = 'expired' "
-            "WHERE state = 'held' AND expires_at <= ? RETURNING id",
+            "UPDATE reservation SET state = 'expired' WHERE state = 'held' AND expires_at <= ? "
+            "RETURNING expires_at, id, app, account, request",
             (self._now,),
         ).fetchall()
-        for (reservation_id,) in overdue:
-            self.let_go(reservation_id)
+        for _, _, app, written, request in sorted(overdue):
+            account = read_account(written)
+            for entry in account.entries:
+                if entry.held:
+                    cell = self.counters.of(app, entry)
+                    self.counters.hold(cell, entry.bucket, -entry.held)
+                    if account.charges and entry.meter != MeterKind.CONCURRENCY:
+                        self.counters.use(cell, entry.bucket, entry.held)
+            for draw in account.draws:
+                if draw.held:
+                    owner = app, user_of(request)
+                    if account.charges:
+                        self.grants.use_held(owner, draw.grant, draw.held)
+                    else:
+                        self.grants.give_back(owner, draw.grant, draw.held)
+        self.counters.store()
 
 
-def _sums(entries: Sequence[Entry]) -> tuple[dict[str, int], dict[str, int]]:
-    """What was charged from a hold and what it still holds, by counter."""
-    told: dict[str, int] = defaultdict(int)
-    held: dict[str, int] = defaultdict(int)
-    for entry in entries:
-        told[entry.counter.name] += entry.drawn
-        held[entry.counter.name] += entry.held
-    return told, held
+def _above(counter: Counter, cell: Cell) -> int:
+    """How much of an amount is above the allowance."""
+    if counter.bound is None:
+        return 0
+    return min(counter.amount, max(0, cell.used + cell.held + counter.amount - counter.bound))
 
 
-def total_of(used: Amounts) -> dict[MeterKind, int]:
+def _settle(last: Mapping[str, Entry], due: dict[str, int], names: set[str], units: int) -> None:
+    """Units that a grant pays are paid in every counter that draws it."""
+    for name in names:
+        paid = min(due[name], units)
+        due[name] -= paid
+        entry = last[name]
+        entry.told = min(entry.told + paid, MAX_INTEGER)
+
+
+def _totals(used: Amounts) -> dict[str, int]:
     """What a commit states, by meter; a run is one request, and concurrency uses nothing up."""
-    return _by_meter(used) | {MeterKind.REQUESTS: 1}
-
-
-def forget(connection: sqlite3.Connection, now_ms: int, rows: int) -> None:
-    """Delete some of what nobody needs any more, so that the file does not grow for ever."""
-    for table, column, key in (
-        ("counter", "ends_at", "app, name, bucket"),
-        ("request", "forgotten_at", "app, digest"),
-        ("event", "forgotten_at", "app, digest"),
-    ):
-        connection.execute(
-            f"DELETE FROM {table} WHERE ({key}) IN "  # noqa: S608 # the names stand above
-            f"(SELECT {key} FROM {table} WHERE {column} <= ? LIMIT ?)",
-            (now_ms, rows),
-        )
-    for (reservation_id,) in connection.execute(
-        "SELECT id FROM reservation WHERE forgotten_at <= ? AND state <> 'held' LIMIT ?",
-        (now_ms, rows),
-    ).fetchall():
-        connection.execute("DELETE FROM entry WHERE reservation = ?", (reservation_id,))
-        connection.execute("DELETE FROM reservation WHERE id = ?", (reservation_id,))
-
-
-def _by_meter(used: Amounts) -> dict[MeterKind, int]:
     return {
-        MeterKind.TOKENS: used.tokens,
-        MeterKind.INPUT_TOKENS: used.input_tokens,
-        MeterKind.OUTPUT_TOKENS: used.output_tokens,
-        MeterKind.COST: used.cost,
+        "tokens": used.tokens,
+        "input_tokens": used.input_tokens,
+        "output_tokens": used.output_tokens,
+        "cost": used.cost,
+        "requests": 1,
     }

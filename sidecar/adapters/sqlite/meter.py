@@ -1,13 +1,15 @@
 """The meter in one SQLite file: each verb is one transaction, shared with whoever calls beside."""
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import lru_cache
 from typing import Final, TypeVar
 
-from sidecar.adapters.counting import Content, Counter, instant_or_none, lay_out, readings_of
+import orjson
+
+from sidecar.adapters.counting import Content, instant_or_none, lay_out, readings_of
 from sidecar.adapters.documents import (
     digest,
     fingerprint,
@@ -17,23 +19,23 @@ from sidecar.adapters.documents import (
     write_request,
 )
 from sidecar.adapters.sqlite.database import Database
-from sidecar.adapters.sqlite.ledger import (
-    KEPT_MS,
-    REQUESTS_REMEMBERED_MS,
-    Ledger,
-    forget,
-    total_of,
-)
+from sidecar.adapters.sqlite.ledger import Ledger
+from sidecar.adapters.sqlite.reservations import Account, Answer, Entry, Record
+from sidecar.adapters.sqlite.rollups import Rollups
+from sidecar.adapters.sqlite.sweep import forget
 from sidecar.domain.decision import Reservation
-from sidecar.domain.limits import Charge, Reading
-from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest
+from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
+from sidecar.domain.limits import Charge, Limit, Reading
+from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, CheckRequest, Subject
 from sidecar.domain.usage import (
     ChargedEvent,
     Hold,
     Metering,
+    OnExpiry,
     ReservationState,
     Settlement,
     Tally,
+    UsageRow,
     app_of,
 )
 from sidecar.domain.windows import from_ms
@@ -49,34 +51,8 @@ T = TypeVar("T")
 
 _FORGET_EVERY: Final = 256
 _FORGET_ROWS: Final = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A reservation as it is stored."""
-
-    id: str
-    state: ReservationState
-    expires_at: int
-    tokens: int
-    fingerprint: str
-    decision: str
-    extension: str
-    request: str
-    limits: str
-    readings: str
-
-    @property
-    def answer(self) -> "_Answer":
-        return _Answer(self.limits, self.readings)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a repeated request needs to be shown the same: the limits and what was read there."""
-
-    limits: str
-    readings: str
+_FORGOTTEN: Final = Answer("", "")
+"""Of an extension before the latest no more is known than that it was made."""
 
 
 class SqliteMeter:
@@ -85,59 +61,63 @@ class SqliteMeter:
     Args:
         database: an open one.
         now_ms: a clock instead of the machine's, for tests.
+        on_expiry: what becomes of units whose reservation expires.
     """
 
-    def __init__(self, database: Database, now_ms: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        now_ms: Callable[[], int] | None = None,
+        on_expiry: OnExpiry = OnExpiry.RELEASE,
+    ) -> None:
         self._database = database
         self._now_ms = now_ms or _system_ms
+        self._charges = on_expiry is OnExpiry.CHARGE
         self._writes = 0
 
-    async def read(
-        self, app_id: str, charges: Sequence[Charge], *, since: float
-    ) -> tuple[Reading, ...]:
-        """What the counters of these charges hold."""
+    async def read(self, subject: Subject, charges: Sequence[Charge], *, since: float) -> Metering:
+        """What the counters of these charges hold, and what grants add for the subject."""
 
-        def work(connection: sqlite3.Connection) -> tuple[Reading, ...]:
+        def work(connection: sqlite3.Connection) -> Metering:
             now = self._now_ms()
-            ledger, layout = Ledger(connection, app_id, now), lay_out(charges, now)
-            contents = [ledger.content(counter) for counter in layout.counters]
-            return readings_of(charges, layout, contents, ledger.fits(charges, layout, contents))
+            ledger = Ledger(connection, subject.app_id, now)
+            return Metering(_Look(ledger, subject.user_id, charges, now).readings)
 
         return await self._run(work, since)
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold every charge, or none if an enforced limit has no room."""
         request, document = hold.request, write_request(hold.request)
-        app_id = request.subject.app_id
+        app_id, user_id = request.subject.app_id, request.subject.user_id
         request_digest = digest(request.request_id) if request.request_id else ""
+        body = fingerprint(document)
 
         def work(connection: sqlite3.Connection) -> Metering:
             now = self._now_ms()
             ledger = Ledger(connection, app_id, now)
-            first = _first_answer(connection, app_id, request_digest, hold.reservation_id, now)
+            first = _first_answer(ledger, hold, request_digest, now)
             if first is not None:
-                return _repeated(ledger, first, request, charges, now)
-            metering, answer = _hold(ledger, hold, charges, now)
-            if metering.reservation is None:
-                return metering
+                if first.fingerprint != body:
+                    raise RequestIdReused(request.request_id)
+                return _told(ledger, first, first.decision, first.answer, charges, now)
+            look = _Look(ledger, user_id, charges, now)
+            if look.is_refused:
+                return Metering(look.readings)
+            account = Account(self._charges, hold.rates)
+            ledger.hold(account, user_id, look.layout.counters)
+            ledger.store()
             expires_at = now + request.ttl_s * 1000
-            connection.execute(
-                "INSERT INTO reservation VALUES (?, ?, 'held', ?, ?, ?, ?, '', ?, ?, ?, ?)",
-                (
-                    hold.reservation_id, app_id, expires_at, request.estimate.tokens,
-                    fingerprint(document), hold.decision_id, document,
-                    answer.limits, answer.readings, expires_at + KEPT_MS,
-                ),
+            tokens = request.estimate.tokens
+            ledger.reservations.insert(
+                hold.reservation_id, app_id, expires_at, tokens, body, hold.decision_id,
+                document, look.answer, account,
             )  # fmt: skip
             if request_digest:
-                connection.execute(
-                    "INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?)",
-                    (
-                        app_id, request_digest, hold.reservation_id,
-                        expires_at + REQUESTS_REMEMBERED_MS,
-                    ),
-                )  # fmt: skip
-            return metering
+                ledger.reservations.remember(
+                    app_id, request_digest, hold.reservation_id, expires_at
+                )
+            reservation = Reservation(hold.reservation_id, from_ms(expires_at), tokens)
+            return Metering(look.readings, reservation, decision_id=hold.decision_id)
 
         return await self._write(work, since)
 
@@ -146,14 +126,17 @@ class SqliteMeter:
     ) -> Metering | None:
         """The first answer to a request whose id came before, None if none is remembered."""
         request = hold.request
-        app_id = request.subject.app_id
+        body, request_digest = fingerprint(write_request(request)), digest(request.request_id)
 
         def work(connection: sqlite3.Connection) -> Metering | None:
             now = self._now_ms()
-            ledger = Ledger(connection, app_id, now)
-            request_digest = digest(request.request_id)
-            first = _first_answer(connection, app_id, request_digest, hold.reservation_id, now)
-            return None if first is None else _repeated(ledger, first, request, charges, now)
+            ledger = Ledger(connection, request.subject.app_id, now)
+            first = _first_answer(ledger, hold, request_digest, now)
+            if first is None:
+                return None
+            if first.fingerprint != body:
+                raise RequestIdReused(request.request_id)
+            return _told(ledger, first, first.decision, first.answer, charges, now)
 
         return await self._run(work, since)
 
@@ -164,32 +147,30 @@ class SqliteMeter:
         def work(connection: sqlite3.Connection) -> Metering:
             now = self._now_ms()
             ledger = Ledger(connection, request.subject.app_id, now)
-            row = _live(connection, hold.reservation_id)
-            if row.extension:
-                decision, *answer = json.loads(row.extension)
-                if decision == hold.decision_id:
-                    return _replayed(ledger, row, decision, _Answer(*answer), charges, now)
-            metering, answer = _hold(ledger, hold, charges, now)
-            if metering.reservation is None:
-                return metering
-            expires_at = max(row.expires_at, now + request.ttl_s * 1000)
-            tokens = min(row.tokens + request.estimate.tokens, MAX_INTEGER)
-            extension = json.dumps([hold.decision_id, answer.limits, answer.readings])
-            connection.execute(
-                "UPDATE reservation SET expires_at = ?, tokens = ?, extension = ?, "
-                "forgotten_at = ? WHERE id = ?",
-                (expires_at, tokens, extension, expires_at + KEPT_MS, row.id),
-            )
-            connection.execute(
-                "UPDATE request SET forgotten_at = ? "
-                "WHERE app = ? AND digest = ? AND reservation = ?",
-                (
-                    expires_at + REQUESTS_REMEMBERED_MS, request.subject.app_id,
-                    digest(read_request(row.request).request_id), row.id,
-                ),
-            )  # fmt: skip
-            reservation = Reservation(row.id, from_ms(expires_at), tokens)
-            return replace(metering, reservation=reservation)
+            record = _live(ledger, hold.reservation_id)
+            before: list[str] = []
+            if record.extension:
+                decision, limits, readings, *before = orjson.loads(record.extension)
+                if hold.decision_id == decision:
+                    answer = Answer(limits, readings)
+                    return _told(ledger, record, decision, answer, charges, now)
+                if hold.decision_id in before:
+                    return _told(ledger, record, hold.decision_id, _FORGOTTEN, charges, now)
+                before.append(decision)
+            look = _Look(ledger, record.user, charges, now)
+            if look.is_refused:
+                return Metering(look.readings)
+            ledger.hold(record.account, record.user, look.layout.counters)
+            ledger.store()
+            answer = look.answer
+            record.expires_at = max(record.expires_at, now + request.ttl_s * 1000)
+            record.tokens = min(record.tokens + request.estimate.tokens, MAX_INTEGER)
+            told = [hold.decision_id, answer.limits, answer.readings, *before]
+            record.extension = orjson.dumps(told).decode()
+            ledger.reservations.extend(record)
+            if record.request_id:
+                ledger.reservations.prolong(record.app, digest(record.request_id), record)
+            return Metering(look.readings, _reservation(record), decision_id=hold.decision_id)
 
         return await self._write(work, since)
 
@@ -197,29 +178,45 @@ class SqliteMeter:
         """The request that a live reservation was made for."""
 
         def work(connection: sqlite3.Connection) -> CheckRequest:
-            Ledger(connection, _app(reservation_id), self._now_ms())
-            return read_request(_live(connection, reservation_id).request)
+            ledger = Ledger(connection, _app(reservation_id), self._now_ms())
+            return read_request(_live(ledger, reservation_id).request)
 
         return await self._run(work, since)
 
     async def commit(
-        self, reservation_id: str, used: Amounts, *, final: bool, since: float
+        self,
+        reservation_id: str,
+        used: Amounts,
+        *,
+        final: bool,
+        since: float,
+        model: str = "",
     ) -> Settlement:
         """Charge what the run has used so far, in the windows in which it was held."""
 
         def work(connection: sqlite3.Connection) -> Settlement:
-            ledger = Ledger(connection, _app(reservation_id), self._now_ms())
-            row = _known(connection, reservation_id)
-            total = total_of(used)
-            if row.state is ReservationState.RELEASED or (
-                row.state is ReservationState.COMMITTED and ledger.is_more(reservation_id, total)
-            ):
-                raise ReservationEnded(reservation_id, row.state)
-            if row.state is not ReservationState.COMMITTED:
-                ledger.draw(reservation_id, total, finishes=final)
-                if final:
-                    self._end(connection, ledger, row, ReservationState.COMMITTED)
-            return _settlement(connection, ledger, reservation_id)
+            now = self._now_ms()
+            ledger = Ledger(connection, _app(reservation_id), now)
+            record = _known(ledger, reservation_id)
+            is_little = record.is_little(now)
+            total = used
+            if used.cost == UNTOLD:
+                total = replace(used, cost=record.cost(used))
+            match record.state:
+                case ReservationState.RELEASED:
+                    raise ReservationEnded(reservation_id, record.state)
+                case ReservationState.COMMITTED:
+                    if not ledger.knows(record, total):
+                        raise ReservationEnded(reservation_id, record.state)
+                case ReservationState.HELD | ReservationState.EXPIRED:
+                    ledger.charge(record, total, model=model, finishes=final)
+                    if final:
+                        ledger.let_go(record)
+                        ledger.reservations.end(record, ReservationState.COMMITTED, now)
+                    else:
+                        ledger.reservations.save(record)
+            ledger.store()
+            return _settlement(ledger, record, is_little=is_little)
 
         return await self._write(work, since)
 
@@ -227,56 +224,85 @@ class SqliteMeter:
         """Give back all that is held."""
 
         def work(connection: sqlite3.Connection) -> Settlement:
-            ledger = Ledger(connection, _app(reservation_id), self._now_ms())
-            row = _known(connection, reservation_id)
-            if row.state is ReservationState.COMMITTED:
-                raise ReservationEnded(reservation_id, row.state)
-            if row.state is ReservationState.HELD:
-                self._end(connection, ledger, row, ReservationState.RELEASED)
-            return _settlement(connection, ledger, reservation_id)
+            now = self._now_ms()
+            ledger = Ledger(connection, _app(reservation_id), now)
+            record = _known(ledger, reservation_id)
+            is_little = record.is_little(now)
+            if record.state is ReservationState.COMMITTED:
+                raise ReservationEnded(reservation_id, record.state)
+            if record.state is ReservationState.HELD:
+                ledger.let_go(record)
+                ledger.store()
+                ledger.reservations.end(record, ReservationState.RELEASED, now)
+            return _settlement(ledger, record, is_little=is_little)
 
         return await self._write(work, since)
 
     async def withdraw(self, reservation_id: str, *, since: float) -> None:
         """Give back all that is held, and forget the reservation and its request's id."""
+        app_id = app_of(reservation_id)
+        if app_id is None:
+            return
 
         def work(connection: sqlite3.Connection) -> None:
-            row = _known(connection, reservation_id)
-            if row.state is ReservationState.COMMITTED:
-                raise ReservationEnded(reservation_id, row.state)
-            connection.execute("DELETE FROM entry WHERE reservation = ?", (row.id,))
-            connection.execute("DELETE FROM reservation WHERE id = ?", (row.id,))
-            request_id = read_request(row.request).request_id
-            connection.execute(
-                "DELETE FROM request WHERE app = ? AND digest = ? AND reservation = ?",
-                (_app(reservation_id), digest(request_id), row.id),
-            )
+            now = self._now_ms()
+            ledger = Ledger(connection, app_id, now)
+            record = ledger.reservations.find(reservation_id)
+            if record is None:
+                return
+            if record.state is ReservationState.COMMITTED or record.is_little(now):
+                raise ReservationEnded(reservation_id, record.state)
+            # Nobody ran it: what its expiry charged comes back too.
+            ledger.correct(record)
+            ledger.let_go(record)
+            ledger.store()
+            ledger.reservations.delete(record)
+            if record.request_id:
+                ledger.reservations.disremember(record.app, digest(record.request_id), record)
 
         await self._write(work, since)
 
     async def record(self, app_id: str, events: Sequence[ChargedEvent], *, since: float) -> Tally:
         """Count events that were not counted before, each in the window of its own time."""
-        return await self._write(
-            lambda connection: Ledger(connection, app_id, self._now_ms()).record(events), since
+
+        def work(connection: sqlite3.Connection) -> Tally:
+            ledger = Ledger(connection, app_id, self._now_ms())
+            tally = ledger.record(events)
+            ledger.store()
+            return tally
+
+        return await self._write(work, since)
+
+    async def grant(self, grant: Grant, *, since: float) -> tuple[GrantOutcome, GrantBalance]:
+        """Add units to what a user may use, or revoke what is left of them."""
+
+        def work(connection: sqlite3.Connection) -> tuple[GrantOutcome, GrantBalance]:
+            return Ledger(connection, grant.app_id, self._now_ms()).grants.push(grant)
+
+        return await self._write(work, since)
+
+    async def grants(self, subject: Subject, *, since: float) -> tuple[GrantBalance, ...]:
+        """The grants that a user has in an app, in the order in which they are drawn."""
+        owner = subject.app_id, subject.user_id
+
+        def work(connection: sqlite3.Connection) -> tuple[GrantBalance, ...]:
+            return Ledger(connection, subject.app_id, self._now_ms()).grants.all(owner)
+
+        return await self._run(work, since)
+
+    async def usage(
+        self, app_id: str, user_id: str | None, first_hour: int, last_hour: int, *, since: float
+    ) -> tuple[UsageRow, ...]:
+        """What was used hour by hour, of one user or, with None, of all together."""
+        return await self._run(
+            lambda connection: Rollups(connection, app_id).rows(user_id, first_hour, last_hour),
+            since,
         )
 
     async def ping(self, *, since: float) -> None:
         """Return if the file can be written, and our tables are in it."""
         await self._run(
             lambda connection: connection.execute("SELECT 1 FROM counter LIMIT 1").fetchone(), since
-        )
-
-    def _end(
-        self,
-        connection: sqlite3.Connection,
-        ledger: Ledger,
-        row: _Row,
-        state: ReservationState,
-    ) -> None:
-        ledger.let_go(row.id)
-        connection.execute(
-            "UPDATE reservation SET state = ?, forgotten_at = ? WHERE id = ?",
-            (state.value, self._now_ms() + KEPT_MS, row.id),
         )
 
     async def _write(self, work: Callable[[sqlite3.Connection], T], since: float) -> T:
@@ -297,103 +323,101 @@ class SqliteMeter:
             raise MeterUnavailable(str(error)) from error
 
 
-def _hold(
-    ledger: Ledger, hold: Hold, charges: Sequence[Charge], now: int
-) -> tuple[Metering, _Answer]:
-    """Hold all or nothing."""
-    layout = lay_out(charges, now)
-    contents = [ledger.content(counter) for counter in layout.counters]
-    fits = ledger.fits(charges, layout, contents)
-    readings = readings_of(charges, layout, contents, fits)
-    shown = [[content.used, content.held, content.resets_at_ms] for content in contents]
-    answer = _Answer(write_limits(charges, layout.indexes), json.dumps([shown, fits]))
-    if any(reading.is_exceeded and reading.limit.is_enforced for reading in readings):
-        return Metering(readings), answer
-    ledger.hold(hold.reservation_id, layout.counters)
-    request = hold.request
-    expires_at = from_ms(now + request.ttl_s * 1000)
-    reservation = Reservation(hold.reservation_id, expires_at, request.estimate.tokens)
-    return Metering(readings, reservation, decision_id=hold.decision_id), answer
+class _Look:
+    """What the limits of some charges are seen to hold, before anything is held for them."""
+
+    def __init__(self, ledger: Ledger, user: str, charges: Sequence[Charge], now: int) -> None:
+        self._limits = [charge.limit for charge in charges]
+        self.layout = lay_out(charges, now)
+        self._contents = ledger.contents(self.layout.counters)
+        self._granted = ledger.granted(user, self._limits)
+        self._fits = ledger.fits(charges, self.layout, self._contents, self._granted)
+        self.readings = readings_of(charges, self.layout, self._contents, self._fits, self._granted)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether an enforced limit has no room."""
+        return any(reading.is_exceeded and reading.limit.is_enforced for reading in self.readings)
+
+    @property
+    def answer(self) -> Answer:
+        """The same again, as text."""
+        shown = [[each.used, each.held, each.resets_at_ms] for each in self._contents]
+        return Answer(
+            write_limits(self._limits, self.layout.indexes),
+            orjson.dumps([shown, self._fits, self._granted]).decode(),
+        )
 
 
-def _repeated(
-    ledger: Ledger, first: _Row, request: CheckRequest, charges: Sequence[Charge], now: int
-) -> Metering:
-    """The first answer to a request that came again."""
-    if first.fingerprint != fingerprint(write_request(request)):
-        raise RequestIdReused(request.request_id)
-    return _replayed(ledger, first, first.decision, first.answer, charges, now)
-
-
-def _replayed(
+def _told(
     ledger: Ledger,
-    row: _Row,
+    record: Record,
     decision: str,
-    answer: _Answer,
+    answer: Answer,
     charges: Sequence[Charge],
     now: int,
 ) -> Metering:
-    """The first answer again; the readings of now where it was given under other limits."""
+    """An answer again; the readings of now where it was given under other limits."""
     layout = lay_out(charges, now)
-    if answer.limits == write_limits(charges, layout.indexes):
-        shown, fits = json.loads(answer.readings)
+    if answer.limits == write_limits([charge.limit for charge in charges], layout.indexes):
+        shown, fits, granted = orjson.loads(answer.readings)
         contents = [Content(*numbers) for numbers in shown]
+        readings = readings_of(charges, layout, contents, fits, granted)
     else:
-        contents = [ledger.content(counter) for counter in layout.counters]
-        fits = ledger.fits(charges, layout, contents)
-    readings = readings_of(charges, layout, contents, fits)
-    reservation = Reservation(row.id, from_ms(row.expires_at), row.tokens)
-    return Metering(readings, reservation, decision_id=decision)
+        readings = _Look(ledger, record.user, charges, now).readings
+    return Metering(readings, _reservation(record), decision_id=decision)
 
 
-def _first_answer(
-    connection: sqlite3.Connection, app_id: str, request_digest: str, reservation_id: str, now: int
-) -> _Row | None:
+def _first_answer(ledger: Ledger, hold: Hold, request_digest: str, now: int) -> Record | None:
+    found = None
     if request_digest:
-        known = connection.execute(
-            "SELECT reservation FROM request WHERE app = ? AND digest = ? AND forgotten_at > ?",
-            (app_id, request_digest, now),
-        ).fetchone()
-        if known is not None:
-            return _row(connection, known[0])
-    return _row(connection, reservation_id)
+        app_id = hold.request.subject.app_id
+        found = ledger.reservations.of_request(app_id, request_digest, now)
+    return found or ledger.reservations.find(hold.reservation_id)
 
 
-def _row(connection: sqlite3.Connection, reservation_id: str) -> _Row | None:
-    found = connection.execute(
-        "SELECT id, state, expires_at, tokens, fingerprint, decision, extension, request, "
-        "limits, readings FROM reservation WHERE id = ?",
-        (reservation_id,),
-    ).fetchone()
-    return None if found is None else _Row(found[0], ReservationState(found[1]), *found[2:])
-
-
-def _known(connection: sqlite3.Connection, reservation_id: str) -> _Row:
-    row = _row(connection, reservation_id)
-    if row is None:
+def _known(ledger: Ledger, reservation_id: str) -> Record:
+    record = ledger.reservations.find(reservation_id)
+    if record is None:
         raise UnknownReservation(reservation_id)
-    return row
+    return record
 
 
-def _live(connection: sqlite3.Connection, reservation_id: str) -> _Row:
-    row = _known(connection, reservation_id)
-    if row.state is not ReservationState.HELD:
-        raise ReservationEnded(reservation_id, row.state)
-    return row
+def _live(ledger: Ledger, reservation_id: str) -> Record:
+    record = _known(ledger, reservation_id)
+    if record.state is not ReservationState.HELD:
+        raise ReservationEnded(reservation_id, record.state)
+    return record
 
 
-def _settlement(connection: sqlite3.Connection, ledger: Ledger, reservation_id: str) -> Settlement:
-    row = _known(connection, reservation_id)
-    counters: dict[str, Counter] = {}
-    for entry in ledger.entries(row.id):
-        counters.setdefault(entry.counter.name, entry.counter)
-    contents = [ledger.content(counter) for counter in counters.values()]
+def _reservation(record: Record) -> Reservation:
+    return Reservation(record.id, from_ms(record.expires_at), record.tokens)
+
+
+def _settlement(ledger: Ledger, record: Record, *, is_little: bool) -> Settlement:
+    if is_little:
+        expires_at = from_ms(record.expires_at // 1_000 * 1_000)
+        return Settlement(record.id, record.state, expires_at, record.tokens, ())
+    entries: dict[str, Entry] = {}
+    for entry in record.account.entries:
+        entries.setdefault(entry.name, entry)
+    contents = ledger.contents(tuple(entries.values()))
+    shown = _limits(record.limits)
+    granted = ledger.granted(record.user, [limit for limit, _ in shown])
     readings = []
-    for limit, index in read_limits(row.limits):
+    for (limit, index), left in zip(shown, granted, strict=True):
         content = contents[index]
         resets_at = instant_or_none(content.resets_at_ms)
-        readings.append(Reading(limit, content.used, content.held, 0, resets_at))
-    return Settlement(row.id, row.state, from_ms(row.expires_at), row.tokens, tuple(readings))
+        readings.append(Reading(limit, content.used, content.held, 0, resets_at, granted=left))
+    return Settlement(
+        record.id, record.state, from_ms(record.expires_at), record.tokens, tuple(readings)
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _limits(text: str) -> tuple[tuple[Limit, int], ...]:
+    # The same for all that is held under one plan.
+    return tuple(read_limits(text))
 
 
 def _app(reservation_id: str) -> str:

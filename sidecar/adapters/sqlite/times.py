@@ -1,0 +1,14 @@
+"""How long is what kept? In milliseconds."""
+
+from typing import Final
+
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+KEPT_MS: Final = 7 * DAY_MS
+"""Ended reservations, and periods for late events."""
+EVENTS_REMEMBERED_MS: Final = 8 * DAY_MS
+REQUESTS_REMEMBERED_MS: Final = 600_000
+"""A request's id, and the limits of an ended reservation, beyond the hold."""
+REPORTED_MS: Final = 90 * DAY_MS
+"""Rollups, and grants that are over."""
+NEVER: Final = 2**62
