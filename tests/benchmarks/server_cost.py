@@ -1,12 +1,14 @@
 """What does a call cost Redis, beside a script that makes six commands and decides nothing?
 
-The bare script has the keys and writes the bytes of the reservations that ran just before it.
+The bare script has the keys, of another app, and writes the bytes of the reservations that ran just
+before it.
 Both also run where every bucket of the sliding windows is in use.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,7 @@ from sidecar.adapters.redis.connection import Script
 from sidecar.adapters.redis.keys import app_prefix
 from sidecar.adapters.redis.meter import RedisMeter
 from sidecar.domain.request import Amounts
+from sidecar.domain.windows import from_ms
 from tests.benchmarks.observed import ObservedRedis
 from tests.benchmarks.traffic import (
     APP,
@@ -36,6 +39,7 @@ RESERVE: Final = "reserve under 3 limits"
 BARE: Final = "bare script, 6 commands"
 RESERVE_USED: Final = "reserve, 60 buckets in use"
 BARE_USED: Final = "bare script, the same bytes"
+LEAVING: Final = "reserve, a bucket leaves each time"
 FINISH: Final = "final commit"
 READ: Final = "read of 3 limits"
 RECORD: Final = "record of one event"
@@ -43,6 +47,8 @@ REAP: Final = f"ending of {OVERDUE} overdue ones"
 PAIRS: Final = ((RESERVE, BARE), (RESERVE_USED, BARE_USED))
 
 _BARE: Final = Script("bare.lua", folder=Path(__file__).parent)
+_BARE_APP: Final = "bare"
+_IN_TURN: Final = 400
 _AT_ONCE: Final = 64
 _USERS: Final = 100
 _PAST: Final = (
@@ -68,7 +74,7 @@ class Cost:
 
 
 Costs = dict[str, list[Cost]]
-"""By what is called, one of each round."""
+"""By what is called, one of each round or more."""
 
 
 async def measure(url: str, redis: ObservedRedis, *, rounds: int, operations: int) -> Costs:
@@ -76,9 +82,9 @@ async def measure(url: str, redis: ObservedRedis, *, rounds: int, operations: in
     calls = _Calls(url, redis, operations)
     costs: Costs = {}
     for _ in range(rounds):
-        found = await calls.settled() | await calls.in_use() | await calls.overdue()
-        for name, cost in found.items():
-            costs.setdefault(name, []).append(cost)
+        for measured in (calls.settled, calls.in_use, calls.leaving, calls.overdue):
+            for name, found in (await measured()).items():
+                costs.setdefault(name, []).extend(found)
     redis.clear()
     return costs
 
@@ -89,90 +95,118 @@ class _Calls:
     redis: ObservedRedis
     count: int
 
-    async def settled(self) -> dict[str, Cost]:
+    async def settled(self) -> Costs:
         """Reservations in counters without use, and the other calls after them."""
         self.redis.clear()
         wanted = [asked(number, users=_USERS) for number in range(self.count)]
-        recorder = Recorder(self.url)
-        await recorder.ready(since=time.monotonic())
-        meter = RedisMeter(recorder)
-        found = {RESERVE: await self._reserved(meter, wanted)}
-        sent = tuple(recorder.sent)
-        written = self._written(sent[-1])
-        used = Amounts(1_000, 750, 250)
-        found[FINISH] = await self._cost(
-            meter.commit(each.hold.reservation_id, used, final=True, since=time.monotonic())
-            for each in wanted
-        )
-        found[READ] = await self._cost(
-            meter.read(each.hold.request.subject, each.charges, since=time.monotonic())
-            for each in wanted
-        )
-        now = datetime.now(UTC)
-        events = [event(i, now, user=i % _USERS, limits=THREE) for i in range(self.count)]
-        found[RECORD] = await self._cost(
-            meter.record(APP, [each], since=time.monotonic()) for each in events
-        )
-        await recorder.close()
-        found[BARE] = await self._bare(sent, written)
-        return found
+        used, now = Amounts(1_000, 750, 250), datetime.now(UTC)
+        reserved, bare = await self._beside_bare(wanted)
+        async with self._meter() as meter:
+            finished = await self._cost(
+                meter.commit(each.hold.reservation_id, used, final=True, since=time.monotonic())
+                for each in wanted
+            )
+            read = await self._cost(
+                meter.read(each.hold.request.subject, each.charges, since=time.monotonic())
+                for each in wanted
+            )
+            events = [event(i, now, user=i % _USERS, limits=THREE) for i in range(self.count)]
+            recorded = await self._cost(
+                meter.record(APP, [each], since=time.monotonic()) for each in events
+            )
+        return {
+            RESERVE: reserved, BARE: bare, FINISH: [finished], READ: [read], RECORD: [recorded],
+        }  # fmt: skip
 
-    async def in_use(self) -> dict[str, Cost]:
+    async def in_use(self) -> Costs:
         """Reservations in counters whose windows have use in every bucket."""
-        self.redis.clear()
-        recorder = Recorder(self.url)
-        meter, now = RedisMeter(recorder), datetime.now(UTC)
-        for user in range(_USERS):
-            past = [
-                event(user * len(_PAST) + i, now - age, user=user, limits=THREE)
-                for i, age in enumerate(_PAST)
-            ]
-            await meter.record(APP, past, since=time.monotonic())
-        recorder.sent.clear()
         wanted = [asked(number, users=_USERS) for number in range(self.count)]
-        found = {RESERVE_USED: await self._reserved(meter, wanted)}
-        await recorder.close()
-        written = self._written(recorder.sent[-1])
-        found[BARE_USED] = await self._bare(recorder.sent, written)
-        return found
+        async with self._meter() as meter:
+            await self._use(meter, datetime.now(UTC))
+        reserved, bare = await self._beside_bare(wanted)
+        return {RESERVE_USED: reserved, BARE_USED: bare}
 
-    async def overdue(self) -> dict[str, Cost]:
+    async def leaving(self) -> Costs:
+        """The same where each user comes once in a second: his oldest second has always gone."""
+        begin_ms = now_ms = time.time_ns() // 1_000_000
+
+        def calls(meter: RedisMeter) -> Iterator[Awaitable[object]]:
+            nonlocal now_ms
+            for number in range(self.count):
+                now_ms = begin_ms + (number // _USERS + 1) * 1_000
+                each = asked(number, users=_USERS)
+                yield meter.reserve(each.hold, each.charges, since=time.monotonic())
+
+        async with self._meter(lambda: now_ms) as meter:
+            await self._use(meter, from_ms(begin_ms))
+            return {LEAVING: [await self._cost(calls(meter))]}
+
+    async def overdue(self) -> Costs:
         """One call that finds as many overdue reservations as it may end."""
         self.redis.clear()
-        connection, now_ms = connection_to(self.url), time.time_ns() // 1_000_000
-        wanted = [asked(number) for number in range(OVERDUE)]
-        held = RedisMeter(connection, now_ms=lambda: now_ms)
-        await self._reserved(held, wanted)
-        expiries, first = f"{app_prefix(APP)}:x", wanted[0]
-        assert self.redis.ask("ZCARD", expiries) == OVERDUE
-        later = RedisMeter(connection, now_ms=lambda: now_ms + first.hold.request.ttl_s * 1_000)
-        cost = await self._cost(
-            [later.read(first.hold.request.subject, first.charges, since=time.monotonic())]
-        )
+        now_ms = time.time_ns() // 1_000_000
+        expiries, wanted = f"{app_prefix(APP)}:x", [asked(number) for number in range(OVERDUE)]
+        subject, charges = wanted[0].hold.request.subject, wanted[0].charges
+        async with self._meter(lambda: now_ms) as meter:
+            await self._reserved(meter, wanted)
+            assert self.redis.ask("ZCARD", expiries) == OVERDUE
+            now_ms += wanted[0].hold.request.ttl_s * 1_000
+            cost = await self._cost([meter.read(subject, charges, since=time.monotonic())])
         assert self.redis.ask("ZCARD", expiries) == 0
+        return {REAP: [cost]}
+
+    async def _beside_bare(self, wanted: Sequence[Asked]) -> tuple[list[Cost], list[Cost]]:
+        """Reservations and bare calls in turn, a few at a time, so that both meet the same noise."""
+        recorder, connection = Recorder(self.url), connection_to(self.url, _BARE)
+        meter, reserved, bare = RedisMeter(recorder), list[Cost](), list[Cost]()
+        await recorder.ready(since=time.monotonic())
+        await connection.ready(since=time.monotonic())
+        for begin in range(0, len(wanted), _IN_TURN):
+            recorder.sent.clear()
+            reserved.append(await self._reserved(meter, wanted[begin : begin + _IN_TURN]))
+            written = self._written(recorder.sent[-1])
+            keys = [
+                [key.replace(app_prefix(APP), app_prefix(_BARE_APP)) for key in each.keys]
+                for each in recorder.sent
+            ]
+            bare.append(
+                await self._cost(
+                    connection.run(_BARE, each, written, since=time.monotonic()) for each in keys
+                )
+            )
+        await recorder.close()
         await connection.close()
-        return {REAP: cost}
+        return reserved, bare
+
+    @asynccontextmanager
+    async def _meter(self, now_ms: Callable[[], int] | None = None) -> AsyncIterator[RedisMeter]:
+        connection = connection_to(self.url)
+        await connection.ready(since=time.monotonic())
+        try:
+            yield RedisMeter(connection, now_ms=now_ms)
+        finally:
+            await connection.close()
 
     async def _reserved(self, meter: RedisMeter, wanted: Sequence[Asked]) -> Cost:
         return await self._cost(
             meter.reserve(each.hold, each.charges, since=time.monotonic()) for each in wanted
         )
 
+    async def _use(self, meter: RedisMeter, now: datetime) -> None:
+        """Use every bucket of each user's windows."""
+        self.redis.clear()
+        for user in range(_USERS):
+            past = [
+                event(user * len(_PAST) + i, now - age, user=user, limits=THREE)
+                for i, age in enumerate(_PAST)
+            ]
+            await meter.record(APP, past, since=time.monotonic())
+
     def _written(self, sent: Sent) -> tuple[str, ...]:
         """What stands under a reservation, then under each of its counters."""
         values = self.redis.ask("MGET", *sent.keys)
         assert all(values[i] for i in (1, 3, 4, 5)), values
         return values[1], *values[3:]
-
-    async def _bare(self, sent: Sequence[Sent], written: Sequence[str]) -> Cost:
-        self.redis.clear()
-        connection = connection_to(self.url, _BARE)
-        await connection.ready(since=time.monotonic())
-        cost = await self._cost(
-            connection.run(_BARE, each.keys, written, since=time.monotonic()) for each in sent
-        )
-        await connection.close()
-        return cost
 
     async def _cost(self, calls: Iterable[Awaitable[object]]) -> Cost:
         waiting = iter(calls)
