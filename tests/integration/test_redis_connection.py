@@ -388,12 +388,31 @@ async def test_a_reply_lost_every_time_is_an_error(tmp_path: Path, server: Redis
 async def test_what_is_no_reply_at_all_drops_the_connection(tmp_path: Path) -> None:
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
-            replies = data.count(b"\r\n*") + 1
-            writer.write(b"HTTP/1.1 400\r\n" if b"GET" in data else b"+OK\r\n" * replies)
+            if b"GET" in data:
+                writer.write(b"HTTP/1.1 400\r\n")
+            elif b"EXISTS" in data:
+                writer.write(b"*0\r\n")
+            else:
+                writer.write(b"+OK\r\n" * (data.count(b"\r\n*") + 1))
 
     async with listening(tmp_path / "p.sock", babble) as url, connected(url) as connection:
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable, match="connection to Redis was lost"):
             await connection.command("GET", "x", since=since())
+
+
+@pytest.mark.parametrize("scheme", ["redis+cluster://{}", "redis+sentinel://{}/m", "redis://{}"])
+async def test_who_speaks_another_language_is_told_in_time(scheme: str) -> None:
+    async def say_yes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(b"+OK\r\n" * (data.count(b"\r\n*") + 1))
+        writer.close()
+
+    server = await asyncio.start_server(say_yes, "127.0.0.1", 0)
+    name = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with connected(scheme.format(name), 0.3) as connection:
+        with pytest.raises(StoreUnavailable, match="does not speak as Redis does"):
+            await connection.command("GET", "x", since=since())
+    server.close()
 
 
 # -- many at once ----------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sidecar.adapters.address import Host, name_of
 from sidecar.adapters.redis.channel import Argument, StoreUnavailable
-from sidecar.adapters.redis.dial import Dialer, Unreachable
+from sidecar.adapters.redis.dial import STRANGE, Dialer, Unreachable
 from sidecar.adapters.redis.node import Node, Watched
 
 SLOTS: Final = 16_384
@@ -176,10 +176,13 @@ class Cluster(Watched):
         rows: Any = await self._dialer.ask(asked, "CLUSTER", "SLOTS")
         if not rows:
             raise Unreachable(f"{name_of(asked)} knows of no slots")
-        return [
-            (int(first), int(last), (_reached(master[0], asked[0]), int(master[1])))
-            for first, last, master, *_ in rows
-        ]
+        try:
+            return [
+                (int(first), int(last), (_reached(master[0], asked[0]), int(master[1])))
+                for first, last, master, *_ in rows
+            ]
+        except (LookupError, TypeError, ValueError):
+            raise Unreachable(STRANGE) from None
 
     def _take(self, ranges: list[tuple[int, int, Host]]) -> None:
         slots: list[Node | None] = [None] * SLOTS

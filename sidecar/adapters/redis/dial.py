@@ -19,6 +19,7 @@ from sidecar.adapters.redis.script import Script
 from sidecar.errors import ConfigurationError
 
 _CONNECT_S: Final = 1.0
+STRANGE: Final = "whoever answers there does not speak as Redis does"
 
 
 class Unreachable(StoreUnavailable):
@@ -79,8 +80,7 @@ class Dialer:
         async with self._connected(self._given, host) as (connection, _):
             if master:
                 await self._insist_on_a_master(connection)
-            for script in self._scripts:
-                await _reply(connection, "SCRIPT", "LOAD", script.text)
+            await self._load_what_is_missing(connection)
             # From here on the socket is ours: redis-py has no public way to hand it over.
             writer, connection._reader, connection._writer = connection._writer, None, None  # noqa: SLF001
         if writer is None:
@@ -136,6 +136,18 @@ class Dialer:
             if isinstance(error, (RedisError, OSError)):
                 raise Unreachable(f"Redis cannot be reached: {error}") from error
             raise
+
+    async def _load_what_is_missing(self, connection: AbstractConnection) -> None:
+        if not self._scripts:
+            return
+        # Who may not ask is told so; a long script would be refused for its length before that.
+        digests = (script.digest for script in self._scripts)
+        known = await _reply(connection, "SCRIPT", "EXISTS", *digests)
+        if not isinstance(known, list):
+            raise Unreachable(STRANGE)
+        for script, is_known in zip(self._scripts, known, strict=False):
+            if not is_known:
+                await _reply(connection, "SCRIPT", "LOAD", script.text)
 
     async def _insist_on_a_master(self, connection: AbstractConnection) -> None:
         try:

@@ -17,7 +17,7 @@ from typing import Final
 
 from sidecar.adapters.address import Host, RedisAddress
 from sidecar.adapters.redis.channel import Channel
-from sidecar.adapters.redis.dial import Dialer, Unreachable
+from sidecar.adapters.redis.dial import STRANGE, Dialer, Unreachable
 
 _AGAIN_S: Final = 1.0
 _HURRY_S: Final = 0.2
@@ -86,7 +86,11 @@ class Sentinels:
         told = await self._dialer.ask(sentinel, *question, sentinel=True)
         if told is None:
             raise Unreachable(f"a sentinel knows no {self._service}")
-        return str(told[0]), int(told[1])
+        try:
+            host, port = told
+            return str(host), int(port)
+        except (TypeError, ValueError):
+            raise Unreachable(STRANGE) from None
 
     async def _listen(self, sentinel: Host) -> None:
         """Drop the connection whenever this sentinel says that the master has changed."""
