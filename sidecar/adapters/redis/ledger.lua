@@ -499,21 +499,19 @@ local function ledger()
         end
       end
     end
-    local over, is_over = {}, false
+    -- As for a hold: what grants pay, they pay in every counter that draws them.
+    local over, paid, is_over = {}, {}, false
     for name, units in pairs(due) do
-      local entry = last[name]
       if units > 0 then
+        local entry = last[name]
         local counter = counter_of(entry)
-        local free = units
         -- Use that has left a sliding window changes nothing, and nobody pays for it.
         local is_gone = counter.kind == 's' and entry.bucket < floor((now - counter.b) / counter.a)
+        over[name] = 0
         if entry.bound >= 0 and not is_gone then
-          free = min(units, max(0, entry.bound - counter.used - counter.held))
+          over[name] = max(0, units - max(0, entry.bound - counter.used - counter.held))
+          is_over = is_over or (over[name] > 0 and #entry.scopes > 0)
         end
-        use(counter, entry.bucket, free)
-        entry.drawn = min(entry.drawn + free, LARGEST)
-        over[name] = units - free
-        is_over = is_over or (free < units and #entry.scopes > 0)
       end
     end
     if is_over then
@@ -521,7 +519,7 @@ local function ledger()
       pay(entries, purse.grants, over, function(grant, units, names, indexes)
         grant.used, purse.changed = grant.used + units, true
         for name in pairs(names) do
-          last[name].paid = last[name].paid + min(over[name], units)
+          paid[name] = min(due[name], (paid[name] or 0) + units)
         end
         local draw = by_id[grant.id]
         if not draw then
@@ -532,12 +530,11 @@ local function ledger()
         draw.used = draw.used + units
       end)
     end
-    for name, units in pairs(over) do
-      if units > 0 then
-        local entry = last[name]
-        use(counter_of(entry), entry.bucket, units)
-        entry.drawn = min(entry.drawn + units, LARGEST)
-      end
+    for name in pairs(over) do
+      local entry, units = last[name], due[name] - (paid[name] or 0)
+      entry.paid = min(entry.paid + (paid[name] or 0), LARGEST)
+      use(counter_of(entry), entry.bucket, units)
+      entry.drawn = min(entry.drawn + units, LARGEST)
     end
   end
 

@@ -102,6 +102,9 @@ elseif action == 'release' or action == 'withdraw' then
       book.correct(record)
     end
     call('DEL', key)
+    for _, ends in ipairs({ book.spans('t', place) }) do
+      call('HDEL', ends, place .. nonce)
+    end
   elseif state == 'held' then
     book.keep_end(record, key, place)
   end
