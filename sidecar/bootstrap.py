@@ -19,7 +19,8 @@ from sidecar.adapters.cached import CachedSubscriptions
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.decision_log import LoggedDecisions, NoDecisions
 from sidecar.adapters.redis.connection import RedisConnection
-from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
+from sidecar.adapters.redis.leased import LEASE, LeasedMeter
+from sidecar.adapters.redis.meter import SCRIPTS
 from sidecar.adapters.redis.subscriptions import REPLACE, RedisSubscriptions
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
@@ -65,20 +66,29 @@ class LoadedPolicies:
 class Store:
     """Counters and subscriptions on one technology, opened before the first request."""
 
-    def __init__(self, url: str, timeout_ms: int, on_expiry: OnExpiry = OnExpiry.RELEASE) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout_ms: int,
+        on_expiry: OnExpiry = OnExpiry.RELEASE,
+        *,
+        leases: bool = False,
+    ) -> None:
         address = read_address(url)
         self.meter: Meter
         self.subscriptions: Subscriptions
         self._database: Database | None = None
         self._redis: RedisConnection | None = None
+        self._leased: LeasedMeter | None = None
         if isinstance(address, SqliteAddress):
             self._database = Database(address.file)
             self.meter = SqliteMeter(self._database, on_expiry=on_expiry)
             self.subscriptions = SqliteSubscriptions(self._database)
         else:
-            scripts = (*SCRIPTS, REPLACE)
+            scripts = (*SCRIPTS, LEASE, REPLACE)
             self._redis = RedisConnection(url, timeout_s=timeout_ms / 1000, scripts=scripts)
-            self.meter = RedisMeter(self._redis, on_expiry=on_expiry)
+            self._leased = LeasedMeter(self._redis, on_expiry=on_expiry, leases=leases)
+            self.meter = self._leased
             self.subscriptions = CachedSubscriptions(RedisSubscriptions(self._redis))
 
     async def note(self) -> str | None:
@@ -99,6 +109,8 @@ class Store:
         finally:
             if self._database is not None:
                 self._database.close()
+            if self._leased is not None:
+                await self._leased.drain()
             if self._redis is not None:
                 await self._redis.close()
 
@@ -246,7 +258,10 @@ def _calm_garbage_collection() -> None:
 
 def _store(settings: Settings) -> Store:
     return Store(
-        settings.sidecar_store, settings.sidecar_store_timeout_ms, settings.sidecar_on_expiry
+        settings.sidecar_store,
+        settings.sidecar_store_timeout_ms,
+        settings.sidecar_on_expiry,
+        leases=settings.sidecar_leases,
     )
 
 

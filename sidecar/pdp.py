@@ -281,7 +281,8 @@ def _decide(
     reservation = None if metering is None else metering.reservation
     verdict = rules.decide(hold.request, entitlement, readings, now)
     effect, reasons, remedies = verdict.effect, verdict.reasons, verdict.remedies
-    if effect is Effect.DENY and reservation is not None and reservation.id != hold.reservation_id:
+    is_known = metering is not None and metering.decision_id not in (None, hold.decision_id)
+    if effect is Effect.DENY and reservation is not None and is_known:
         # This request was let through before, and its units are held: what has changed since
         # is for the next one.
         effect, reasons = combine(reason for reason in reasons if not reason.refuses)

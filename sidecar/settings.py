@@ -132,6 +132,11 @@ class Settings(BaseSettings):
         description="What becomes of units whose reservation expires: release gives them back, "
         "charge counts them as used until a late commit says better.",
     )
+    sidecar_leases: bool = Field(
+        False,
+        description="true: checks of users who ask often and have plenty of room are answered "
+        "in memory, out of units held in Redis in advance; for one worker beside its runtime.",
+    )
 
     @property
     def ceiling(self) -> Ceiling:

@@ -66,6 +66,11 @@ def serve(
             "SIDECAR_STORE: each worker would count in a memory of its own; name a file, as in "
             f"{DEFAULT_STORE}"
         )
+    if workers > 1 and settings.sidecar_leases:
+        raise ConfigurationError(
+            "SIDECAR_LEASES: whoever extends a reservation must reach the process that answered "
+            "its check, and callers of several workers cannot choose; use --workers 1 or no leases"
+        )
     loaded = load_policies(settings)
     found = asyncio.run(look_at_store(settings))
     listener, address = _listen(host, port, uds)

@@ -165,8 +165,8 @@ class RedisMeter:
         """Add units to what a user may use, or revoke what is left of them."""
         expires = 0 if grant.expires_at is None else to_ms(grant.expires_at)
         arguments = (
-            self._now(), _quoted(grant.id), _quoted(grant.scope), grant.amount,
-            to_ms(grant.effective_at), expires, _quoted(grant.reason), _MAX_GRANTS,
+            self._now(), quoted(grant.id), quoted(grant.scope), grant.amount,
+            to_ms(grant.effective_at), expires, quoted(grant.reason), _MAX_GRANTS,
         )  # fmt: skip
         prefix = app_prefix(grant.app_id)
         keys = (prefix, _purse(prefix, grant.user_id))
@@ -225,7 +225,7 @@ class RedisMeter:
         limits = [charge.limit for charge in charges]
         terms = f"{self._charges} 0 0 0 0 0 {hold.rates.input} {hold.rates.output}"
         of = "\n".join((
-            nonce, fingerprint(document), hold.decision_id, _quoted(user_id), _dimensions(request),
+            nonce, fingerprint(document), hold.decision_id, quoted(user_id), dimensions(request),
         ))  # fmt: skip
 
         async def attempt(layout: Layout) -> list[str]:
@@ -283,7 +283,7 @@ class RedisMeter:
             raise UnknownReservation(reservation_id)
         arguments = (
             self._now(), token[:PLACE], token[PLACE:], action,
-            used.tokens, used.input_tokens, used.output_tokens, used.cost, _quoted(model),
+            used.tokens, used.input_tokens, used.output_tokens, used.cost, quoted(model),
         )  # fmt: skip
         reply = await self._run(SETTLE, app_id, (app_prefix(app_id),), arguments, since)
         match reply[0]:
@@ -352,13 +352,13 @@ def _entry(counter: Counter) -> list[object]:
     bound = -1 if counter.bound is None else counter.bound
     return [
         counter.name, counter.kind, counter.a, counter.b, counter.meter, bound,
-        [_quoted(scope) for scope in counter.scopes], counter.amount,
+        [quoted(scope) for scope in counter.scopes], counter.amount,
     ]  # fmt: skip
 
 
 def _purse(prefix: str, user_id: str) -> str:
     """The key of a user's grants."""
-    return f"{prefix}:g:{_quoted(user_id)}"
+    return f"{prefix}:g:{quoted(user_id)}"
 
 
 def _encode(value: object) -> str:
@@ -366,12 +366,14 @@ def _encode(value: object) -> str:
 
 
 @lru_cache(16_384)
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Text as it stands in keys and records, without blanks."""
     return text if text.isascii() and text.isalnum() else quote(text, safe="=")
 
 
-def _dimensions(request: CheckRequest) -> str:
-    return "\t".join(map(_quoted, (request.model, request.workflow, request.agent, request.plugin)))
+def dimensions(request: CheckRequest) -> str:
+    """What a request is reported under, beside its user."""
+    return "\t".join(map(quoted, (request.model, request.workflow, request.agent, request.plugin)))
 
 
 def _event(charged: ChargedEvent, app_id: str) -> list[object]:
@@ -384,7 +386,7 @@ def _event(charged: ChargedEvent, app_id: str) -> list[object]:
     ]
     return [
         short_digest(event.id), token[:PLACE], token[PLACE:],
-        at_ms // 3_600_000, _quoted(event.request.subject.user_id), _dimensions(event.request),
+        at_ms // 3_600_000, quoted(event.request.subject.user_id), dimensions(event.request),
         used.tokens, used.input_tokens, used.output_tokens, used.requests, used.cost, counters,
     ]  # fmt: skip
 
@@ -471,9 +473,9 @@ def _balance(app_id: str, user_id: str, line: str) -> GrantBalance:
 
 
 def _usage_row(user_id: str, field: str, value: str) -> UsageRow:
-    hour, *dimensions = field.split("\t")
+    hour, *named = field.split("\t")
     tokens, received, sent, requests, cost = map(int, value.split(" "))
-    model, workflow, agent, plugin = map(unquote, dimensions)
+    model, workflow, agent, plugin = map(unquote, named)
     used = Amounts(tokens, received, sent, requests, cost)
     return UsageRow(int(hour), user_id, model, workflow, agent, plugin, used)
 

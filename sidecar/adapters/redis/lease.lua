@@ -1,0 +1,271 @@
+-- Settle reservations that were answered in memory out of one that was made in advance.
+--
+-- That one, the parent, is a reservation like any other. A child's token is the parent's with a
+-- name behind it; it has no record of its own until it is promoted. What is left of an ended
+-- one stands where that of any reservation does, so whoever asks for it later is told.
+--
+-- ARGV[2]  JSON: [[place, nonce of the parent, kept, ends, shows, operations], ...]
+--          kept: units by counter that its children may still take, what it holds beyond them
+--          is given back; [] leaves it alone. ends: 1 if no child is left, so that it is over.
+--          shows: 1 to be told its limits
+--          operations: [action, name of the child, ...], which is its nonce too
+--            commit, tokens, input_tokens, output_tokens, cost (-1 for what is not told), input
+--              and output if those are not told (-1: as the parent was asked), dimensions, model
+--              ('' for the parent's), tokens granted, expires (0 for what is not known)
+--            release, expires, tokens granted (0 for what is not known)
+--            promote, expires, tokens granted, input rate, output rate, fingerprint, decision,
+--              dimensions, request, [units by counter]
+-- Returns  lines: 'ok', epoch, then for each parent: used held resets_at of each counter by
+--          blanks, '' where there is no such parent; granted of each limit by blanks, '' if no
+--          grant is there; its limits, '' if they are not to be shown; then a line for each
+--          operation: what became of it, expires at, tokens granted. That is committed or
+--          again (it came before), released, expired, promoted, unknown, or why not: ended-
+--          with its state behind.
+
+local epoch, due = read_head(call('GET', prefix), false)
+local book = ledger()
+local answers = { 'ok', epoch }
+
+local function tell(...)
+  answers[#answers + 1] = format(...)
+end
+
+-- Give back what a parent holds beyond what is kept. No grant ever pays for what it holds.
+local function give_back(parent, kept)
+  local aside = {}
+  for i, entry in ipairs(parent.entries) do
+    aside[i] = min(entry.held, kept[i])
+    entry.held = entry.held - aside[i]
+  end
+  if parent.state == 'held' then
+    book.let_go(parent)
+  else
+    book.correct(parent)
+  end
+  for i, entry in ipairs(parent.entries) do
+    entry.held = aside[i]
+  end
+end
+
+-- What a commit does not tell, in the proportion in which the parent was asked for.
+local function share_of(parent, meter, tokens)
+  local asked = parent.request ~= '' and cjson.decode(parent.request).estimate
+  if not asked or asked.tokens == 0 then
+    return tokens
+  end
+  return math.ceil(tokens / asked.tokens * asked[meter])
+end
+
+-- As in settle.lua: whole millions apart, so that no step passes 2^53.
+local function cost_of(parent, tokens, received, sent)
+  local whole, rest = 0, 0
+  for _, part in ipairs({
+    { parent.rate_in, max(0, received) }, { parent.rate_out, max(0, sent) },
+    { max(parent.rate_in, parent.rate_out), max(0, tokens - max(0, received) - max(0, sent)) },
+  }) do
+    whole = whole + floor(part[2] / 1000000) * part[1]
+    rest = rest + part[2] % 1000000 * part[1]
+  end
+  return min(whole + math.ceil(rest / 1000000), LARGEST)
+end
+
+-- Draw what a child has used from what its parent holds, in the windows of that.
+local function draw(parent, amounts)
+  local due, last = {}, {}
+  if parent.state == 'expired' and not parent.charges then
+    book.correct(parent)
+  end
+  for _, entry in ipairs(parent.entries) do
+    local units = amounts[entry.meter] or 0
+    if parent.state == 'expired' and entry.held > 0 then
+      -- Expiry has charged what was held for all: this is part of it.
+      local charged = min(units, entry.held)
+      entry.held, entry.drawn = entry.held - charged, min(entry.drawn + charged, LARGEST)
+      units = units - charged
+    end
+    due[entry.name], last[entry.name] = units, entry
+  end
+  book.charge(parent.entries, parent.draws, due, last, parent.user)
+end
+
+local function commit(parent, operation, reports)
+  local _, _, tokens, received, sent, cost, received_untold, sent_untold, dimensions, model =
+    unpack(operation)
+  local amounts = { tokens = tokens, requests = 1, concurrency = 0 }
+  for meter, units in pairs({
+    input_tokens = { received, received_untold }, output_tokens = { sent, sent_untold },
+  }) do
+    amounts[meter] = units[1]
+    if units[1] < 0 then
+      local untold = units[2] < 0 and share_of(parent, meter, tokens) or units[2]
+      amounts[meter] = min(untold, tokens)
+    end
+  end
+  amounts.cost = cost < 0 and cost_of(parent, tokens, received, sent) or cost
+  draw(parent, amounts)
+  if dimensions == '' then
+    dimensions = parent.dimensions
+  end
+  if model ~= '' then
+    dimensions = model .. match(dimensions, '^[^\t]*(.*)$')
+  end
+  local sums = reports[dimensions] or {
+    tokens = 0, input_tokens = 0, output_tokens = 0, requests = 0, cost = 0,
+  }
+  reports[dimensions] = sums
+  for meter, units in pairs({
+    tokens = tokens, input_tokens = max(0, received), output_tokens = max(0, sent), requests = 1,
+    cost = amounts.cost,
+  }) do
+    sums[meter] = min(sums[meter] + units, LARGEST)
+  end
+end
+
+-- Give a child a record of its own, with its part of what the parent holds.
+local function promote(parent, key, place, operation)
+  local _, name, expires, tokens, rate_in, rate_out, fingerprint, decision, dimensions, request,
+    units = unpack(operation)
+  local entries = {}
+  for i, entry in ipairs(parent.entries) do
+    local held = min(units[i], entry.held)
+    if parent.state == 'expired' and not parent.charges then
+      held = 0
+    end
+    entries[i] = { bucket = entry.bucket, held = held, drawn = 0, paid = 0 }
+    entry.held = entry.held - held
+  end
+  local text = book.text_of({
+    state = 'held', expires = expires, made = parent.made, tokens = tokens, charges = parent.charges,
+    requests = 0, told = { tokens = 0, input_tokens = 0, output_tokens = 0, cost = 0 },
+    rate_in = rate_in, rate_out = rate_out, nonce = name, fingerprint = fingerprint,
+    decision = decision, user = parent.user, dimensions = dimensions, groups = parent.groups,
+    readings = '', limits = parent.limits, extension = '', request = request, entries = entries,
+    draws = {},
+  })
+  if parent.state ~= 'held' then
+    call('SET', key, text, 'PX', format('%d', KEPT + DAY))
+    return
+  end
+  call('SET', key, text)
+  call('ZADD', prefix .. ':x', format('%d', expires), place .. name)
+  if due == 0 or expires < due then
+    due = expires
+    call('SET', prefix, format('%s %d', epoch, due))
+  end
+end
+
+-- What counters and limits say after it.
+local function show(parent, shows)
+  if not parent then
+    tell('\n\n')
+    return
+  end
+  local readings, granted = {}, {}
+  for i, entry in ipairs(parent.entries) do
+    local counter = book.counter_of(entry)
+    readings[i] = format('%d %d %d', counter.used, counter.held, book.resets_at(counter))
+  end
+  local purse = call('GET', prefix .. ':g:' .. parent.user)
+  if purse then
+    local grants = book.read_grants(purse)
+    for i, limit in ipairs(cjson.decode(parent.limits)) do
+      granted[i] = format('%d', book.granted(grants, limit[#limit]))
+    end
+  end
+  tell('%s\n%s\n%s', table.concat(readings, ' '), table.concat(granted, ' '),
+    shows == 1 and parent.limits or '')
+end
+
+local function settle(place, nonce, kept, ends, shows, operations)
+  local parent, key, at = book.find_record(place, nonce)
+  local is_gone = not parent or parent.state == 'released' or parent.state == 'committed'
+  local current, former = book.spans('t', place)
+  local tokens, keys, outcomes, fresh, reports = {}, {}, {}, {}, {}
+  for i, operation in ipairs(operations) do
+    tokens[i] = place .. operation[2]
+    keys[i] = prefix .. ':r:' .. tokens[i]
+  end
+  local known, is_promoted = {}, {}
+  if #tokens > 0 then
+    local before, own = call('HMGET', former, unpack(tokens)), call('MGET', unpack(keys))
+    for i, left in ipairs(call('HMGET', current, unpack(tokens))) do
+      known[tokens[i]] = left or before[i] or nil
+      is_promoted[tokens[i]] = own[i] and true
+    end
+  end
+
+  local function finish(i, state, expires, granted, told)
+    if expires == 0 then
+      expires = parent.expires
+    end
+    local text = format('%s %d %d %d', sub(state, 1, 1), floor(expires / 1000), granted, told)
+    known[tokens[i]] = text
+    fresh[#fresh + 1], fresh[#fresh + 2] = tokens[i], text
+    return format('%s %d %d', state, expires, granted)
+  end
+
+  for i, operation in ipairs(operations) do
+    local action, token = operation[1], tokens[i]
+    local outcome
+    if known[token] then
+      local state, seconds, granted, told = match(known[token], '^(%l) (%d+) (%d+) (%d+)$')
+      if state == 'c' and action == 'commit' and operation[3] <= told + 0 then
+        outcome = format('again %d %d', seconds * 1000, granted)
+      elseif state == 'r' and action == 'release' then
+        outcome = format('released %d %d', seconds * 1000, granted)
+      else
+        outcome = (state == 'c' and 'ended-committed' or 'ended-released') .. ' 0 0'
+      end
+    elseif is_promoted[token] then
+      outcome = 'promoted 0 0'
+    elseif is_gone then
+      outcome = 'unknown 0 0'
+    elseif action == 'promote' then
+      promote(parent, keys[i], place, operation)
+      is_promoted[token] = true
+      outcome = 'promoted 0 0'
+    elseif action == 'commit' then
+      commit(parent, operation, reports)
+      outcome = finish(i, 'committed', operation[12], operation[11], operation[3])
+    elseif parent.state ~= 'held' or (operation[3] > 0 and operation[3] <= now) then
+      outcome = format('expired %d %d', operation[3] > 0 and operation[3] or parent.expires,
+        operation[4])
+    else
+      outcome = finish(i, 'released', operation[3], operation[4], 0)
+    end
+    outcomes[i] = outcome
+  end
+  if #fresh > 0 then
+    call('HSET', current, unpack(fresh))
+    call('PEXPIRE', current, format('%d', 17 * DAY))
+  end
+  for dimensions, sums in pairs(reports) do
+    book.report(floor(now / 3600000), parent.user, dimensions, sums)
+  end
+  if parent and #kept > 0 then
+    give_back(parent, kept)
+  end
+  show(parent, shows)
+  for _, outcome in ipairs(outcomes) do
+    tell('%s', outcome)
+  end
+  if not parent then
+    return
+  end
+  book.store_all(max(parent.expires - now, 0))
+  if ends == 1 then
+    -- As long as of any reservation that ended, a call that comes again is shown its limits.
+    parent.state, parent.request = 'released', ''
+    call('ZREM', prefix .. ':x', at)
+    call('SET', key, book.text_of(parent), 'PX',
+      format('%d', max(parent.expires, now) + REMEMBERED - now))
+  elseif not is_gone then
+    parent.state = 'held'
+    call('SET', key, book.text_of(parent), 'KEEPTTL')
+  end
+end
+
+for _, given in ipairs(cjson.decode(ARGV[2])) do
+  settle(unpack(given))
+end
+return table.concat(answers, '\n')

@@ -1,0 +1,291 @@
+"""What of the units that were held in advance is free, and who has the rest?
+
+Nothing here waits: the store is spoken to in `leased.py`.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from sidecar.adapters.counting import Counter, Layout, lay_out
+from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.request import UNTOLD, Amounts, MeterKind
+from sidecar.domain.usage import Hold, name_reservation
+
+HOT: Final = 50
+"""Checks of one user within a second from which units are held in advance."""
+LONGEST_S: Final = 2
+"""How long a lease answers at most, in whole seconds."""
+_FEWEST: Final = 8
+"""Requests that a lease must be able to answer, or it is not worth its calls."""
+_NEAR: Final = 5
+"""Units are held in advance only where more than a fifth of a limit is left."""
+_SHARE: Final = 20
+"""At most a twentieth of what is left is held in advance."""
+_MARK: Final = "~"
+"""Between the token of a lease and the rest of its child's; other tokens have none."""
+
+
+def parent_of(token: str) -> str:
+    """The token of the lease of which a token's reservation is a child, empty for no child."""
+    parent, mark, _ = token.partition(_MARK)
+    return parent if mark else ""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many checks came within one second, and their units by counter.
+
+    Attributes:
+        ttl_s: the longest life that was asked for.
+        is_vain: there was not enough room for a lease; it is not tried again for this second.
+    """
+
+    units: list[int]
+    checks: int = 0
+    ttl_s: int = 0
+    is_vain: bool = False
+
+    def add(self, amounts: Sequence[int], ttl_s: int) -> None:
+        """Note one more."""
+        self.checks += 1
+        self.ttl_s = max(self.ttl_s, ttl_s)
+        for index, amount in enumerate(amounts):
+            self.units[index] += amount
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What to hold in advance.
+
+    Attributes:
+        units: by counter.
+        mean: units of one request on average.
+        ttl_s: the longest life of a request that it is for.
+    """
+
+    units: tuple[int, ...]
+    mean: tuple[int, ...]
+    ttl_s: int
+
+
+def end_of_buckets(counters: Sequence[Counter], at_ms: int) -> int:
+    """Until when what is held at an instant may be handed out, in milliseconds.
+
+    It is charged in the buckets and periods of that instant: used later, it would leave its
+    windows before its time.
+    """
+    ends = [at_ms + LONGEST_S * 1_000]
+    for counter in counters:
+        if counter.kind == "s":
+            ends.append((at_ms // counter.a + 1) * counter.a)
+        elif counter.b:
+            ends.append(counter.b)
+    return min(ends)
+
+
+def slice_for(
+    pace: Pace, layout: Layout, readings: Sequence[Reading], life_s: float
+) -> Slice | None:
+    """What to hold for requests of so long; None where there is too little time or room."""
+    requests = int(pace.checks * min(life_s, 1.0))
+    if requests < _FEWEST:
+        return None
+    mean = tuple(-(-units // pace.checks) for units in pace.units)
+    for index, reading in zip(layout.indexes, readings, strict=True):
+        remaining, maximum = reading.remaining, reading.limit.maximum
+        if remaining is None or maximum is None or not mean[index]:
+            continue
+        free = remaining - reading.requested
+        requests = min(
+            requests, free // _SHARE // mean[index], (free - maximum // _NEAR - 1) // mean[index]
+        )
+    if requests < _FEWEST or any(map(is_near, readings)):
+        pace.is_vain = True
+        return None
+    return Slice(tuple(requests * units for units in mean), mean, pace.ttl_s)
+
+
+def is_near(reading: Reading) -> bool:
+    """Whether each request must ask for itself: little is left, or grants are drawn."""
+    remaining, maximum = reading.remaining, reading.limit.maximum
+    if remaining is None or maximum is None:
+        return False
+    return reading.granted > 0 or (remaining - reading.requested) * _NEAR <= maximum
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Child:
+    """A reservation that a lease has answered.
+
+    Attributes:
+        amounts: units by counter.
+    """
+
+    lease: "Lease"
+    token: str
+    hold: Hold
+    charges: tuple[Charge, ...]
+    amounts: tuple[int, ...]
+    expires_ms: int
+
+    @property
+    def id(self) -> str:
+        """The id of the reservation."""
+        return name_reservation(self.lease.app_id, self.token)
+
+    def used(self, told: Amounts) -> Amounts:
+        """All units of a final commit; of what it does not tell, what was held counts."""
+        estimate, rates = self.hold.request.estimate, self.hold.rates
+        tokens, received, sent = told.tokens, told.input_tokens, told.output_tokens
+        return Amounts(
+            tokens,
+            min(estimate.input_tokens, tokens) if received == UNTOLD else received,
+            min(estimate.output_tokens, tokens) if sent == UNTOLD else sent,
+            requests=1,
+            cost=rates.cost(tokens, received, sent) if told.cost == UNTOLD else told.cost,
+        )
+
+
+class Lease:
+    """Units that one reservation holds for requests that are still to come.
+
+    Args:
+        token: of that reservation.
+        charges: what was asked for it, and `readings`, what was read before.
+        made_ms, expires_ms: of it, by the store's clock.
+        began_s: of the monotonic clock, before it was asked for.
+
+    Attributes:
+        left: units by counter that nobody has.
+        live: the children of which no end is known, by token.
+        promoted: tokens of children that have records of their own.
+        withdrawn: tokens of children that are forgotten.
+        is_over: nothing more is handed out.
+    """
+
+    def __init__(
+        self,
+        app_id: str,
+        token: str,
+        charges: Sequence[Charge],
+        readings: Sequence[Reading],
+        held: Slice,
+        *,
+        made_ms: int,
+        expires_ms: int,
+        began_s: float,
+    ) -> None:
+        layout = lay_out(charges, made_ms)
+        self.app_id = app_id
+        self.token = token
+        self.expires_ms = expires_ms
+        self.ends_s = began_s + (end_of_buckets(layout.counters, made_ms) - made_ms) / 1_000
+        self.left = list(held.units)
+        self.live: dict[str, Child] = {}
+        self.promoted: set[str] = set()
+        self.withdrawn: set[str] = set()
+        self.is_over = False
+        self._charges = tuple(charges)
+        self._indexes = layout.indexes
+        self._meters = tuple(counter.meter for counter in layout.counters)
+        self._mean = held.mean
+        self._made_ms = made_ms
+        self._began_s = began_s
+        self._ttl_s = held.ttl_s
+        self._issued = 0
+        self._told = tuple(
+            replace(told, reserved=told.reserved + held.units[index], requested=0)
+            for told, index in zip(readings, layout.indexes, strict=True)
+        )
+
+    def now_ms(self, now_s: float) -> int:
+        """What the store's clock shows, or a little more."""
+        # A float may lack a hair of a whole millisecond.
+        return self._made_ms + int((now_s - self._began_s) * 1_000 + 0.001)
+
+    def issue(
+        self, hold: Hold, charges: Sequence[Charge], amounts: tuple[int, ...], now_s: float
+    ) -> tuple[Child, tuple[Reading, ...]] | None:
+        """A child, with the limits as they were before it; None if the store must be asked."""
+        if now_s >= self.ends_s or not self._is_for(charges):
+            self.is_over = True
+        ttl_s = hold.request.ttl_s
+        if self.is_over or ttl_s > self._ttl_s or not self._takes(amounts):
+            return None
+        readings = self.readings(charges)
+        for index, amount in enumerate(amounts):
+            self.left[index] -= amount
+        self._issued += 1
+        token = f"{self.token}{_MARK}{self._issued:x}"
+        expires_ms = self.now_ms(now_s) + ttl_s * 1_000
+        child = Child(self, token, hold, tuple(charges), amounts, expires_ms)
+        self.live[token] = child
+        return child, readings
+
+    def readings(self, charges: Sequence[Charge] = ()) -> tuple[Reading, ...]:
+        """The limits as they were told last, with what was handed out and came back since."""
+        amounts = [charge.amount for charge in charges] or [0] * len(self._told)
+        # When it is over, what nobody has is given back.
+        free = [0 if self.is_over else left for left in self.left]
+        return tuple(
+            Reading(
+                told.limit, told.used, max(0, told.reserved - free[index]), amount,
+                told.resets_at, granted=told.granted,
+            )
+            for told, index, amount in zip(self._told, self._indexes, amounts, strict=True)
+        )  # fmt: skip
+
+    def learn(
+        self, levels: Sequence[tuple[int, int, datetime | None]], granted: Sequence[int]
+    ) -> None:
+        """Take what the store tells: used, held, and when it resets, by counter.
+
+        Args:
+            granted: of each limit; nothing where there is no grant.
+        """
+        self._told = tuple(
+            Reading(told.limit, used, held, 0, resets_at, granted=more)
+            for told, (used, held, resets_at), more in zip(
+                self._told,
+                [levels[index] for index in self._indexes],
+                granted or [0] * len(self._told),
+                strict=True,
+            )
+        )
+        self.is_over = self.is_over or any(map(is_near, self._told))
+
+    def settle(self, child: Child, used: Amounts | None) -> None:
+        """Take back what a child leaves of its units, all if it used none."""
+        if self.live.pop(child.token, None) is None:
+            return
+        for index, (meter, amount) in enumerate(zip(self._meters, child.amounts, strict=True)):
+            is_spent = used is not None and meter is not MeterKind.CONCURRENCY
+            self.left[index] += amount - (used.of(meter) if used and is_spent else 0)
+        self.is_over = self.is_over or min(self.left, default=0) < 0
+
+    def kept(self, without: Collection[str]) -> list[int]:
+        """Units by counter that children may still take, but for some that end."""
+        kept = [0] * len(self.left)
+        for token, child in self.live.items():
+            if token not in without:
+                for index, amount in enumerate(child.amounts):
+                    kept[index] += amount
+        return kept
+
+    def _is_for(self, charges: Sequence[Charge]) -> bool:
+        """Whether these are the limits that it was made under, with the bounds of then."""
+        return len(charges) == len(self._charges) and all(
+            (mine.limit is theirs.limit or mine.limit == theirs.limit)
+            and (mine.cycle is theirs.cycle or mine.cycle == theirs.cycle)
+            for mine, theirs in zip(self._charges, charges, strict=True)
+        )
+
+    def _takes(self, amounts: Sequence[int]) -> bool:
+        for amount, left, mean in zip(amounts, self.left, self._mean, strict=True):
+            if amount > left:
+                # A large request asks for itself; where an average one has no room, it is over.
+                self.is_over = self.is_over or amount <= mean
+                return False
+        return True

@@ -1,0 +1,276 @@
+"""The meter on Redis that answers hot users in memory, out of units held there in advance.
+
+What is held in advance, a lease, is a reservation like any other, so no unit is used that Redis
+was not asked for before. Where no lease can answer, Redis does.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from sidecar.adapters.documents import fingerprint, write_request
+from sidecar.adapters.redis.connection import RedisConnection, Script
+from sidecar.adapters.redis.keys import app_prefix
+from sidecar.adapters.redis.lease import Child, parent_of
+from sidecar.adapters.redis.leasing import Leasing
+from sidecar.adapters.redis.meter import RedisMeter, dimensions, quoted
+from sidecar.adapters.redis.settling import Operation, Outcome, Settling
+from sidecar.domain.decision import Reservation
+from sidecar.domain.limits import Charge
+from sidecar.domain.request import UNTOLD, Amounts, CheckRequest
+from sidecar.domain.usage import (
+    ChargedEvent,
+    Hold,
+    Metering,
+    OnExpiry,
+    ReservationState,
+    Settlement,
+    Tally,
+    UsageEvent,
+    app_of,
+    token_of,
+)
+from sidecar.domain.windows import from_ms
+from sidecar.errors import ReservationEnded, UnknownReservation
+
+LEASE = Script("counters.lua", "ledger.lua", "lease.lua")
+
+_REMEMBERED: Final = 1_024
+"""Requests whose first answer is known, for when the same comes again at once."""
+
+
+class LeasedMeter(RedisMeter):
+    """Counts in Redis, and answers in memory where a user is hot and has plenty of room.
+
+    Args:
+        connection, now_ms, on_expiry: as for the `RedisMeter`.
+        leases: whether anything is held in advance. What another process answered out of a
+            lease, or this one before it was begun anew, is settled in any case.
+        monotonic: seconds that only ever grow.
+    """
+
+    def __init__(
+        self,
+        connection: RedisConnection,
+        now_ms: Callable[[], int] | None = None,
+        on_expiry: OnExpiry = OnExpiry.RELEASE,
+        *,
+        leases: bool = True,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(connection, now_ms, on_expiry)
+        self._has_leases = leases
+        self._monotonic = monotonic
+        self._settling = Settling(self._run_lease, connection.is_over, monotonic)
+        self._leasing = Leasing(super().reserve, super().withdraw, self._settling, monotonic)
+        self._answered: OrderedDict[str, Metering | None] = OrderedDict()
+
+    async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
+        """Hold every charge, or none if an enforced limit has no room."""
+        if not self._has_leases or hold.request.request_id or not charges:
+            return await super().reserve(hold, charges, since=since)
+        subject = hold.request.subject
+        # Limits that share a counter ask the same of it.
+        by_counter = {charge.counter: charge.amount for charge in charges}
+        key = (subject.app_id, subject.user_id, *by_counter)
+        answer = self._answer(key, hold, charges, tuple(by_counter.values()))
+        if answer is None:
+            answer = await super().reserve(hold, charges, since=since)
+            self._leasing.consider(key, hold, charges, answer)
+        return answer
+
+    async def extend(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
+        """Hold further units, or none, and let the reservation live its `ttl_s` from now."""
+        await self._promote([hold.reservation_id], since)
+        return await super().extend(hold, charges, since=since)
+
+    async def held_request(self, reservation_id: str, *, since: float) -> CheckRequest:
+        """The request that a live reservation was made for."""
+        child = self._child(reservation_id)
+        if child is None:
+            return await super().held_request(reservation_id, since=since)
+        if child.expires_ms <= child.lease.now_ms(self._monotonic()):
+            raise ReservationEnded(reservation_id, ReservationState.EXPIRED)
+        return child.hold.request
+
+    async def commit(
+        self,
+        reservation_id: str,
+        used: Amounts,
+        *,
+        final: bool,
+        since: float,
+        model: str = "",
+    ) -> Settlement:
+        """Charge what the run has used so far, in the windows in which it was held."""
+        if not final:
+            await self._promote([reservation_id], since)
+        elif self._is_child(reservation_id):
+            child = self._child(reservation_id)
+            total = None if child is None else child.used(used)
+            rest = _commit(child, used, quoted(model))
+            outcome = await self._do("commit", reservation_id, rest, since, total)
+            if outcome.state == "unknown" and child is not None and total is not None:
+                # Redis has lost what was held; what was used of it counts all the same.
+                return await self._count(child, total, model, since)
+            if outcome.state != "promoted":
+                return _settlement(reservation_id, outcome, ReservationState.COMMITTED)
+        return await super().commit(reservation_id, used, final=final, since=since, model=model)
+
+    async def release(self, reservation_id: str, *, since: float) -> Settlement:
+        """Give back all that is held."""
+        if self._is_child(reservation_id):
+            child = self._child(reservation_id)
+            rest = (0, 0)
+            if child is not None:
+                rest = (child.expires_ms, child.hold.request.estimate.tokens)
+            outcome = await self._do("release", reservation_id, rest, since)
+            if outcome.state != "promoted":
+                return _settlement(reservation_id, outcome, ReservationState.RELEASED)
+        return await super().release(reservation_id, since=since)
+
+    async def withdraw(self, reservation_id: str, *, since: float) -> None:
+        """Give back all that is held, and forget the reservation and its request's id."""
+        child = self._child(reservation_id)
+        if child is None:
+            await super().withdraw(reservation_id, since=since)
+        else:
+            # Nobody else was told of it.
+            self._settling.forget(child)
+
+    async def record(self, app_id: str, events: Sequence[ChargedEvent], *, since: float) -> Tally:
+        """Count events that were not counted before, each in the window of its own time."""
+        await self._promote({charged.event.reservation_id for charged in events}, since)
+        return await super().record(app_id, events, since=since)
+
+    async def drain(self) -> None:
+        """Give back what leases have left, and make no more."""
+        await self._leasing.drain()
+        await self._settling.drain()
+
+    def _answer(
+        self, key: tuple[str, ...], hold: Hold, charges: Sequence[Charge], amounts: tuple[int, ...]
+    ) -> Metering | None:
+        """What a lease answers, None if Redis must be asked."""
+        if hold.reservation_id in self._answered:
+            # The same again: whoever answered first answers again.
+            return self._answered[hold.reservation_id]
+        now_s = self._monotonic()
+        self._leasing.note(key, amounts, hold.request.ttl_s, now_s)
+        issued = self._leasing.answer(key, hold, charges, amounts, now_s)
+        answer = None
+        if issued is not None:
+            child, readings = issued
+            tokens, expires_at = hold.request.estimate.tokens, from_ms(child.expires_ms)
+            answer = Metering(
+                readings,
+                Reservation(child.id, expires_at, tokens),
+                decision_id=hold.decision_id,
+                counters_lost=self._epochs.is_lost(child.lease.app_id),
+            )
+        self._answered[hold.reservation_id] = answer
+        if len(self._answered) > _REMEMBERED:
+            self._answered.popitem(last=False)
+        return answer
+
+    def _is_child(self, reservation_id: str) -> bool:
+        """Whether a lease has answered it, here or elsewhere, and it is not known to have a record.
+
+        Raises:
+            UnknownReservation: it was withdrawn.
+        """
+        token = token_of(reservation_id)
+        lease = self._settling.lease_of(token)
+        if lease is not None and token in lease.withdrawn:
+            raise UnknownReservation(reservation_id)
+        return bool(parent_of(token)) and (lease is None or token not in lease.promoted)
+
+    def _child(self, reservation_id: str) -> Child | None:
+        """What a lease has answered here, if neither an end nor a record of it is known."""
+        token = token_of(reservation_id)
+        lease = self._settling.lease_of(token)
+        if lease is None or lease.app_id != app_of(reservation_id):
+            return None
+        return lease.live.get(token)
+
+    async def _promote(self, reservation_ids: Iterable[str], since: float) -> None:
+        """Give children records of their own, so that all can be done with them."""
+        found = [child for child in map(self._child, reservation_ids) if child is not None]
+        if found:
+            await asyncio.gather(
+                *(self._do("promote", child.id, _promotion(child), since) for child in found)
+            )
+
+    async def _do(
+        self,
+        action: str,
+        reservation_id: str,
+        rest: tuple[object, ...],
+        since: float,
+        used: Amounts | None = None,
+    ) -> Outcome:
+        app_id, child = app_of(reservation_id), self._child(reservation_id)
+        if app_id is None:
+            raise UnknownReservation(reservation_id)
+        token = token_of(reservation_id)
+        return await self._settling.do(app_id, Operation(action, token, rest, since, child, used))
+
+    async def _count(self, child: Child, used: Amounts, model: str, since: float) -> Settlement:
+        """Count what a child has used as if it had held nothing; once, however often it comes."""
+        request = child.hold.request
+        at = from_ms(child.expires_ms - request.ttl_s * 1_000)
+        request = replace(request, model=model or request.model)
+        event = UsageEvent(child.id, at, request, used)
+        charges = tuple(
+            replace(charge, amount=used.of(charge.limit.meter)) for charge in child.charges
+        )
+        charged = ChargedEvent(event, charges)
+        await super().record(child.lease.app_id, [charged], since=since)
+        tokens, expires_at = request.estimate.tokens, from_ms(child.expires_ms)
+        return Settlement(child.id, ReservationState.COMMITTED, expires_at, tokens, ())
+
+    async def _run_lease(self, app_id: str, operations: str, since: float) -> list[str]:
+        keys, arguments = (app_prefix(app_id),), (self._now(), operations)
+        return await self._run(LEASE, app_id, keys, arguments, since)
+
+
+def _commit(child: Child | None, used: Amounts, model: str) -> tuple[object, ...]:
+    """What lease.lua reads of a commit."""
+    told = (used.tokens, used.input_tokens, used.output_tokens)
+    if child is None:
+        return *told, used.cost, UNTOLD, UNTOLD, "", model, used.tokens, 0
+    total, request = child.used(used), child.hold.request
+    return (
+        *told, total.cost, total.input_tokens, total.output_tokens, dimensions(request), model,
+        request.estimate.tokens, child.expires_ms,
+    )  # fmt: skip
+
+
+def _promotion(child: Child) -> tuple[object, ...]:
+    """What lease.lua reads of a promotion."""
+    hold, request = child.hold, child.hold.request
+    document = write_request(request)
+    return (
+        child.expires_ms, request.estimate.tokens, hold.rates.input, hold.rates.output,
+        fingerprint(document), hold.decision_id, dimensions(request), document, child.amounts,
+    )  # fmt: skip
+
+
+def _settlement(reservation_id: str, outcome: Outcome, wanted: ReservationState) -> Settlement:
+    """An outcome in the words of the ports.
+
+    Raises:
+        UnknownReservation, ReservationEnded: it could not be done.
+    """
+    match outcome.state.split("-"):
+        case ["unknown"]:
+            raise UnknownReservation(reservation_id)
+        case ["ended", state]:
+            raise ReservationEnded(reservation_id, state)
+        case ["expired"]:
+            wanted = ReservationState.EXPIRED
+    expires_at = from_ms(outcome.expires_ms)
+    return Settlement(reservation_id, wanted, expires_at, outcome.tokens, outcome.readings)

@@ -1,0 +1,204 @@
+"""When are units held in advance, and which requests are answered out of them?"""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from sidecar.adapters.counting import lay_out
+from sidecar.adapters.redis.lease import (
+    HOT,
+    LONGEST_S,
+    Child,
+    Lease,
+    Pace,
+    Slice,
+    end_of_buckets,
+    is_near,
+    slice_for,
+)
+from sidecar.adapters.redis.settling import Settling
+from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.usage import Hold, Metering, name_reservation
+from sidecar.domain.windows import to_ms
+from sidecar.errors import MeterUnavailable
+
+Key = tuple[str, ...]
+"""App and user, then the counters: what one lease is for."""
+
+
+class Reserve(Protocol):
+    """Holds units in Redis."""
+
+    async def __call__(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
+        """See `Meter.reserve`."""
+        ...
+
+
+class Withdraw(Protocol):
+    """Undoes that."""
+
+    async def __call__(self, reservation_id: str, *, since: float) -> None:
+        """See `Meter.withdraw`."""
+        ...
+
+
+class Leasing:
+    """The leases out of which this process answers now.
+
+    Args:
+        reserve, withdraw: how units are held in advance.
+        settling: is told of each lease, and gives back what it has left.
+        monotonic: seconds that only ever grow.
+    """
+
+    def __init__(
+        self,
+        reserve: Reserve,
+        withdraw: Withdraw,
+        settling: Settling,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._reserve = reserve
+        self._withdraw = withdraw
+        self._settling = settling
+        self._monotonic = monotonic
+        self._leases: dict[Key, Lease] = {}
+        self._making: dict[Key, asyncio.Task[None]] = {}
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._paces: dict[Key, Pace] = {}
+        self._paces_before: dict[Key, Pace] = {}
+        self._turn_s = 0.0
+        self._is_drained = False
+
+    def note(self, key: Key, amounts: Sequence[int], ttl_s: int, now_s: float) -> None:
+        """Note that somebody asked for so many units by counter."""
+        if now_s >= self._turn_s:
+            # Only the second before tells of the pace.
+            self._paces_before = self._paces if now_s < self._turn_s + 1.0 else {}
+            self._paces, self._turn_s = {}, now_s + 1.0
+        pace = self._paces.get(key)
+        if pace is None:
+            pace = self._paces[key] = Pace([0] * len(amounts))
+        pace.add(amounts, ttl_s)
+
+    def answer(
+        self,
+        key: Key,
+        hold: Hold,
+        charges: Sequence[Charge],
+        amounts: tuple[int, ...],
+        now_s: float,
+    ) -> tuple[Child, tuple[Reading, ...]] | None:
+        """A child with the limits as they were before it, None if the store must be asked."""
+        lease = self._leases.get(key)
+        if lease is None:
+            return None
+        issued = lease.issue(hold, charges, amounts, now_s)
+        if lease.is_over:
+            self._drop(key)
+        return issued
+
+    def consider(self, key: Key, hold: Hold, charges: Sequence[Charge], answer: Metering) -> None:
+        """Begin a lease after this answer of the store, if many ask and there is room."""
+        present = self._paces.get(key)
+        if (
+            present is None
+            or answer.reservation is None
+            or key in self._leases
+            or key in self._making
+            or self._is_drained
+        ):
+            return
+        pace = max(present, self._paces_before.get(key, present), key=lambda each: each.checks)
+        if pace.checks < HOT or pace.is_vain:
+            return
+        made_ms = to_ms(answer.reservation.expires_at) - hold.request.ttl_s * 1_000
+        layout = lay_out(charges, made_ms)
+        life_s = (end_of_buckets(layout.counters, made_ms) - made_ms) / 1_000
+        held = slice_for(pace, layout, answer.readings, life_s)
+        if held is not None:
+            making = self._make(key, hold, charges, held, pace)
+            self._making[key] = asyncio.create_task(making)
+
+    async def drain(self) -> None:
+        """Begin no more, and end those that there are."""
+        self._is_drained = True
+        if self._making:
+            await asyncio.wait(self._making.values())
+        for key in list(self._leases):
+            self._drop(key)
+
+    async def _make(
+        self, key: Key, hold: Hold, charges: Sequence[Charge], held: Slice, pace: Pace
+    ) -> None:
+        try:
+            lease = await self._hold(hold, charges, held)
+        finally:
+            del self._making[key]
+        if lease is None:
+            pace.is_vain = True
+        else:
+            self._settling.add(lease)
+            self._leases[key] = lease
+            self._end_in_time(key, lease)
+
+    async def _hold(self, hold: Hold, charges: Sequence[Charge], held: Slice) -> Lease | None:
+        """A lease with so many units, None if they could not be held."""
+        began_s, request = self._monotonic(), hold.request
+        app_id, token = request.subject.app_id, secrets.token_urlsafe(18)
+        name = name_reservation(app_id, token)
+        # It outlives each of its children.
+        lives_s = held.ttl_s + LONGEST_S
+        parent = replace(hold, reservation_id=name, request=replace(request, ttl_s=lives_s))
+        indexes = lay_out(charges, 0).indexes
+        asked = [
+            replace(charge, amount=held.units[index])
+            for charge, index in zip(charges, indexes, strict=True)
+        ]
+        try:
+            metering = await self._reserve(parent, asked, since=time.monotonic())
+        except MeterUnavailable:
+            # It may be held all the same; if this is lost as well, it expires.
+            with contextlib.suppress(MeterUnavailable):
+                await self._withdraw(name, since=time.monotonic())
+            return None
+        if metering.reservation is None:
+            return None
+        if any(map(is_near, metering.readings)):
+            # Others came in between.
+            with contextlib.suppress(MeterUnavailable):
+                await self._withdraw(name, since=time.monotonic())
+            return None
+        expires_ms = to_ms(metering.reservation.expires_at)
+        return Lease(
+            app_id,
+            token,
+            charges,
+            metering.readings,
+            held,
+            made_ms=expires_ms - lives_s * 1_000,
+            expires_ms=expires_ms,
+            began_s=began_s,
+        )
+
+    def _end_in_time(self, key: Key, lease: Lease) -> None:
+        """End a lease when its time is over, also where nobody asks any more."""
+        if self._leases.get(key) is not lease:
+            return
+        rest_s = 0.0 if lease.is_over else lease.ends_s - self._monotonic()
+        if rest_s > 0:
+            loop = asyncio.get_running_loop()
+            self._timers[key] = loop.call_later(rest_s, self._end_in_time, key, lease)
+        else:
+            self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        """Hand out nothing more of a lease."""
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        self._settling.end(self._leases.pop(key))
