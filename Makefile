@@ -90,3 +90,9 @@ OPS ?= 1000000
 
 race: $(VENV)/dev
 	$(BIN)/python -m tests.race --operations $(OPS)
+
+# The same promises where the way to Redis fails; short forms run as tests.
+.PHONY: faults
+
+faults: $(VENV)/dev
+	$(BIN)/python -m tests.faults

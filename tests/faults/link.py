@@ -193,6 +193,8 @@ class Link:
         faults, data = self._weather.faults, b"".join(messages)
         size = faults.drip_bytes or len(data)
         for start in range(0, len(data), max(size, 1)):
+            if way.writer.transport.is_closing():
+                return
             way.writer.write(data[start : start + size])
             if faults.drip_bytes:
                 await asyncio.sleep(faults.drip_ms / 1000)

@@ -42,6 +42,17 @@ class Faults:
     refuses: bool = False
 
 
+def lose_one(word: bytes, nth: int = 1) -> Faults:
+    """Lose the reply to one command with this word in it, the nth, and no other."""
+    left = [nth]
+
+    def is_it(command: bytes) -> bool:
+        left[0] -= word in command
+        return word in command and left[0] == 0
+
+    return Faults(drop_every=1, drop_of=is_it)
+
+
 @dataclass(slots=True)
 class Seen:
     """What the proxy saw and did so far.
