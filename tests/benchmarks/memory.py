@@ -55,8 +55,8 @@ GOALS: Final = {
     **dict.fromkeys((COMPACT, REMEMBERED, EVENT), 120),
 }
 """Bytes at most."""
-DAYS_REMEMBERED: Final = 17
-"""For which ends and event ids stay after the last of their span of eight days."""
+DAYS_REMEMBERED: Final = 10
+"""For which ends and event ids stay at most; two days less at the least."""
 
 _AT_ONCE: Final = 64
 _CHUNK: Final = 500
@@ -165,7 +165,8 @@ class _Scale:
             keys = self.redis.keys(f"{_PREFIX}:t:*")
             ends = already + self.items
             assert sum(self.redis.ask("HLEN", key) for key in keys) == USERS + ends
-            assert abs(self.redis.ask("PTTL", keys[0]) / _DAY_MS - DAYS_REMEMBERED) < 0.1
+            days = self.redis.ask("PTTL", keys[0]) / _DAY_MS
+            assert DAYS_REMEMBERED - 2 <= days <= DAYS_REMEMBERED
             grown = (await self.redis.memory() - before) / ends
             weights.append(Weight(ends, grown))
         return weights[0], weights[1]

@@ -8,7 +8,6 @@ from tests.benchmarks import memory
 from tests.benchmarks.memory import Weight
 
 _DAY_S: Final = 86_400
-_SPAN_DAYS: Final = 8
 _REPORTED_DAYS: Final = 91
 _REPEATED_S: Final = 600
 _TTL_S: Final = 60
@@ -53,7 +52,6 @@ def need_of(installation: Installation, weights: Mapping[str, Weight]) -> Need:
     rate, users = installation.rate, installation.users
     row = _row(weights)
     day = weights[memory.USER_DAY].grown + (installation.hours - 1) * row
-    days_remembered = _SPAN_DAYS + memory.DAYS_REMEMBERED
     return Need(
         limits=users
         * (
@@ -65,7 +63,7 @@ def need_of(installation: Installation, weights: Mapping[str, Weight]) -> Need:
             installation.run_s * weights[memory.LIVE].grown
             + (_TTL_S - installation.run_s + _REPEATED_S) * weights[memory.ENDED].grown
         ),
-        ends=rate * days_remembered * _DAY_S * weights[memory.REMEMBERED].grown,
+        ends=rate * memory.DAYS_REMEMBERED * _DAY_S * weights[memory.REMEMBERED].grown,
         reports=users * _REPORTED_DAYS * day,
     )
 

@@ -80,7 +80,7 @@ def test_an_installation_needs_the_sum_of_what_it_keeps() -> None:
 
     assert need.limits == 5 * 3 * 100
     assert need.reservations == 10 * (10 + 50 + 600) * 100
-    assert need.ends == 10 * 25 * 86_400 * 100
+    assert need.ends == 10 * 10 * 86_400 * 100
     assert need.reports == 5 * 91 * 100
     assert need.whole == need.limits + need.reservations + need.ends + need.reports
 

@@ -179,7 +179,7 @@ end
 local function settle(place, nonce, kept, ends, shows, operations)
   local parent, key, at = book.find_record(place, nonce)
   local is_gone = not parent or parent.state == 'released' or parent.state == 'committed'
-  local current, former = book.spans('t', place)
+  local spans, lives_on = book.spans('t', place)
   local tokens, keys, outcomes, fresh, reports = {}, {}, {}, {}, {}
   for i, operation in ipairs(operations) do
     tokens[i] = place .. operation[2]
@@ -187,10 +187,13 @@ local function settle(place, nonce, kept, ends, shows, operations)
   end
   local known, is_promoted = {}, {}
   if #tokens > 0 then
-    local before, own = call('HMGET', former, unpack(tokens)), call('MGET', unpack(keys))
-    for i, left in ipairs(call('HMGET', current, unpack(tokens))) do
-      known[tokens[i]] = left or before[i] or nil
-      is_promoted[tokens[i]] = own[i] and true
+    for _, span in ipairs(spans) do
+      for i, left in ipairs(call('HMGET', span, unpack(tokens))) do
+        known[tokens[i]] = known[tokens[i]] or left or nil
+      end
+    end
+    for i, own in ipairs(call('MGET', unpack(keys))) do
+      is_promoted[tokens[i]] = own and true
     end
   end
 
@@ -236,8 +239,8 @@ local function settle(place, nonce, kept, ends, shows, operations)
     outcomes[i] = outcome
   end
   if #fresh > 0 then
-    call('HSET', current, unpack(fresh))
-    call('PEXPIRE', current, format('%d', 17 * DAY))
+    call('HSET', spans[1], unpack(fresh))
+    call('PEXPIRE', spans[1], lives_on)
   end
   for dimensions, sums in pairs(reports) do
     book.report(floor(now / 3600000), parent.user, dimensions, sums)

@@ -35,7 +35,7 @@ local function ledger()
   local find, gmatch, rep = string.find, string.gmatch, string.rep
   local SLOTS = 60
   local REAP = 256                 -- overdue reservations that one call ends
-  local SPAN = 8 * DAY             -- ended reservations and events are kept by spans, for two
+  local SPAN, SPANS = 2 * DAY, 5   -- ends and events are remembered by spans: 8 days at least
   local REPORTED = 90 * DAY
   local ROWS, ROWS_OF_USER = 4096, 512
   local expiries = prefix .. ':x'
@@ -627,22 +627,24 @@ local function ledger()
     return record, key, place
   end
 
-  -- Two spans, so that whatever is kept is kept for one at least.
+  -- Where what is remembered may lie, the present span first, and how long that one lives.
   local function spans(kind, place)
-    local span, shard = floor(now / SPAN), sub(place, 1, 1)
-    return format('%s:%s:%d:%s', prefix, kind, span, shard),
-      format('%s:%s:%d:%s', prefix, kind, span - 1, shard)
+    local span, shard, keys = floor(now / SPAN), sub(place, 1, 1), {}
+    for back = 0, SPANS - 1 do
+      keys[back + 1] = format('%s:%s:%d:%s', prefix, kind, span - back, shard)
+    end
+    return keys, format('%d', (span + SPANS) * SPAN - now)
   end
 
   -- How a reservation ended of which no more is known: its state, expiry in seconds, tokens, and
   -- the tokens that it was told.
   local function remembered_end(place, nonce)
-    local current, former = spans('t', place)
-    local token = place .. nonce
-    local left = call('HGET', current, token) or call('HGET', former, token)
-    if left then
-      local state, seconds, tokens, told = match(left, '^(%l) (%-?%d+) (%d+) (%d+)$')
-      return state == 'c' and 'committed' or 'released', seconds + 0, tokens + 0, told + 0
+    for _, ends in ipairs((spans('t', place))) do
+      local left = call('HGET', ends, place .. nonce)
+      if left then
+        local state, seconds, tokens, told = match(left, '^(%l) (%-?%d+) (%d+) (%d+)$')
+        return state == 'c' and 'committed' or 'released', seconds + 0, tokens + 0, told + 0
+      end
     end
   end
 
@@ -655,10 +657,10 @@ local function ledger()
     else
       call('DEL', key)
     end
-    local current = spans('t', place)
-    call('HSET', current, place .. record.nonce, format('%s %d %d %d', sub(record.state, 1, 1),
+    local ends, lives_on = spans('t', place)
+    call('HSET', ends[1], place .. record.nonce, format('%s %d %d %d', sub(record.state, 1, 1),
       floor(record.expires / 1000), record.tokens, record.told.tokens))
-    call('PEXPIRE', current, format('%d', 17 * DAY))
+    call('PEXPIRE', ends[1], lives_on)
   end
 
   local function report_in(key, field, rows, amounts)

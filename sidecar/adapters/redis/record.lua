@@ -10,33 +10,36 @@ local epoch = read_head(call('GET', prefix), true)
 local book = ledger()
 
 -- Which of the ids were seen before, set by set: one question for all that may be in it.
-local sets, is_known = {}, {}
+local shards, is_known = {}, {}
 for _, event in ipairs(events) do
   local id = event[1]
   if is_known[id] == nil then
     is_known[id] = false
-    local current, former = book.spans('e', id)
-    local set = sets[current]
-    if not set then
-      set = { former = former, ids = {} }
-      sets[current] = set
+    local sets, lives = book.spans('e', id)
+    local shard = shards[sets[1]]
+    if not shard then
+      shard = { sets = sets, lives = lives, ids = {} }
+      shards[sets[1]] = shard
     end
-    table.insert(set.ids, id)
+    table.insert(shard.ids, id)
   end
 end
-for current, set in pairs(sets) do
+for current, shard in pairs(shards) do
+  for _, set in ipairs(shard.sets) do
+    for i, is_there in ipairs(call('SMISMEMBER', set, unpack(shard.ids))) do
+      local id = shard.ids[i]
+      is_known[id] = is_known[id] or is_there == 1
+    end
+  end
   local news = {}
-  local before = call('SMISMEMBER', set.former, unpack(set.ids))
-  for i, is_there in ipairs(call('SMISMEMBER', current, unpack(set.ids))) do
-    local id = set.ids[i]
-    is_known[id] = is_there == 1 or before[i] == 1
+  for _, id in ipairs(shard.ids) do
     if not is_known[id] then
       table.insert(news, id)
     end
   end
   if #news > 0 then
     call('SADD', current, unpack(news))
-    call('PEXPIRE', current, format('%d', 17 * DAY))
+    call('PEXPIRE', current, shard.lives)
   end
 end
 

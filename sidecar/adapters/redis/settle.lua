@@ -102,7 +102,7 @@ elseif action == 'release' or action == 'withdraw' then
       book.correct(record)
     end
     call('DEL', key)
-    for _, ends in ipairs({ book.spans('t', place) }) do
+    for _, ends in ipairs((book.spans('t', place))) do
       call('HDEL', ends, place .. nonce)
     end
   elseif state == 'held' then
