@@ -96,3 +96,10 @@ race: $(VENV)/dev
 
 faults: $(VENV)/dev
 	$(BIN)/python -m tests.faults
+
+# Random sequences of grants, holds, commits, events and time on each store, against a plain model.
+SEQUENCES ?= 10000
+.PHONY: grants
+
+grants: $(VENV)/dev
+	$(BIN)/python -m tests.grants --sequences $(SEQUENCES)

@@ -3,12 +3,12 @@
 import itertools
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fakeredis import TcpFakeServer
 
@@ -100,20 +100,26 @@ class World:
     user: str = "user"
     cycle: BillingCycle = field(default_factory=BillingCycle)
     rates: Rates = NO_RATES
+    dimensions: Mapping[str, Any] = field(default_factory=dict)
     names: Iterator[int] = field(default_factory=itertools.count)
 
     def of(self, app: str, user: str = "user") -> "World":
         """The same store, for somebody else."""
         return replace(self, app=app, user=user)
 
+    def using(self, **dimensions: str) -> "World":
+        """The same user, with a `model`, `workflow`, `agent` or `plugin`."""
+        return replace(self, dimensions={**self.dimensions, **dimensions})
+
     def request(self, used: Amounts, ttl_s: int = 60, request_id: str = "") -> CheckRequest:
-        return CheckRequest(
+        request = CheckRequest(
             Subject(self.app, self.user),
             estimate=used,
             ttl_s=ttl_s,
             request_id=request_id,
             reserve=True,
         )
+        return replace(request, **self.dimensions) if self.dimensions else request
 
     def charges(self, request: CheckRequest, limits: Sequence[Limit]) -> tuple[Charge, ...]:
         return tuple(
@@ -127,7 +133,8 @@ class World:
         number = next(self.names)
         # The first characters of a token say where it is kept.
         name = reservation_name(self.app, number, request_id)
-        return Hold(name, f"dec_{number}", self.request(amounts, ttl_s, request_id))
+        request = self.request(amounts, ttl_s, request_id)
+        return Hold(name, f"dec_{number}", request, self.rates)
 
     async def make(self, hold: Hold, *limits: Limit) -> Metering:
         charges = self.charges(hold.request, limits)
@@ -325,6 +332,17 @@ def fake_redis() -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join(PATIENCE_S)
+
+
+def beside(meter: Meter, on_expiry: OnExpiry) -> Meter:
+    """Another meter over the same store and clock, as a replica with other settings has it."""
+    match meter:
+        case SqliteMeter():
+            return SqliteMeter(meter._database, meter._now_ms, on_expiry)
+        case RedisMeter():
+            return RedisMeter(meter._connection, meter._now_ms, on_expiry)
+        case _:
+            raise AssertionError(f"no way to stand beside {meter}")
 
 
 async def contents(meter: Meter) -> object:

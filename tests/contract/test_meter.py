@@ -604,6 +604,22 @@ async def test_the_same_extension_again_gives_the_same_answer_and_holds_no_more(
     assert await world.level(MONTHLY) == (0, 50)
 
 
+async def test_an_extension_that_comes_again_after_another_holds_no_more_either(
+    world: World,
+) -> None:
+    name = await world.held(MONTHLY, tokens=30)
+    for decision in ("dec_x", "dec_y", "dec_z"):
+        await world.extend(name, MONTHLY, tokens=20, decision_id=decision)
+    for decision in ("dec_x", "dec_y"):
+        again = await world.extend(name, MONTHLY, tokens=20, decision_id=decision)
+        assert again.decision_id == decision
+        assert again.reservation is not None
+        assert again.reservation.tokens == 90
+        # What was read then is not remembered: it is told as it is now.
+        assert [reading.reserved for reading in again.readings] == [90]
+    assert await world.level(MONTHLY) == (0, 90)
+
+
 async def test_the_request_of_a_live_reservation_is_known(world: World) -> None:
     hold = world.hold(30, request_id="r-1")
     hold = Hold(

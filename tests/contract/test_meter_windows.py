@@ -140,6 +140,21 @@ async def test_time_that_runs_backwards_gives_nothing_away(world: World) -> None
     assert (await world.reserve(BURST, tokens=21)).reservation is None
 
 
+async def test_what_is_held_after_the_clock_was_set_back_counts_in_the_newest_bucket(
+    world: World,
+) -> None:
+    """Else it would leave its window earlier than a true minute after it was used."""
+    begin = world.clock.now
+    await world.use(BURST, tokens=10)
+    world.clock.advance(seconds=-30)
+    name = await world.held(BURST, tokens=40)
+    await world.commit(name, 40)
+    world.clock.set(begin + timedelta(seconds=61, milliseconds=-1))
+    assert await world.level(BURST) == (50, 0)
+    world.clock.advance(milliseconds=1)
+    assert await world.level(BURST) == (0, 0)
+
+
 async def test_a_long_idle_window_starts_from_nothing(world: World) -> None:
     for _ in range(120):
         await world.use(BURST, tokens=1)
