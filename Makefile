@@ -84,6 +84,13 @@ bench-cel: $(VENV)/dev
 fuzz-cel: $(VENV)/dev
 	$(BIN)/python -m tests.unit.cel.fuzz --count $(COUNT) --seed $(SEED)
 
+# Masters die under load, behind sentinels and in a Cluster; a short form runs as a test.
+ROUNDS ?= 5
+.PHONY: failover
+
+failover: $(VENV)/dev
+	$(BIN)/python -m tests.failover --rounds $(ROUNDS)
+
 # Eight processes over one store against an exact log; short forms run as tests.
 OPS ?= 1000000
 .PHONY: race

@@ -6,15 +6,20 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from structlog.testing import capture_logs
 
 from sidecar.adapters.redis.cluster import slot_of
-from sidecar.adapters.redis.connection import StoreUnavailable
+from sidecar.adapters.redis.connection import RedisConnection, StoreUnavailable
+from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
+from sidecar.domain.windows import Fixed
+from tests.contract.stores import World, limit
 from tests.integration.redis_calls import (
     ADD,
     HASTY_S,
+    PATIENT_S,
     add,
     asked,
     connected,
@@ -58,9 +63,14 @@ class Move:
         """Let keys go over."""
         _carry(self.source, self.target, keys)
 
+    @property
+    def keys(self) -> list[str]:
+        """What of it is still at the source."""
+        return self._keys_at(self.source)
+
     def end(self) -> None:
         """Give the slot and its keys to the target."""
-        _carry(self.source, self.target, self._keys_at(self.source))
+        _carry(self.source, self.target, self.keys)
         for node in (self.target, self.source):
             self._give(node, self.target)
         await_that(lambda: self._all_know(self.target), "all know who has the slot")
@@ -215,36 +225,40 @@ async def test_a_slot_that_has_moved_is_followed_and_remembered(cluster: RedisCl
         assert await add(connection, key) == [4]
 
 
-async def test_a_slot_on_its_way_is_served_where_its_key_is(cluster: RedisCluster) -> None:
+async def test_a_command_finds_its_key_on_either_side_of_a_move(cluster: RedisCluster) -> None:
     old, new = "old{move}", "new{move}"
     async with connected(cluster.url) as connection:
-        await add(connection, old)
+        await asked(connection, "SET", old, 1)
         with moving(cluster, old) as move:
-            assert await add(connection, old) == [2]
-            assert await add(connection, new) == [1]
+            assert await asked(connection, "INCR", old) == 2
+            assert await asked(connection, "INCR", new) == 1
             assert move.source.ask("EXISTS", old) == 1
             assert move.target.ask("CLUSTER", "COUNTKEYSINSLOT", move.slot) == 1
             move.take(old)
-            assert await add(connection, old) == [3]
+            assert await asked(connection, "INCR", old) == 3
             assert errors_of(move.source, "ASK") >= 2
             # The slot is still the source's: nobody took an exception for a rule.
             moved = errors_of(move.target, "MOVED")
-            await add(connection, new)
+            assert await asked(connection, "INCR", new) == 2
             assert errors_of(move.target, "MOVED") == moved
 
 
-async def test_keys_of_one_slot_that_are_apart_are_waited_for(cluster: RedisCluster) -> None:
+@pytest.mark.parametrize(("taken", "word"), [("one{move}", "TRYAGAIN"), ("both", "ASK")])
+async def test_a_script_waits_until_all_keys_of_its_slot_have_arrived(
+    cluster: RedisCluster, taken: str, word: str
+) -> None:
     one, other = "one{move}", "other{move}"
     async with connected(cluster.url) as connection, connected(cluster.url, HASTY_S) as hasty:
         await add(connection, one, other)
+        await soon(lambda: add(hasty, one, other, by=0))
         with moving(cluster, one) as move:
-            move.take(one)
-            with pytest.raises(StoreUnavailable, match="TRYAGAIN"):
+            move.take(*((one, other) if taken == "both" else (taken,)))
+            with pytest.raises(StoreUnavailable, match=word):
                 await add(hasty, one, other)
+            before = errors_of(move.source, word)
             waiting = asyncio.create_task(add(connection, one, other))
-            before = errors_of(move.source, "TRYAGAIN")
-            await that(lambda: errors_of(move.source, "TRYAGAIN") > before)
-            move.end()
+            await that(lambda: errors_of(move.source, word) > before)
+            await asyncio.to_thread(move.end)
             assert await waiting == [2, 2]
 
 
@@ -261,32 +275,67 @@ async def test_calls_under_way_while_slots_move_are_all_done_and_cross_no_replie
         while not is_over:
             await add(connection, key)
             calls += 1
-            gone = asyncio.create_task(add(connection, "gone{move}"))
+            gone = asyncio.create_task(asked(connection, "INCR", "gone{move}"))
             await asyncio.sleep(0)
             gone.cancel()
 
-    async def go_on() -> None:
-        so_far = calls
-        await that(lambda: calls > so_far + 100)
-
     async with connected(cluster.url) as connection:
         callers = [asyncio.create_task(call(key)) for key in keys]
-        await go_on()
-        # There and back again; meanwhile nobody stands still, or what they were told grows old.
-        for _ in range(6):
-            move = Move(cluster, slot_of(keys[0]))
-            await asyncio.to_thread(move.begin)
-            for key in keys[::2]:
-                await asyncio.to_thread(move.take, key)
-            await go_on()
-            await asyncio.to_thread(move.end)
-            await go_on()
+        await go_on(lambda: calls)
+        for _ in range(4):
+            await there(Move(cluster, slot_of(keys[0])))
+            await go_on(lambda: calls)
         is_over = True
         await asyncio.gather(*callers)
-        for key in keys:
-            await add(connection, key)
         numbers = await asyncio.gather(*(asked(connection, "GET", key) for key in keys))
-        assert sum(int(str(number)) for number in numbers) == calls + len(keys)
+        assert sum(int(str(number)) for number in numbers) == calls
+
+
+async def test_no_unit_is_lost_or_counted_twice_while_the_slot_of_an_app_moves(
+    cluster: RedisCluster,
+) -> None:
+    ever = limit(10**9, Fixed.LIFETIME, name="ever")
+    connection = RedisConnection(cluster.url, timeout_s=PATIENT_S, scripts=SCRIPTS)
+    world = World(RedisMeter(connection))
+    users = [world.of("app", f"user-{number}") for number in range(20)]
+    runs = dict.fromkeys((user.user for user in users), 0)
+    is_over = False
+
+    async def call(user: World) -> None:
+        while not is_over:
+            await user.release(await user.held(ever, tokens=5))
+            name = await user.held(ever, tokens=3)
+            await user.extend(name, ever, tokens=1)
+            await user.use(ever, tokens=1, at=datetime.now(UTC))
+            await user.commit(name, 2)
+            runs[user.user] += 1
+
+    try:
+        callers = [asyncio.create_task(call(user)) for user in users]
+        await go_on(lambda: sum(runs.values()))
+        for _ in range(4):
+            await there(Move(cluster, slot_of("{app}")))
+            await go_on(lambda: sum(runs.values()))
+        is_over = True
+        await asyncio.gather(*callers)
+        levels = {user.user: await user.level(ever) for user in users}
+        assert levels == {user: (3 * count, 0) for user, count in runs.items()}
+    finally:
+        await connection.close()
+
+
+async def go_on(calls: Callable[[], int]) -> None:
+    """Return when a hundred more were answered."""
+    goal = calls() + 100
+    await that(lambda: calls() >= goal)
+
+
+async def there(move: Move) -> None:
+    """Move a slot, key by key, while others run into it."""
+    await asyncio.to_thread(move.begin)
+    for key in random.Random(1).sample(keys := move.keys, len(keys)):
+        await asyncio.to_thread(move.take, key)
+    await asyncio.to_thread(move.end)
 
 
 # -- nodes go --------------------------------------------------------------------------------
@@ -364,11 +413,13 @@ async def test_a_flushed_script_cache_is_healed_on_each_node(cluster: RedisClust
 
 
 async def test_a_script_is_loaded_at_the_node_that_takes_a_slot_over(cluster: RedisCluster) -> None:
+    key = NAMES[0]
     async with connected(cluster.url) as connection:
-        with moving(cluster, "old{move}") as move:
-            assert await add(connection, "new{move}") == [1]
+        await add(connection, key)
+        with moving(cluster, key) as move:
             move.target.ask("SCRIPT", "FLUSH")
-            assert await add(connection, "new{move}") == [2]
+            move.end()
+            assert await add(connection, key) == [2]
 
 
 async def test_a_command_without_a_key_goes_to_every_master(cluster: RedisCluster) -> None:

@@ -170,7 +170,9 @@ class ConfirmedChannel(Channel):
     """A channel that gives no reply before replicas have what stood before it.
 
     Behind each batch a WAIT asks for them: Redis then answers for whatever its data had become
-    by that time, be it written by this batch or, where a command was sent twice, before.
+    by that time, be it written by this batch or, where a command was sent twice, before. One
+    batch is under way at a time, and whoever comes meanwhile shares the next: a WAIT takes a
+    journey to a replica and back, and holds up whatever stands behind it.
 
     Args:
         replicas: how many must have it, within half the time of a request.
@@ -183,22 +185,23 @@ class ConfirmedChannel(Channel):
         wait_ms = int(min(timeout_s, _STUCK_S) * 500)
         wait = ("WAIT", replicas, max(1, wait_ms))
         self._wait = hiredis.pack_command(wait)  # type: ignore[arg-type] # its stub: 1-tuple
-        self._ends: deque[asyncio.Future[Reply]] = deque()
+        self._end: asyncio.Future[Reply] | None = None
         self._unconfirmed: list[tuple[asyncio.Future[Reply], Reply]] = []
 
     def _flush(self) -> None:
+        if self._end is not None:
+            return
         if self._outgoing and self.is_open:
-            end: asyncio.Future[Reply] = self._loop.create_future()
+            self._end = self._loop.create_future()
             self._outgoing.append(self._wait)
-            self._waiting.append((self._loop.time(), end))
-            self._ends.append(end)
+            self._waiting.append((self._loop.time(), self._end))
         super()._flush()
 
     def _take(self, future: asyncio.Future[Reply], reply: Reply) -> None:
-        if not self._ends or future is not self._ends[0]:
+        if future is not self._end:
             self._unconfirmed.append((future, reply))
             return
-        self._ends.popleft()
+        self._end = None
         batch, self._unconfirmed = self._unconfirmed, []
         if isinstance(reply, int) and reply >= self._replicas:
             for each, own in batch:
@@ -214,6 +217,7 @@ class ConfirmedChannel(Channel):
             # It is no master any more: what it has written may be forgotten.
             self._unconfirmed = batch
             self.close()
+        self._flush()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell everybody who waits that no reply will come, nor a confirmation."""

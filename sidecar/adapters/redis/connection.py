@@ -40,8 +40,14 @@ _KEYLESS: Final = frozenset(
 """Commands whose second word is no key."""
 _NO_MASTER: Final = frozenset({"LOADING", "MASTERDOWN", "NOREPLICAS", "READONLY", "UNBLOCKED"})
 """How a server answers that is no master, not any more or not yet."""
-_PASSING: Final = _NO_MASTER | {"CLUSTERDOWN", "TRYAGAIN"}
-"""What is different in a moment, where several servers stand together."""
+_PASSING: Final = _NO_MASTER | {"ASK", "CLUSTERDOWN", "TRYAGAIN"}
+"""What is different in a moment, where several servers stand together.
+
+A script does not follow ASK to a node that has only some keys of a slot yet: of those that it
+finds out by itself it would make new ones there. It waits until all have arrived.
+"""
+_APART: Final = "Script attempted to access a non local key"
+"""The same, of a script that has found such a key gone; it reads all before it writes any."""
 _PING: Final = "s1:ping"
 
 
@@ -161,7 +167,7 @@ class RedisConnection:
         self, command: tuple[Argument, ...], key: Argument, since: float, script: Script | None
     ) -> Reply:
         deadline = since + self._timeout_s
-        node, asking, tries = self._node, False, 0
+        node, asking, is_loaded, tries = self._node, False, False, 0
         while True:
             tries += 1
             try:
@@ -190,18 +196,20 @@ class RedisConnection:
                     node.note_return()
                 return reply
             word, _, told = str(reply).partition(" ")
-            if word == "NOSCRIPT" and script is not None:
+            if word == "NOSCRIPT" and script is not None and not is_loaded:
                 # What is sent now is done before what is sent next.
                 channel.send(("SCRIPT", "LOAD", script.text))
-                script = None
-            elif self._cluster is not None and word in ("MOVED", "ASK"):
+                is_loaded = True
+            elif self._cluster is not None and (
+                word == "MOVED" or (word == "ASK" and script is None)
+            ):
                 asking = word == "ASK"
                 pass_on = self._cluster.asked if asking else self._cluster.moved
                 node = pass_on(told, node)
                 if tries > _AT_ONCE:
                     await self._pause(node, reply, deadline)
                     node, asking = None, False
-            elif self._is_patient and word in _PASSING:
+            elif self._is_patient and (word in _PASSING or told.startswith(_APART)):
                 if word in _NO_MASTER:
                     node.leave()
                 await self._pause(node, reply, deadline)

@@ -1,0 +1,1 @@
+"""What a failover costs: how long calls fail, and which units that were answered are gone."""
