@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeVar
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from sidecar.domain.limits import Dimension
-from sidecar.domain.request import MeterKind
+from sidecar.domain.request import Amounts, MeterKind
 from sidecar.domain.windows import Fixed
 from sidecar.errors import MeterUnavailable
 from tests.contract.stores import PATIENCE_S, ManualClock, World, limit, seconds
@@ -89,13 +89,17 @@ class Ledger:
                 return answer
 
     async def differences(self, world: World) -> dict[str, object]:
-        """What the counters hold beside what they should, where it is not the same."""
+        """What counters and reports hold beside what they should, where it is not the same."""
         wrong: dict[str, object] = {}
         for user in sorted(self.tokens | self.requests):
-            of_user = await world.of(world.app, user).levels(EVER, HOUR, REQUESTS)
-            tokens, requests = (self.tokens[user], 0), (self.requests[user], 0)
-            if of_user != [tokens, tokens, requests]:
-                wrong[user] = (of_user, [tokens, tokens, requests])
+            of_user = world.of(world.app, user)
+            levels = await of_user.levels(EVER, HOUR, REQUESTS)
+            reported = [row.used for row in await of_user.usage(user)]
+            tokens, requests = self.tokens[user], self.requests[user]
+            if levels != [(tokens, 0), (tokens, 0), (requests, 0)]:
+                wrong[user] = (levels, tokens, requests)
+            if reported != [Amounts(tokens, requests=requests)]:
+                wrong[f"reports of {user}"] = (reported, tokens, requests)
         (of_app,) = await world.levels(OF_THE_APP)
         if of_app != (self.tokens.total(), 0):
             wrong["app"] = (of_app, self.tokens.total())
@@ -154,16 +158,7 @@ class Callers:
         assert (metering.reservation.id, metering.decision_id) == (name, hold.decision_id)
         assert metering.reservation.tokens == held
         if dice.random() < 0.3:
-            more = dice.randint(1, 100)
-            decision = f"more_{next(world.names)}"
-            extended = await insist(
-                lambda: world.extend(
-                    name, EVER, HOUR, OF_THE_APP, tokens=more, ttl_s=900, decision_id=decision
-                )
-            )
-            held += more
-            assert extended.reservation is not None
-            assert (extended.reservation.id, extended.reservation.tokens) == (name, held)
+            held += await self._extend(world, name, dice.choice((1, 1, 2, 3)))
         used, has_told = 0, dice.random() < 0.3
         if has_told:
             used = dice.randint(0, held)
@@ -178,3 +173,20 @@ class Callers:
             used = total
             self.ledger.requests[world.user] += 1
         self.ledger.tokens[world.user] += used
+
+    async def _extend(self, world: World, name: str, times: int) -> int:
+        """Hold more, several times at once; the units in all."""
+
+        async def extend(more: int) -> None:
+            decision = f"more_{next(world.names)}"
+            extended = await self.ledger.insist(
+                lambda: world.extend(
+                    name, EVER, HOUR, OF_THE_APP, tokens=more, ttl_s=900, decision_id=decision
+                )
+            )
+            assert extended.reservation is not None
+            assert (extended.reservation.id, extended.decision_id) == (name, decision)
+
+        units = [self._dice.randint(1, 100) for _ in range(times)]
+        await asyncio.gather(*map(extend, units))
+        return sum(units)
