@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import uvloop
+
 from sidecar.adapters.redis.connection import RedisConnection, StoreUnavailable
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from tests.failover.lag import Lag
@@ -79,8 +81,12 @@ class Figures:
 
 def run_drill(drill: Drill, folder: Path) -> Figures:
     """Kill a master under load, and hold the counters against what was said."""
-    with _group(drill, folder) as group:
-        return asyncio.run(_run(drill, group))
+    # The sidecar runs on uvloop too.
+    with (
+        _group(drill, folder) as group,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        return runner.run(_run(drill, group))
 
 
 def is_kept(drill: Drill, figures: Figures) -> bool:

@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 from sidecar.adapters.address import Arrangement, read_redis_address
 from sidecar.adapters.redis.channel import (
     Argument,
+    Channel,
     NotReplicated,
     Refusal,
     Reply,
@@ -167,7 +168,8 @@ class RedisConnection:
         self, command: tuple[Argument, ...], key: Argument, since: float, script: Script | None
     ) -> Reply:
         deadline = since + self._timeout_s
-        node, asking, is_loaded, tries = self._node, False, False, 0
+        node, asking, tries = self._node, False, 0
+        healed: Channel | None = None
         while True:
             tries += 1
             try:
@@ -196,10 +198,10 @@ class RedisConnection:
                     node.note_return()
                 return reply
             word, _, told = str(reply).partition(" ")
-            if word == "NOSCRIPT" and script is not None and not is_loaded:
+            if word == "NOSCRIPT" and script is not None and channel is not healed:
                 # What is sent now is done before what is sent next.
                 channel.send(("SCRIPT", "LOAD", script.text))
-                is_loaded = True
+                healed = channel
             elif self._cluster is not None and (
                 word == "MOVED" or (word == "ASK" and script is None)
             ):
