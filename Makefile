@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 
-.PHONY: run test check lint format bench bench-meter lock system-packages clean
+.PHONY: run test check lint format bench bench-meter bench-leases lock system-packages clean
 
 run: $(VENV)/run
 	$(BIN)/sidecar serve --policies policies/quickstart
@@ -64,6 +64,9 @@ bench: $(VENV)/dev
 
 bench-meter: $(VENV)/dev
 	$(BIN)/python -m tests.benchmarks.meter
+
+bench-leases: $(VENV)/dev
+	$(BIN)/python -m tests.benchmarks.leases
 
 clean:
 	rm -rf $(VENV) data .mypy_cache .pytest_cache .ruff_cache dist build

@@ -10,7 +10,7 @@ from sidecar.adapters.redis.lease import HOT, parent_of
 from sidecar.adapters.redis.leased import LEASE, LeasedMeter
 from sidecar.adapters.redis.meter import SCRIPTS
 from sidecar.domain.limits import Limit
-from sidecar.domain.usage import OnExpiry, token_of
+from sidecar.domain.usage import OnExpiry
 from tests.contract.stores import PATIENCE_S, ManualClock, World
 
 
@@ -68,7 +68,7 @@ def meter_of(world: World) -> LeasedMeter:
 
 def is_child(reservation_id: str) -> bool:
     """Whether a reservation was answered in memory."""
-    return bool(parent_of(token_of(reservation_id)))
+    return bool(parent_of(reservation_id))
 
 
 async def calls(world: World) -> int:

@@ -48,8 +48,8 @@ async def elsewhere(redis_url: str, world: World) -> AsyncIterator[World]:
         yield replace(world, meter=meter)
 
 
-async def leased(world: World, *limits: Limit, tokens: int = 10, ttl_s: int = 60) -> str:
-    name = await world.held(*limits, tokens=tokens, ttl_s=ttl_s)
+async def leased(world: World, *limits: Limit, tokens: int = 10) -> str:
+    name = await world.held(*limits, tokens=tokens)
     assert is_child(name)
     return name
 
@@ -163,8 +163,7 @@ async def test_a_request_with_an_id_asks_redis(world: World) -> None:
 async def test_a_request_that_does_not_fit_the_lease_asks_redis(world: World) -> None:
     await heat(world, EVER)
     assert not await is_answered_in_memory(world, EVER, tokens=SLICE + 1)
-    longer = await world.held(EVER, tokens=10, ttl_s=61)
-    assert not is_child(longer)
+    assert not is_child(await world.held(EVER, tokens=10, ttl_s=61))
     assert await is_answered_in_memory(world, EVER)
 
 
@@ -253,11 +252,12 @@ async def test_readings_show_what_was_handed_out_and_what_was_used(world: World)
 async def test_a_reservation_lives_as_long_as_it_was_asked_to(world: World) -> None:
     await heat(world, EVER)
     world.clock.advance(milliseconds=300)
-    hold = world.hold(10, ttl_s=30)
+    hold = world.hold(10)
     metering = await world.make(hold, EVER)
     assert metering.reservation is not None
+    assert is_child(metering.reservation.id)
     assert metering.decision_id == hold.decision_id
-    assert (metering.reservation.expires_at - world.clock.now).total_seconds() == 30
+    assert (metering.reservation.expires_at - world.clock.now).total_seconds() == 60
     assert metering.reservation.tokens == 10
 
 
@@ -415,8 +415,8 @@ async def test_the_request_of_a_live_run_is_known(world: World) -> None:
     assert (await world.held_request(name)).estimate.tokens == 10
     await world.commit(name, 4, final=False)
     assert (await world.held_request(name)).estimate.tokens == 10
-    other = await leased(world, EVER, ttl_s=1)
-    world.clock.advance(seconds=1)
+    other = await leased(world, EVER)
+    world.clock.advance(seconds=60)
     with pytest.raises(ReservationEnded, match="expired"):
         await world.held_request(other)
 
@@ -560,7 +560,7 @@ async def test_nothing_is_left_of_a_lease_whose_runs_have_ended(world: World) ->
     shown = await world.commit(name, 4)
     await meter_of(world).drain()
     ask = meter_of(world)._connection.command
-    parent = f"s2:{{app}}:r:{parent_of(token_of(name))[:16]}"
+    parent = f"s2:{{app}}:r:{token_of(parent_of(name))[:16]}"
     left = await ask("PTTL", parent, since=time.monotonic())
     assert isinstance(left, int)
     assert 600_000 < left <= 600_000 + 62_000

@@ -5,14 +5,21 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tests.processes import redis_cluster, redis_server
 from tests.race.admission import Admitted, measured
 from tests.race.course import Course
+from tests.race.leased import measured_leased
 from tests.race.run import Figures, run_race, tell_progress
 
 USERS = {"redis": 33, "cluster": 33, "sqlite": 15}
 """So many that about half of the requests find room at what each store does in a second."""
+
+LEASED: dict[str, Any] = {
+    "users": 1, "processes": 4, "scale": 40, "windows_ms": (12_000, 30_000), "leases": True,
+}  # fmt: skip
+"""Where processes answer in memory: one user at a time asks often, and has room for a while."""
 
 
 def main() -> int:
@@ -23,7 +30,10 @@ def main() -> int:
     parser.add_argument("--store", choices=[*USERS, "all"], default="all")
     parser.add_argument("--seed", type=int, default=20_260_505)
     parser.add_argument("--seeds", type=int, default=3, help="of each trace of under-admission")
+    parser.add_argument("--leases", action="store_true", help="Redis alone, answered in memory")
     told = parser.parse_args()
+    if told.leases:
+        told.store = "redis"
     figures: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory(prefix="race-") as name:
         for store in USERS if told.store == "all" else (told.store,):
@@ -37,6 +47,8 @@ def main() -> int:
                 overspending=told.overspending,
                 seed=told.seed,
             )
+            if told.leases:
+                course = replace(course, **LEASED)
             tell_progress(f"{store}: {course.processes} processes, seed {told.seed}")
             if store == "sqlite":
                 figures[store] = run_race(course, tell_progress)
@@ -44,7 +56,8 @@ def main() -> int:
             with redis_cluster(folder) if store == "cluster" else redis_server(folder) as server:
                 figures[store] = run_race(replace(course, store=server.url), tell_progress)
         with redis_server(Path(name)) as server:
-            admitted = measured(replace(course, store=server.url), told.seeds)
+            course = Course(server.url, Path(name), operations=0, users=1)
+            admitted = measured_leased(course) if told.leases else measured(course, told.seeds)
     print_table(figures, admitted)
     kept = all(is_kept(each) for each in figures.values())
     return 0 if kept and all(is_close(each) for each in admitted.values()) else 1
@@ -76,14 +89,16 @@ def print_table(figures: dict[str, Figures], admitted: dict[str, Admitted]) -> N
     for name, each in admitted.items():
         print(
             f"under-admission, {name + ' trace':15}{each.missing:>14.2%}"
-            f"   ({each.metered} of {each.exact} units, fullest window {each.over:+})"
+            f"   ({each.metered} of {each.exact} units, fullest window {each.over:+}, "
+            f"{each.in_memory} answered in memory)"
         )
 
 
 def _rows(figures: dict[str, Figures]) -> dict[str, list[str]]:
     columns = list(figures.values())
     counted = {
-        "operations": "operations", "grants": "grants", "refusals": "refusals",
+        "operations": "operations", "grants": "grants", "  in memory": "in memory",
+        "refusals": "refusals",
         "events": "events", "cancelled callers": "cancelled", "calls made twice": "repeated",
         "late commits": "late", "refused after the end": "ended", "unavailable": "unavailable",
         "wrong answers": "wrong",

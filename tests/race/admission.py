@@ -6,12 +6,14 @@ import random
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Final
 
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
+from tests.contract.leases import is_child
 from tests.contract.stores import ManualClock, World, redis_meter
-from tests.race.course import MAXIMA, Course
+from tests.race.course import Course
 
 Arrival = tuple[int, int]
 """Milliseconds after the one before, and units."""
@@ -53,11 +55,13 @@ class Admitted:
 
     Attributes:
         over: units over a maximum in the worst true window; below 0 is what was left.
+        in_memory: requests that the meter answered without its store.
     """
 
     exact: int
     metered: int
     over: int
+    in_memory: int = 0
 
     @property
     def missing(self) -> float:
@@ -68,8 +72,8 @@ class Admitted:
 class Log:
     """Every admitted unit with its instant: exact, and as large as the traffic."""
 
-    def __init__(self, windows_ms: tuple[int, int]) -> None:
-        self._windows = tuple(zip(windows_ms, MAXIMA, strict=False))
+    def __init__(self, course: Course) -> None:
+        self._windows = tuple(zip(course.windows_ms, course.maxima, strict=False))
         self._at_ms: list[int] = []
         self._sums = [0]
 
@@ -94,21 +98,26 @@ class Log:
         self._sums.append(self.units + units)
 
 
-async def admit(world: World, course: Course, trace: Iterator[Arrival]) -> Admitted:
-    """Ask a meter and an exact log for the same, each after its own history."""
-    limits, clock = course.limits[:2], world.clock
-    exact, metered = Log(course.windows_ms), Log(course.windows_ms)
-    over = -MAXIMA[0]
-    for gap_ms, units in trace:
+async def admit(course: Course, trace: Iterator[Arrival], *worlds: World) -> Admitted:
+    """Ask a meter and an exact log for the same, each after its own history.
+
+    Args:
+        worlds: processes over the same store, which are asked in turn.
+    """
+    limits, clock = course.limits[:2], worlds[0].clock
+    exact, metered = Log(course), Log(course)
+    over, in_memory = -course.maxima[0], 0
+    for (gap_ms, units), world in zip(trace, cycle(worlds), strict=False):
         clock.advance(milliseconds=gap_ms)
         if exact.over(clock.ms, units) <= 0:
             exact.add(clock.ms, units)
         metering = await world.reserve(*limits, tokens=units)
         if metering.reservation is not None:
             await world.commit(metering.reservation.id, units)
+            in_memory += is_child(metering.reservation.id)
             over = max(over, metered.over(clock.ms, units))
             metered.add(clock.ms, units)
-    return Admitted(exact.units, metered.units, over)
+    return Admitted(exact.units, metered.units, over, in_memory)
 
 
 async def measure(course: Course, trace: str, seeds: int) -> Admitted:
@@ -123,9 +132,9 @@ async def measure(course: Course, trace: str, seeds: int) -> Admitted:
         sums = []
         for seed in range(seeds):
             app, start = f"{trace}-{seed}", clock.ms
-            sums.append(await admit(redis.of(app), course, TRACES[trace](seed)))
+            sums.append(await admit(course, TRACES[trace](seed), redis.of(app)))
             clock.ms = start
-            assert await admit(sqlite.of(app), course, TRACES[trace](seed)) == sums[-1]
+            assert await admit(course, TRACES[trace](seed), sqlite.of(app)) == sums[-1]
     return Admitted(
         sum(each.exact for each in sums),
         sum(each.metered for each in sums),

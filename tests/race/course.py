@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from sidecar.adapters.redis.connection import RedisConnection
+from sidecar.adapters.redis.leased import LEASE, LeasedMeter
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
@@ -19,7 +20,7 @@ APPS: Final = 3
 """Among which the users are spread: each lies in a slot of its own of a Cluster."""
 
 MAXIMA: Final = (5_000, 10_000, 12_000)
-"""Of the shorter window, the longer one and the lifetime of one user."""
+"""Of each user's limits, see `Course.limits`, before they are scaled."""
 
 LANES: Final = 16
 """Callers of each process that ask at the same time."""
@@ -42,6 +43,8 @@ class Course:
             and begin.
         windows_ms: lengths of the two sliding windows.
         overspending: share of final commits that tell more than was held.
+        scale: by how much all maxima are greater, and by how many calls users stay longer.
+        leases: whether processes answer in memory.
     """
 
     store: str
@@ -52,15 +55,23 @@ class Course:
     windows_ms: tuple[int, int] = (2_000, 5_000)
     overspending: float = 0.0
     seed: int = 20_260_505
+    scale: int = 1
+    leases: bool = False
+
+    @property
+    def maxima(self) -> tuple[int, int, int]:
+        """Of the shorter window, the longer one and the lifetime of one user."""
+        shorter, longer, ever = MAXIMA
+        return shorter * self.scale, longer * self.scale, ever * self.scale
 
     @property
     def limits(self) -> tuple[Limit, Limit, Limit]:
         """Two sliding windows and a lifetime, all of tokens of one user, all enforced."""
         shorter, longer = self.windows_ms
         return (
-            limit(MAXIMA[0], Sliding(shorter), name="shorter"),
-            limit(MAXIMA[1], Sliding(longer), name="longer"),
-            limit(MAXIMA[2], Fixed.LIFETIME, name="ever"),
+            limit(self.maxima[0], Sliding(shorter), name="shorter"),
+            limit(self.maxima[1], Sliding(longer), name="longer"),
+            limit(self.maxima[2], Fixed.LIFETIME, name="ever"),
         )
 
     @property
@@ -74,20 +85,24 @@ class Course:
 
     def generation(self, done: int) -> int:
         """Which users there are after so many operations of one process."""
-        return done * self.processes // (1_000 * self.users)
+        return done * self.processes // (1_000 * self.scale * self.users)
 
 
 @asynccontextmanager
-async def meter_over(store: str) -> AsyncIterator[Meter]:
+async def meter_over(course: Course) -> AsyncIterator[Meter]:
     """A meter of this process's own, by the store's own clock."""
-    if "://" in store:
-        connection = RedisConnection(store, timeout_s=PATIENCE_S, scripts=SCRIPTS)
+    if "://" in course.store:
+        scripts = (*SCRIPTS, LEASE)
+        connection = RedisConnection(course.store, timeout_s=PATIENCE_S, scripts=scripts)
+        leased = LeasedMeter(connection) if course.leases else None
         try:
-            yield RedisMeter(connection)
+            yield leased or RedisMeter(connection)
         finally:
+            if leased is not None:
+                await leased.drain()
             await connection.close()
     else:
-        database = Database(Path(store), timeout_s=PATIENCE_S)
+        database = Database(Path(course.store), timeout_s=PATIENCE_S)
         database.open()
         try:
             yield SqliteMeter(database)

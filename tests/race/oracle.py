@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from tests.race.course import MAXIMA, Course
+from tests.race.course import Course
 from tests.race.ledger import NEVER, ExactLog, Granted, Unasked, UserLog
 
 _LIVES_MS: Final = 2_000
@@ -35,7 +35,7 @@ def overrun(course: Course, log: ExactLog) -> Overrun:
     """The worst window; a window is every span (t - length, t] of milliseconds."""
     charged = decided = total = -NEVER
     bound = 0
-    windows = tuple(zip((*course.windows_ms, NEVER), MAXIMA, strict=True))
+    windows = tuple(zip((*course.windows_ms, NEVER), course.maxima, strict=True))
     for user in log.users.values():
         asked = _Sums((each.part.at_ms, each.charged) for each in user.granted)
         unasked = _Sums((each.at_ms, each.units) for each in user.unasked)

@@ -93,7 +93,7 @@ def _run_processes(course: Course, tell: Callable[[str], None]) -> float:
 
 
 async def _examine(course: Course, log: ExactLog, seconds: float, ended_ms: int) -> Figures:
-    async with meter_over(course.store) as meter:
+    async with meter_over(course) as meter:
         adrift = await _adrift(course, log, meter)
         # Whatever was never settled lives no longer than this after the last call.
         deadline_ms = ended_ms + BRIEF_S * 1_000 + int(PATIENCE_S * 1_000)

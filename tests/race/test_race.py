@@ -47,6 +47,25 @@ def test_no_window_is_exceeded_and_nothing_is_counted_twice_or_lost(course: Cour
     assert figures.tally["unavailable"] == 0
 
 
+def test_no_window_is_exceeded_though_processes_answer_in_memory(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        course = Course(
+            server.url,
+            tmp_path,
+            operations=8_000,
+            users=1,
+            processes=2,
+            windows_ms=(12_000, 30_000),
+            scale=10,
+            leases=True,
+        )
+        figures = run_race(course)
+    accept(figures)
+    assert figures.tally["in memory"] > figures.tally["grants"] // 10
+    assert figures.tally["refusals"] > 50
+    assert figures.tally["unavailable"] == 0
+
+
 def test_who_uses_more_than_was_held_exceeds_a_window_by_no_more_than_that(
     course: Course,
 ) -> None:

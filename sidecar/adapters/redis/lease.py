@@ -11,7 +11,7 @@ from typing import Final
 from sidecar.adapters.counting import Counter, Layout, lay_out
 from sidecar.domain.limits import Charge, Reading
 from sidecar.domain.request import UNTOLD, Amounts, MeterKind
-from sidecar.domain.usage import Hold, name_reservation
+from sidecar.domain.usage import Hold
 
 HOT: Final = 50
 """Checks of one user within a second from which units are held in advance."""
@@ -24,12 +24,12 @@ _NEAR: Final = 5
 _SHARE: Final = 20
 """At most a twentieth of what is left is held in advance."""
 _MARK: Final = "~"
-"""Between the token of a lease and the rest of its child's; other tokens have none."""
+"""Between the id of a lease and the rest of its child's; other reservations have none."""
 
 
-def parent_of(token: str) -> str:
-    """The token of the lease of which a token's reservation is a child, empty for no child."""
-    parent, mark, _ = token.partition(_MARK)
+def parent_of(reservation_id: str) -> str:
+    """The id of the lease that answered a reservation, empty if the store did."""
+    parent, mark, _ = reservation_id.partition(_MARK)
     return parent if mark else ""
 
 
@@ -38,36 +38,26 @@ class Pace:
     """How many checks came within one second, and their units by counter.
 
     Attributes:
-        ttl_s: the longest life that was asked for.
         is_vain: there was not enough room for a lease; it is not tried again for this second.
     """
 
     units: list[int]
     checks: int = 0
-    ttl_s: int = 0
     is_vain: bool = False
 
-    def add(self, amounts: Sequence[int], ttl_s: int) -> None:
+    def add(self, amounts: Sequence[int]) -> None:
         """Note one more."""
         self.checks += 1
-        self.ttl_s = max(self.ttl_s, ttl_s)
         for index, amount in enumerate(amounts):
             self.units[index] += amount
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What to hold in advance.
-
-    Attributes:
-        units: by counter.
-        mean: units of one request on average.
-        ttl_s: the longest life of a request that it is for.
-    """
+    """Units by counter to hold in advance, and those of one request on average."""
 
     units: tuple[int, ...]
     mean: tuple[int, ...]
-    ttl_s: int
 
 
 def end_of_buckets(counters: Sequence[Counter], at_ms: int) -> int:
@@ -104,7 +94,7 @@ def slice_for(
     if requests < _FEWEST or any(map(is_near, readings)):
         pace.is_vain = True
         return None
-    return Slice(tuple(requests * units for units in mean), mean, pace.ttl_s)
+    return Slice(tuple(requests * units for units in mean), mean)
 
 
 def is_near(reading: Reading) -> bool:
@@ -124,16 +114,11 @@ class Child:
     """
 
     lease: "Lease"
-    token: str
+    id: str
     hold: Hold
     charges: tuple[Charge, ...]
     amounts: tuple[int, ...]
     expires_ms: int
-
-    @property
-    def id(self) -> str:
-        """The id of the reservation."""
-        return name_reservation(self.lease.app_id, self.token)
 
     def used(self, told: Amounts) -> Amounts:
         """All units of a final commit; of what it does not tell, what was held counts."""
@@ -152,23 +137,23 @@ class Lease:
     """Units that one reservation holds for requests that are still to come.
 
     Args:
-        token: of that reservation.
+        id_: of that reservation.
         charges: what was asked for it, and `readings`, what was read before.
         made_ms, expires_ms: of it, by the store's clock.
         began_s: of the monotonic clock, before it was asked for.
 
     Attributes:
         left: units by counter that nobody has.
-        live: the children of which no end is known, by token.
-        promoted: tokens of children that have records of their own.
-        withdrawn: tokens of children that are forgotten.
+        live: the children of which no end is known, by id.
+        promoted: ids of children that have records of their own.
+        withdrawn: ids of children that are forgotten.
         is_over: nothing more is handed out.
     """
 
     def __init__(
         self,
         app_id: str,
-        token: str,
+        id_: str,
         charges: Sequence[Charge],
         readings: Sequence[Reading],
         held: Slice,
@@ -179,7 +164,7 @@ class Lease:
     ) -> None:
         layout = lay_out(charges, made_ms)
         self.app_id = app_id
-        self.token = token
+        self.id = id_
         self.expires_ms = expires_ms
         self.ends_s = began_s + (end_of_buckets(layout.counters, made_ms) - made_ms) / 1_000
         self.left = list(held.units)
@@ -193,7 +178,6 @@ class Lease:
         self._mean = held.mean
         self._made_ms = made_ms
         self._began_s = began_s
-        self._ttl_s = held.ttl_s
         self._issued = 0
         self._told = tuple(
             replace(told, reserved=told.reserved + held.units[index], requested=0)
@@ -211,17 +195,16 @@ class Lease:
         """A child, with the limits as they were before it; None if the store must be asked."""
         if now_s >= self.ends_s or not self._is_for(charges):
             self.is_over = True
-        ttl_s = hold.request.ttl_s
-        if self.is_over or ttl_s > self._ttl_s or not self._takes(amounts):
+        if self.is_over or not self._takes(amounts):
             return None
         readings = self.readings(charges)
         for index, amount in enumerate(amounts):
             self.left[index] -= amount
         self._issued += 1
-        token = f"{self.token}{_MARK}{self._issued:x}"
-        expires_ms = self.now_ms(now_s) + ttl_s * 1_000
-        child = Child(self, token, hold, tuple(charges), amounts, expires_ms)
-        self.live[token] = child
+        name = f"{self.id}{_MARK}{self._issued:x}"
+        expires_ms = self.now_ms(now_s) + hold.request.ttl_s * 1_000
+        child = Child(self, name, hold, tuple(charges), amounts, expires_ms)
+        self.live[name] = child
         return child, readings
 
     def readings(self, charges: Sequence[Charge] = ()) -> tuple[Reading, ...]:
@@ -258,7 +241,7 @@ class Lease:
 
     def settle(self, child: Child, used: Amounts | None) -> None:
         """Take back what a child leaves of its units, all if it used none."""
-        if self.live.pop(child.token, None) is None:
+        if self.live.pop(child.id, None) is None:
             return
         for index, (meter, amount) in enumerate(zip(self._meters, child.amounts, strict=True)):
             is_spent = used is not None and meter is not MeterKind.CONCURRENCY
@@ -268,8 +251,8 @@ class Lease:
     def kept(self, without: Collection[str]) -> list[int]:
         """Units by counter that children may still take, but for some that end."""
         kept = [0] * len(self.left)
-        for token, child in self.live.items():
-            if token not in without:
+        for name, child in self.live.items():
+            if name not in without:
                 for index, amount in enumerate(child.amounts):
                     kept[index] += amount
         return kept

@@ -15,7 +15,7 @@ from sidecar.adapters.documents import fingerprint, write_request
 from sidecar.adapters.redis.connection import RedisConnection, Script
 from sidecar.adapters.redis.keys import app_prefix
 from sidecar.adapters.redis.lease import Child, parent_of
-from sidecar.adapters.redis.leasing import Leasing
+from sidecar.adapters.redis.leasing import Key, Leasing
 from sidecar.adapters.redis.meter import RedisMeter, dimensions, quoted
 from sidecar.adapters.redis.settling import Operation, Outcome, Settling
 from sidecar.domain.decision import Reservation
@@ -31,7 +31,6 @@ from sidecar.domain.usage import (
     Tally,
     UsageEvent,
     app_of,
-    token_of,
 )
 from sidecar.domain.windows import from_ms
 from sidecar.errors import ReservationEnded, UnknownReservation
@@ -72,10 +71,10 @@ class LeasedMeter(RedisMeter):
         """Hold every charge, or none if an enforced limit has no room."""
         if not self._has_leases or hold.request.request_id or not charges:
             return await super().reserve(hold, charges, since=since)
-        subject = hold.request.subject
+        request, subject = hold.request, hold.request.subject
         # Limits that share a counter ask the same of it.
         by_counter = {charge.counter: charge.amount for charge in charges}
-        key = (subject.app_id, subject.user_id, *by_counter)
+        key: Key = (subject.app_id, subject.user_id, request.ttl_s, *by_counter)
         answer = self._answer(key, hold, charges, tuple(by_counter.values()))
         if answer is None:
             answer = await super().reserve(hold, charges, since=since)
@@ -110,10 +109,10 @@ class LeasedMeter(RedisMeter):
             await self._promote([reservation_id], since)
         elif self._is_child(reservation_id):
             child = self._child(reservation_id)
-            total = None if child is None else child.used(used)
-            rest = _commit(child, used, quoted(model))
-            outcome = await self._do("commit", reservation_id, rest, since, total)
-            if outcome.state == "unknown" and child is not None and total is not None:
+            total = used if child is None else child.used(used)
+            rest = _commit(child, used, total, quoted(model))
+            outcome = await self._do("commit", reservation_id, child, rest, since, total)
+            if outcome.state == "unknown" and child is not None:
                 # Redis has lost what was held; what was used of it counts all the same.
                 return await self._count(child, total, model, since)
             if outcome.state != "promoted":
@@ -127,7 +126,7 @@ class LeasedMeter(RedisMeter):
             rest = (0, 0)
             if child is not None:
                 rest = (child.expires_ms, child.hold.request.estimate.tokens)
-            outcome = await self._do("release", reservation_id, rest, since)
+            outcome = await self._do("release", reservation_id, child, rest, since)
             if outcome.state != "promoted":
                 return _settlement(reservation_id, outcome, ReservationState.RELEASED)
         return await super().release(reservation_id, since=since)
@@ -152,14 +151,14 @@ class LeasedMeter(RedisMeter):
         await self._settling.drain()
 
     def _answer(
-        self, key: tuple[str, ...], hold: Hold, charges: Sequence[Charge], amounts: tuple[int, ...]
+        self, key: Key, hold: Hold, charges: Sequence[Charge], amounts: tuple[int, ...]
     ) -> Metering | None:
         """What a lease answers, None if Redis must be asked."""
         if hold.reservation_id in self._answered:
             # The same again: whoever answered first answers again.
             return self._answered[hold.reservation_id]
         now_s = self._monotonic()
-        self._leasing.note(key, amounts, hold.request.ttl_s, now_s)
+        self._leasing.note(key, amounts, now_s)
         issued = self._leasing.answer(key, hold, charges, amounts, now_s)
         answer = None
         if issued is not None:
@@ -177,46 +176,45 @@ class LeasedMeter(RedisMeter):
         return answer
 
     def _is_child(self, reservation_id: str) -> bool:
-        """Whether a lease has answered it, here or elsewhere, and it is not known to have a record.
+        """Whether a lease answered it, here or elsewhere, and it is not known to have a record.
 
         Raises:
             UnknownReservation: it was withdrawn.
         """
-        token = token_of(reservation_id)
-        lease = self._settling.lease_of(token)
-        if lease is not None and token in lease.withdrawn:
+        lease = self._settling.lease_of(reservation_id)
+        if lease is None:
+            return bool(parent_of(reservation_id))
+        if reservation_id in lease.withdrawn:
             raise UnknownReservation(reservation_id)
-        return bool(parent_of(token)) and (lease is None or token not in lease.promoted)
+        return reservation_id not in lease.promoted
 
     def _child(self, reservation_id: str) -> Child | None:
-        """What a lease has answered here, if neither an end nor a record of it is known."""
-        token = token_of(reservation_id)
-        lease = self._settling.lease_of(token)
-        if lease is None or lease.app_id != app_of(reservation_id):
-            return None
-        return lease.live.get(token)
+        """What a lease answered here, if neither an end nor a record of it is known."""
+        lease = self._settling.lease_of(reservation_id)
+        return None if lease is None else lease.live.get(reservation_id)
 
     async def _promote(self, reservation_ids: Iterable[str], since: float) -> None:
         """Give children records of their own, so that all can be done with them."""
         found = [child for child in map(self._child, reservation_ids) if child is not None]
         if found:
             await asyncio.gather(
-                *(self._do("promote", child.id, _promotion(child), since) for child in found)
+                *(self._do("promote", child.id, child, _promotion(child), since) for child in found)
             )
 
     async def _do(
         self,
         action: str,
         reservation_id: str,
+        child: Child | None,
         rest: tuple[object, ...],
         since: float,
         used: Amounts | None = None,
     ) -> Outcome:
-        app_id, child = app_of(reservation_id), self._child(reservation_id)
+        app_id = app_of(reservation_id) if child is None else child.lease.app_id
         if app_id is None:
             raise UnknownReservation(reservation_id)
-        token = token_of(reservation_id)
-        return await self._settling.do(app_id, Operation(action, token, rest, since, child, used))
+        operation = Operation(action, reservation_id, rest, since, child, used)
+        return await self._settling.do(app_id, operation)
 
     async def _count(self, child: Child, used: Amounts, model: str, since: float) -> Settlement:
         """Count what a child has used as if it had held nothing; once, however often it comes."""
@@ -237,12 +235,12 @@ class LeasedMeter(RedisMeter):
         return await self._run(LEASE, app_id, keys, arguments, since)
 
 
-def _commit(child: Child | None, used: Amounts, model: str) -> tuple[object, ...]:
+def _commit(child: Child | None, used: Amounts, total: Amounts, model: str) -> tuple[object, ...]:
     """What lease.lua reads of a commit."""
     told = (used.tokens, used.input_tokens, used.output_tokens)
     if child is None:
         return *told, used.cost, UNTOLD, UNTOLD, "", model, used.tokens, 0
-    total, request = child.used(used), child.hold.request
+    request = child.hold.request
     return (
         *told, total.cost, total.input_tokens, total.output_tokens, dimensions(request), model,
         request.estimate.tokens, child.expires_ms,

@@ -26,8 +26,8 @@ from sidecar.domain.usage import Hold, Metering, name_reservation
 from sidecar.domain.windows import to_ms
 from sidecar.errors import MeterUnavailable
 
-Key = tuple[str, ...]
-"""App and user, then the counters: what one lease is for."""
+Key = tuple[str | int, ...]
+"""What one lease is for: requests of one app and user, of one life, in the same counters."""
 
 
 class Reserve(Protocol):
@@ -74,7 +74,7 @@ class Leasing:
         self._turn_s = 0.0
         self._is_drained = False
 
-    def note(self, key: Key, amounts: Sequence[int], ttl_s: int, now_s: float) -> None:
+    def note(self, key: Key, amounts: Sequence[int], now_s: float) -> None:
         """Note that somebody asked for so many units by counter."""
         if now_s >= self._turn_s:
             # Only the second before tells of the pace.
@@ -83,7 +83,7 @@ class Leasing:
         pace = self._paces.get(key)
         if pace is None:
             pace = self._paces[key] = Pace([0] * len(amounts))
-        pace.add(amounts, ttl_s)
+        pace.add(amounts)
 
     def answer(
         self,
@@ -149,10 +149,10 @@ class Leasing:
     async def _hold(self, hold: Hold, charges: Sequence[Charge], held: Slice) -> Lease | None:
         """A lease with so many units, None if they could not be held."""
         began_s, request = self._monotonic(), hold.request
-        app_id, token = request.subject.app_id, secrets.token_urlsafe(18)
-        name = name_reservation(app_id, token)
+        app_id = request.subject.app_id
+        name = name_reservation(app_id, secrets.token_urlsafe(18))
         # It outlives each of its children.
-        lives_s = held.ttl_s + LONGEST_S
+        lives_s = request.ttl_s + LONGEST_S
         parent = replace(hold, reservation_id=name, request=replace(request, ttl_s=lives_s))
         indexes = lay_out(charges, 0).indexes
         asked = [
@@ -176,7 +176,7 @@ class Leasing:
         expires_ms = to_ms(metering.reservation.expires_at)
         return Lease(
             app_id,
-            token,
+            name,
             charges,
             metering.readings,
             held,

@@ -18,7 +18,7 @@ from sidecar.adapters.documents import read_limits
 from sidecar.adapters.redis.lease import Child, Lease, parent_of
 from sidecar.domain.limits import Reading
 from sidecar.domain.request import Amounts
-from sidecar.domain.usage import PLACE
+from sidecar.domain.usage import PLACE, token_of
 from sidecar.errors import MeterUnavailable
 
 _TOGETHER: Final = 256
@@ -44,7 +44,7 @@ class Operation:
     """Something to be done with one child.
 
     Attributes:
-        token: of the child.
+        reservation_id: of the child.
         rest: what lease.lua reads behind the action and the name.
         since: as in the ports.
         child: None where another process has answered it.
@@ -52,7 +52,7 @@ class Operation:
     """
 
     action: str
-    token: str
+    reservation_id: str
     rest: tuple[object, ...]
     since: float
     child: Child | None = None
@@ -64,7 +64,7 @@ class Operation:
     @property
     def row(self) -> list[object]:
         """As lease.lua reads it."""
-        return [self.action, self.token[PLACE:], *self.rest]
+        return [self.action, token_of(self.reservation_id)[PLACE:], *self.rest]
 
     def ends_surely(self, now_s: float) -> bool:
         """Whether nothing is held for the child when this is done."""
@@ -81,11 +81,11 @@ class Operation:
             case "released" if child is not None:
                 child.lease.settle(child, None)
             case "promoted" if child is not None:
-                child.lease.promoted.add(child.token)
-                child.lease.live.pop(child.token, None)
+                child.lease.promoted.add(child.id)
+                child.lease.live.pop(child.id, None)
             case "again" | "ended-committed" | "ended-released" if child is not None:
                 # Who ended it, and with what, is not known: its units stay until the lease ends.
-                child.lease.live.pop(child.token, None)
+                child.lease.live.pop(child.id, None)
 
     def answer(self, outcome: Outcome) -> None:
         """Tell the caller."""
@@ -131,12 +131,12 @@ class Settling:
             oldest = next(iter(self._leases.values()))
             if oldest.now_ms(now_s) < oldest.expires_ms + _REMEMBERED_MS:
                 break
-            del self._leases[oldest.token]
-        self._leases[lease.token] = lease
+            del self._leases[oldest.id]
+        self._leases[lease.id] = lease
 
-    def lease_of(self, token: str) -> Lease | None:
-        """The lease of a child's token, if it is one of this process."""
-        return self._leases.get(parent_of(token))
+    def lease_of(self, reservation_id: str) -> Lease | None:
+        """The lease that answered a reservation, if it is one of this process."""
+        return self._leases.get(parent_of(reservation_id))
 
     async def do(self, app_id: str, operation: Operation) -> Outcome:
         """Do it with the next call.
@@ -158,7 +158,7 @@ class Settling:
         """Undo a child that nobody was told of."""
         lease = child.lease
         lease.settle(child, None)
-        lease.withdrawn.add(child.token)
+        lease.withdrawn.add(child.id)
         if lease.is_over:
             self.end(lease)
 
@@ -190,11 +190,11 @@ class Settling:
     async def _send_batch(
         self, app_id: str, batch: Sequence[Operation], ending: set[Lease]
     ) -> None:
-        groups: dict[str, list[Operation]] = {lease.token: [] for lease in ending}
+        groups: dict[str, list[Operation]] = {lease.id: [] for lease in ending}
         for operation in batch:
-            groups.setdefault(parent_of(operation.token), []).append(operation)
+            groups.setdefault(parent_of(operation.reservation_id), []).append(operation)
         now_s = self._monotonic()
-        parents = [self._parent(token, group, now_s) for token, group in groups.items()]
+        parents = [self._parent(name, group, now_s) for name, group in groups.items()]
         since = min((operation.since for operation in batch), default=time.monotonic())
         try:
             lines = await self._run(app_id, _encode([parent.row for parent in parents]), since)
@@ -207,14 +207,12 @@ class Settling:
             self._take(parent, lines[position:behind])
             position = behind
 
-    def _parent(self, token: str, operations: list[Operation], now_s: float) -> "_Parent":
-        lease = self._leases.get(token)
+    def _parent(self, id_: str, operations: list[Operation], now_s: float) -> "_Parent":
+        lease = self._leases.get(id_)
         if lease is None or not lease.is_over:
-            return _Parent(token, lease, operations)
-        ending = {operation.token for operation in operations if operation.ends_surely(now_s)}
-        return _Parent(
-            token, lease, operations, lease.kept(ending), ends=lease.live.keys() <= ending
-        )
+            return _Parent(id_, lease, operations)
+        ending = {each.reservation_id for each in operations if each.ends_surely(now_s)}
+        return _Parent(id_, lease, operations, lease.kept(ending), ends=lease.live.keys() <= ending)
 
     def _take(self, parent: "_Parent", lines: Sequence[str]) -> None:
         """Tell the callers and the lease what became of the operations on its children."""
@@ -229,7 +227,7 @@ class Settling:
                 lease.learn(_levels(lines[0]), [int(units) for units in lines[1].split()])
             readings = lease.readings()
             if parent.ends:
-                self._leases.pop(lease.token, None)
+                self._leases.pop(lease.id, None)
             elif lease.is_over and lease.kept(()) != parent.kept:
                 self.end(lease)
         for operation, (state, expires_ms, tokens) in zip(operations, outcomes, strict=True):
@@ -253,7 +251,7 @@ class Settling:
         for lease in ending:
             if lease.now_ms(self._monotonic()) < lease.expires_ms:
                 loop = asyncio.get_running_loop()
-                self._retries[lease.token] = loop.call_later(_AGAIN_S, self.end, lease)
+                self._retries[lease.id] = loop.call_later(_AGAIN_S, self.end, lease)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +263,7 @@ class _Parent:
         kept, ends: see lease.lua.
     """
 
-    token: str
+    id: str
     lease: Lease | None
     operations: list[Operation]
     kept: list[int] = field(default_factory=list)
@@ -274,8 +272,9 @@ class _Parent:
     @property
     def row(self) -> list[object]:
         """As lease.lua reads it."""
+        token = token_of(self.id)
         return [
-            self.token[:PLACE], self.token[PLACE:], self.kept, int(self.ends),
+            token[:PLACE], token[PLACE:], self.kept, int(self.ends),
             int(self.lease is None), [operation.row for operation in self.operations],
         ]  # fmt: skip
 

@@ -1,0 +1,91 @@
+"""Replies are lost while leases answer: everything is counted once all the same."""
+
+import asyncio
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from sidecar.domain.usage import OnExpiry
+from tests.contract.leases import is_child, leased_meter
+from tests.contract.stores import ManualClock, World
+from tests.faults.callers import EVER, HOUR, LIMITS, OF_THE_APP, Ledger
+from tests.faults.proxy import FaultProxy
+from tests.faults.server import redis_node, url_of
+from tests.faults.weather import Faults
+
+RUNS = 2_000
+TOGETHER = 16
+
+
+class Runs:
+    """Runs of one hot user, each from its check to its end."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self._world = world
+        self._dice = random.Random(seed)
+        self.ledger = Ledger()
+        self.fates: Counter[str] = Counter()
+        self.in_memory = 0
+
+    async def run(self, runs: int) -> None:
+        """So many, some at a time."""
+
+        async def lane() -> None:
+            while self.fates.total() < runs:
+                await self._lead()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(TOGETHER):
+                group.create_task(lane())
+
+    async def _lead(self) -> None:
+        world, dice, insist = self._world, self._dice, self.ledger.insist
+        fate = dice.choice(("commit", "commit", "commit", "release", "parts", "event", "crash"))
+        self.fates[fate] += 1
+        world.clock.advance(milliseconds=dice.randint(0, 6))
+        hold = world.hold(dice.randint(1, 20), ttl_s=dice.choice((1, 30)))
+        metering = await insist(lambda: world.make(hold, *LIMITS))
+        assert metering.reservation is not None
+        name = metering.reservation.id
+        self.in_memory += is_child(name)
+        used = dice.randint(0, 30)
+        match fate:
+            case "crash":
+                return
+            case "release":
+                await insist(lambda: world.release(name))
+                return
+            case "parts":
+                await insist(lambda: world.commit(name, used // 2, final=False))
+            case "event":
+                event = world.event(*LIMITS, tokens=used, reservation_id=name)
+                await insist(lambda: world.record(event))
+        await insist(lambda: world.commit(name, used))
+        self.ledger.tokens[world.user] += used
+        self.ledger.requests[world.user] += 1
+
+
+@pytest.mark.parametrize("on_expiry", OnExpiry)
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_each_end_is_counted_once_and_nothing_stays_held(
+    tmp_path: Path, on_expiry: OnExpiry, seed: int
+) -> None:
+    clock = ManualClock()
+    with redis_node(tmp_path) as node, FaultProxy(url_of(node), seed=seed) as proxy:
+        async with leased_meter(proxy.url, clock, on_expiry) as meter:
+            proxy.inject(Faults(drop_share=0.02))
+            runs = Runs(World(meter, clock), seed)
+            await runs.run(RUNS)
+            proxy.heal()
+            await meter.drain()
+            clock.advance(seconds=33)
+            levels = await World(meter, clock).levels(EVER, HOUR, OF_THE_APP)
+            differences = await runs.ledger.differences(World(meter, clock))
+    assert proxy.seen.dropped > 20
+    assert runs.in_memory > RUNS // 4
+    assert [held for _, held in levels] == [0, 0, 0]
+    if on_expiry is OnExpiry.RELEASE:
+        assert differences == {}
+    assert min(runs.fates.values()) > RUNS // 10
