@@ -172,8 +172,8 @@ async def test_sentinels_and_servers_may_want_different_passwords(tmp_path: Path
             f"sentinel auth-pass {SERVICE} open-sesame", mode=("--sentinel",),
         )  # fmt: skip
         server.ask("CONFIG", "SET", "requirepass", "open-sesame")
-        guard.start()
         try:
+            guard.start()
             right = f"redis+sentinel://:open-sesame@{guard.name}/{SERVICE}"
             async with connected(f"{right}?sentinel_password=open-barley") as connection:
                 assert await add(connection, "n") == [1]
