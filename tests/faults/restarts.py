@@ -12,7 +12,7 @@ from tests.faults.callers import Attempt, Callers, Ledger, meter_at
 from tests.faults.server import DURABLE, redis_node, url_of
 from tests.processes import RedisNode
 
-TIMEOUT_S: Final = 0.25
+TIMEOUT_S: Final = 2.0
 APART: Final = 100
 """Calls between two interruptions, so that none of them sees both."""
 

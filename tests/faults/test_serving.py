@@ -30,8 +30,11 @@ def proxy(tmp_path: Path) -> Iterator[FaultProxy]:
         yield proxy
 
 
-def serving(proxy: FaultProxy, cwd: Path, policies: str = "platform") -> Sidecar:
-    return Sidecar(policies=f"policies/{policies}", store=proxy.url, cwd=cwd)
+def serving(
+    proxy: FaultProxy, cwd: Path, policies: str = "platform", timeout_ms: int = 50
+) -> Sidecar:
+    env = {"SIDECAR_STORE_TIMEOUT_MS": str(timeout_ms)}
+    return Sidecar(policies=f"policies/{policies}", store=proxy.url, cwd=cwd, env=env)
 
 
 def ask(sidecar: Sidecar, **more: object) -> tuple[httpx.Response, float]:
@@ -78,7 +81,7 @@ def test_in_front_of_a_black_hole_every_answer_is_in_time_and_says_that_it_is_a_
 
 
 def test_a_lost_answer_of_redis_costs_no_caller_his_own(tmp_path: Path, proxy: FaultProxy) -> None:
-    with serving(proxy, tmp_path) as sidecar:
+    with serving(proxy, tmp_path, timeout_ms=2_000) as sidecar:
         ask(sidecar)
         proxy.inject(Faults(drop_every=10, drop_of=lambda command: b"EVALSHA" in command))
         for number in range(100):
@@ -96,9 +99,9 @@ def test_a_lost_answer_of_redis_costs_no_caller_his_own(tmp_path: Path, proxy: F
 def test_what_is_held_for_answers_that_came_too_late_is_given_back_at_once(
     tmp_path: Path, proxy: FaultProxy
 ) -> None:
-    with serving(proxy, tmp_path) as sidecar:
+    with serving(proxy, tmp_path, timeout_ms=200) as sidecar:
         ask(sidecar)
-        proxy.inject(Faults(replies_late_ms=120))
+        proxy.inject(Faults(replies_late_ms=500))
         refused = [ask(sidecar)[0].status_code for _ in range(5)]
         assert refused == [503] * 5
         proxy.heal()
