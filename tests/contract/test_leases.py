@@ -360,8 +360,14 @@ async def test_of_what_a_commit_does_not_tell_what_was_held_counts(world: World)
         await made(world)
     assert metering.reservation is not None
     assert is_child(metering.reservation.id)
+    late = await world.make(replace(hold, reservation_id=world.hold().reservation_id), parts, cost)
+    assert late.reservation is not None
     await commit_untold(world, metering.reservation.id, 20)
     assert [used for used, _ in await world.levels(parts, cost)] == [6, 40]
+    # Of what came too late, nothing is held any more.
+    world.clock.advance(seconds=62)
+    await commit_untold(world, late.reservation.id, 20)
+    assert [used for used, _ in await world.levels(parts, cost)] == [6, 80]
 
 
 async def test_concurrency_comes_back_with_each_end(world: World) -> None:

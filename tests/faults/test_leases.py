@@ -2,21 +2,24 @@
 
 import asyncio
 import random
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from sidecar.domain.usage import OnExpiry
-from tests.contract.leases import is_child, leased_meter
+from sidecar.errors import MeterUnavailable
+from tests.contract.leases import heat, is_child, leased_meter
 from tests.contract.stores import ManualClock, World
-from tests.faults.callers import EVER, HOUR, LIMITS, OF_THE_APP, Ledger
+from tests.faults.callers import EVER, HOUR, LIMITS, OF_THE_APP, Ledger, soon
 from tests.faults.proxy import FaultProxy
 from tests.faults.server import redis_node, url_of
 from tests.faults.weather import Faults
 
 RUNS = 2_000
 TOGETHER = 16
+HASTY_S = 0.5
 
 
 class Runs:
@@ -88,4 +91,40 @@ async def test_each_end_is_counted_once_and_nothing_stays_held(
     assert [held for _, held in levels] == [0, 0, 0]
     if on_expiry is OnExpiry.RELEASE:
         assert differences == {}
+    else:
+        # What crashed runs held was charged beside.
+        assert levels[0][0] > runs.ledger.tokens.total()
     assert min(runs.fates.values()) > RUNS // 10
+
+
+async def test_while_redis_is_silent_nobody_waits_longer_than_a_request_may(
+    tmp_path: Path,
+) -> None:
+    """Those that come while a call is under way fail with the next, each in its own time."""
+    clock, used = ManualClock(), 7
+    with redis_node(tmp_path) as node, FaultProxy(url_of(node)) as proxy:
+        async with leased_meter(proxy.url, clock, timeout_s=HASTY_S) as meter:
+            world = World(meter, clock)
+            await heat(world, EVER)
+            names = [await world.held(EVER, tokens=10) for _ in range(20)]
+            assert all(map(is_child, names))
+            proxy.inject(Faults(swallows=True))
+
+            async def commit(name: str, late_s: float) -> float:
+                await asyncio.sleep(late_s)
+                began = time.monotonic()
+                with pytest.raises(MeterUnavailable):
+                    await world.commit(name, used)
+                return time.monotonic() - began
+
+            waits = await asyncio.gather(
+                *(commit(name, 0.02 * number) for number, name in enumerate(names))
+            )
+            assert max(waits) < 2 * HASTY_S
+            proxy.heal()
+            await soon(lambda: meter.ping(since=time.monotonic()))
+            ledger = Ledger()
+            for name in names:
+                await ledger.insist(lambda name=name: world.commit(name, used))  # type: ignore[misc] # bound at once
+            await meter.drain()
+            assert await world.level(EVER) == (20 * used, 0)

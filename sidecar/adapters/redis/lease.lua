@@ -4,10 +4,10 @@
 -- name behind it; it has no record of its own until it is promoted. What is left of an ended
 -- one stands where that of any reservation does, so whoever asks for it later is told.
 --
--- ARGV[2]  JSON: [[place, nonce of the parent, kept, ends, shows, operations], ...]
+-- ARGV[2]  JSON: [[place, nonce of the parent, kept, is_last, shows, operations], ...]
 --          kept: units by counter that its children may still take, what it holds beyond them
---          is given back; [] leaves it alone. ends: 1 if no child is left, so that it is over.
---          shows: 1 to be told its limits
+--          is given back; [] leaves it alone. is_last: 1 if no child is left, so that it is
+--          over. shows: 1 to be told its limits
 --          operations: [action, name of the child, ...], which is its nonce too
 --            commit, tokens, input_tokens, output_tokens, cost (-1 for what is not told), input
 --              and output if those are not told (-1: as the parent was asked), dimensions, model
@@ -96,7 +96,10 @@ local function commit(parent, operation, reports)
     input_tokens = { received, received_untold }, output_tokens = { sent, sent_untold },
   }) do
     amounts[meter] = units[1]
-    if units[1] < 0 then
+    if units[1] < 0 and parent.state == 'expired' then
+      -- Nothing is held any more that it could be taken for.
+      amounts[meter] = 0
+    elseif units[1] < 0 then
       local untold = units[2] < 0 and share_of(parent, meter, tokens) or units[2]
       amounts[meter] = min(untold, tokens)
     end
@@ -122,10 +125,10 @@ local function commit(parent, operation, reports)
 end
 
 -- Give a child a record of its own, with its part of what the parent holds.
-local function promote(parent, key, place, operation)
+local function promote(parent, place, operation)
   local _, name, expires, tokens, rate_in, rate_out, fingerprint, decision, dimensions, request,
     units = unpack(operation)
-  local entries = {}
+  local key, entries = prefix .. ':r:' .. place .. name, {}
   for i, entry in ipairs(parent.entries) do
     local held = min(units[i], entry.held)
     if parent.state == 'expired' and not parent.charges then
@@ -135,8 +138,9 @@ local function promote(parent, key, place, operation)
     entry.held = entry.held - held
   end
   local text = book.text_of({
-    state = 'held', expires = expires, made = parent.made, tokens = tokens, charges = parent.charges,
-    requests = 0, told = { tokens = 0, input_tokens = 0, output_tokens = 0, cost = 0 },
+    state = 'held', expires = expires, made = parent.made, tokens = tokens,
+    charges = parent.charges, requests = 0,
+    told = { tokens = 0, input_tokens = 0, output_tokens = 0, cost = 0 },
     rate_in = rate_in, rate_out = rate_out, nonce = name, fingerprint = fingerprint,
     decision = decision, user = parent.user, dimensions = dimensions, groups = parent.groups,
     readings = '', limits = parent.limits, extension = '', request = request, entries = entries,
@@ -176,65 +180,74 @@ local function show(parent, shows)
     shows == 1 and parent.limits or '')
 end
 
-local function settle(place, nonce, kept, ends, shows, operations)
+-- How children ended, as it is remembered, and which have records of their own.
+local function look_up(spans, tokens)
+  local ends, is_promoted, keys = {}, {}, {}
+  if #tokens == 0 then
+    return ends, is_promoted
+  end
+  for _, span in ipairs(spans) do
+    for i, left in ipairs(call('HMGET', span, unpack(tokens))) do
+      ends[tokens[i]] = ends[tokens[i]] or left or nil
+    end
+  end
+  for i, token in ipairs(tokens) do
+    keys[i] = prefix .. ':r:' .. token
+  end
+  for i, own in ipairs(call('MGET', unpack(keys))) do
+    is_promoted[tokens[i]] = own and true
+  end
+  return ends, is_promoted
+end
+
+-- What is said of a child that has ended already.
+local function repeated(left, action, tokens)
+  local state, seconds, granted, told = match(left, '^(%l) (%-?%d+) (%d+) (%d+)$')
+  if state == 'c' and action == 'commit' and tokens <= told + 0 then
+    return format('again %d %d', seconds * 1000, granted)
+  elseif state == 'r' and action == 'release' then
+    return format('released %d %d', seconds * 1000, granted)
+  end
+  return (state == 'c' and 'ended-committed' or 'ended-released') .. ' 0 0'
+end
+
+local function settle(place, nonce, kept, is_last, shows, operations)
   local parent, key, at = book.find_record(place, nonce)
   local is_gone = not parent or parent.state == 'released' or parent.state == 'committed'
   local spans, lives_on = book.spans('t', place)
-  local tokens, keys, outcomes, fresh, reports = {}, {}, {}, {}, {}
+  local tokens, outcomes, fresh, reports = {}, {}, {}, {}
   for i, operation in ipairs(operations) do
     tokens[i] = place .. operation[2]
-    keys[i] = prefix .. ':r:' .. tokens[i]
   end
-  local known, is_promoted = {}, {}
-  if #tokens > 0 then
-    for _, span in ipairs(spans) do
-      for i, left in ipairs(call('HMGET', span, unpack(tokens))) do
-        known[tokens[i]] = known[tokens[i]] or left or nil
-      end
-    end
-    for i, own in ipairs(call('MGET', unpack(keys))) do
-      is_promoted[tokens[i]] = own and true
-    end
-  end
+  local ends, is_promoted = look_up(spans, tokens)
 
-  local function finish(i, state, expires, granted, told)
-    if expires == 0 then
-      expires = parent.expires
-    end
-    local text = format('%s %d %d %d', sub(state, 1, 1), floor(expires / 1000), granted, told)
-    known[tokens[i]] = text
-    fresh[#fresh + 1], fresh[#fresh + 2] = tokens[i], text
+  local function finish(token, state, expires, granted, told)
+    expires = expires > 0 and expires or parent.expires
+    ends[token] = format('%s %d %d %d', sub(state, 1, 1), floor(expires / 1000), granted, told)
+    fresh[#fresh + 1], fresh[#fresh + 2] = token, ends[token]
     return format('%s %d %d', state, expires, granted)
   end
 
   for i, operation in ipairs(operations) do
-    local action, token = operation[1], tokens[i]
-    local outcome
-    if known[token] then
-      local state, seconds, granted, told = match(known[token], '^(%l) (%d+) (%d+) (%d+)$')
-      if state == 'c' and action == 'commit' and operation[3] <= told + 0 then
-        outcome = format('again %d %d', seconds * 1000, granted)
-      elseif state == 'r' and action == 'release' then
-        outcome = format('released %d %d', seconds * 1000, granted)
-      else
-        outcome = (state == 'c' and 'ended-committed' or 'ended-released') .. ' 0 0'
-      end
+    local action, token, outcome = operation[1], tokens[i], nil
+    if ends[token] then
+      outcome = repeated(ends[token], action, operation[3])
     elseif is_promoted[token] then
       outcome = 'promoted 0 0'
     elseif is_gone then
       outcome = 'unknown 0 0'
     elseif action == 'promote' then
-      promote(parent, keys[i], place, operation)
+      promote(parent, place, operation)
       is_promoted[token] = true
       outcome = 'promoted 0 0'
     elseif action == 'commit' then
       commit(parent, operation, reports)
-      outcome = finish(i, 'committed', operation[12], operation[11], operation[3])
-    elseif parent.state ~= 'held' or (operation[3] > 0 and operation[3] <= now) then
+      outcome = finish(token, 'committed', operation[12], operation[11], operation[3])
+    elseif parent.state == 'expired' or (operation[3] > 0 and operation[3] <= now) then
       outcome = format('expired %d %d', operation[3] > 0 and operation[3] or parent.expires,
         operation[4])
     else
-      outcome = finish(i, 'released', operation[3], operation[4], 0)
+      outcome = finish(token, 'released', operation[3], operation[4], 0)
     end
     outcomes[i] = outcome
   end
@@ -252,17 +265,17 @@ local function settle(place, nonce, kept, ends, shows, operations)
   for _, outcome in ipairs(outcomes) do
     tell('%s', outcome)
   end
-  if not parent then
+  if is_gone then
     return
   end
   book.store_all(max(parent.expires - now, 0))
-  if ends == 1 then
+  if is_last == 1 then
     -- As long as of any reservation that ended, a call that comes again is shown its limits.
     parent.state, parent.request = 'released', ''
     call('ZREM', prefix .. ':x', at)
     call('SET', key, book.text_of(parent), 'PX',
       format('%d', max(parent.expires, now) + REMEMBERED - now))
-  elseif not is_gone then
+  else
     parent.state = 'held'
     call('SET', key, book.text_of(parent), 'KEEPTTL')
   end

@@ -151,6 +151,9 @@ class Settling:
     def end(self, lease: Lease) -> None:
         """Hand out nothing more, and give back what nobody has."""
         lease.is_over = True
+        retry = self._retries.pop(lease.id, None)
+        if retry is not None:
+            retry.cancel()
         self._ending[lease.app_id].add(lease)
         self._send(lease.app_id)
 
@@ -212,7 +215,7 @@ class Settling:
         if lease is None or not lease.is_over:
             return _Parent(id_, lease, operations)
         ending = {each.reservation_id for each in operations if each.ends_surely(now_s)}
-        return _Parent(id_, lease, operations, lease.kept(ending), ends=lease.live.keys() <= ending)
+        return _Parent(id_, lease, operations, lease.kept(ending), lease.live.keys() <= ending)
 
     def _take(self, parent: "_Parent", lines: Sequence[str]) -> None:
         """Tell the callers and the lease what became of the operations on its children."""
@@ -226,7 +229,7 @@ class Settling:
             if lines[0]:
                 lease.learn(_levels(lines[0]), [int(units) for units in lines[1].split()])
             readings = lease.readings()
-            if parent.ends:
+            if parent.is_last:
                 self._leases.pop(lease.id, None)
             elif lease.is_over and lease.kept(()) != parent.kept:
                 self.end(lease)
@@ -260,21 +263,21 @@ class _Parent:
 
     Attributes:
         lease: None for one of another process.
-        kept, ends: see lease.lua.
+        kept, is_last: see lease.lua.
     """
 
     id: str
     lease: Lease | None
     operations: list[Operation]
     kept: list[int] = field(default_factory=list)
-    ends: bool = False
+    is_last: bool = False
 
     @property
     def row(self) -> list[object]:
         """As lease.lua reads it."""
         token = token_of(self.id)
         return [
-            token[:PLACE], token[PLACE:], self.kept, int(self.ends),
+            token[:PLACE], token[PLACE:], self.kept, int(self.is_last),
             int(self.lease is None), [operation.row for operation in self.operations],
         ]  # fmt: skip
 
