@@ -1,8 +1,7 @@
 """What does a call cost Redis, beside a script that makes six commands and decides nothing?
 
-The bare script has the keys, of another app, and writes the bytes of the reservations that ran just
-before it.
-Both also run where every bucket of the sliding windows is in use.
+The bare script has the keys of the reservations that ran just before it, in another app, and writes
+the very bytes that each of them wrote. Both also run where every bucket of the windows is in use.
 """
 
 import asyncio
@@ -32,7 +31,7 @@ from tests.benchmarks.traffic import (
 )
 
 OPERATIONS: Final = 4_000
-OVERDUE: Final = 256
+OVERDUE: Final = 128
 """As many as one call ends."""
 
 RESERVE: Final = "reserve under 3 limits"
@@ -47,7 +46,6 @@ REAP: Final = f"ending of {OVERDUE} overdue ones"
 PAIRS: Final = ((RESERVE, BARE), (RESERVE_USED, BARE_USED))
 
 _BARE: Final = Script("bare.lua", folder=Path(__file__).parent)
-_BARE_APP: Final = "bare"
 _IN_TURN: Final = 400
 _AT_ONCE: Final = 64
 _USERS: Final = 100
@@ -156,7 +154,7 @@ class _Calls:
         return {REAP: [cost]}
 
     async def _beside_bare(self, wanted: Sequence[Asked]) -> tuple[list[Cost], list[Cost]]:
-        """Reservations and bare calls in turn, a few at a time, so that both meet the same noise."""
+        """Reservations and bare calls in turn, a few at a time: both meet the same noise."""
         recorder, connection = Recorder(self.url), connection_to(self.url, _BARE)
         meter, reserved, bare = RedisMeter(recorder), list[Cost](), list[Cost]()
         await recorder.ready(since=time.monotonic())
@@ -164,14 +162,11 @@ class _Calls:
         for begin in range(0, len(wanted), _IN_TURN):
             recorder.sent.clear()
             reserved.append(await self._reserved(meter, wanted[begin : begin + _IN_TURN]))
-            written = self._written(recorder.sent[-1])
-            keys = [
-                [key.replace(app_prefix(APP), app_prefix(_BARE_APP)) for key in each.keys]
-                for each in recorder.sent
-            ]
+            given = [(_of_bare_app(each), self._written(each)) for each in recorder.sent]
             bare.append(
                 await self._cost(
-                    connection.run(_BARE, each, written, since=time.monotonic()) for each in keys
+                    connection.run(_BARE, keys, written, since=time.monotonic())
+                    for keys, written in given
                 )
             )
         await recorder.close()
@@ -225,3 +220,8 @@ class _Calls:
         scripts, script_us = self.redis.scripts
         assert scripts == made_in_all, (scripts, made_in_all)
         return Cost(script_us / scripts, cpu_s / scripts * 1e6, self.redis.calls / scripts)
+
+
+def _of_bare_app(sent: Sent) -> list[str]:
+    """The keys of another app, as long as those of a reservation."""
+    return [key.replace(app_prefix(APP), app_prefix("bare")) for key in sent.keys]

@@ -141,7 +141,8 @@ class Channel(asyncio.Protocol):
         self._transport.abort()
 
     def _flush(self) -> None:
-        if self._outgoing and self.is_open:
+        # A transport that is on its way out would only complain of every write.
+        if self._outgoing and self.is_open and not self._transport.is_closing():
             self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
 

@@ -14,7 +14,6 @@ from typing import Final, NoReturn
 from sidecar.adapters.address import Arrangement, read_redis_address
 from sidecar.adapters.redis.channel import (
     Argument,
-    Channel,
     NotReplicated,
     Refusal,
     Reply,
@@ -32,6 +31,9 @@ _SPACING_S: Final = 0.05
 _PAUSE_S: Final = 0.01
 _AT_ONCE: Final = 5
 """So often a command is passed on from node to node before it pauses."""
+
+_HEALED: Final = 8
+"""So often a server is given a script that it does not know, for one call."""
 
 _KEYLESS: Final = frozenset(
     {
@@ -68,6 +70,7 @@ class RedisConnection:
         address = read_redis_address(url)
         dialer = Dialer(address, timeout_s=timeout_s, scripts=scripts)
         self._timeout_s = timeout_s
+        self._closed_s = float("-inf")
         self._node: Node | None = None
         self._sentinels: Sentinels | None = None
         self._cluster: Cluster | None = None
@@ -156,7 +159,8 @@ class RedisConnection:
         return await self._ask(command, command[1] if len(command) > 1 else "", since, None)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; calls that are under way fail."""
+        self._closed_s = time.monotonic()
         if self._sentinels is not None:
             await self._sentinels.close()
         if self._node is not None:
@@ -169,7 +173,7 @@ class RedisConnection:
     ) -> Reply:
         deadline = since + self._timeout_s
         node, asking, tries = self._node, False, 0
-        healed: Channel | None = None
+        healed = 0
         while True:
             tries += 1
             try:
@@ -198,10 +202,10 @@ class RedisConnection:
                     node.note_return()
                 return reply
             word, _, told = str(reply).partition(" ")
-            if word == "NOSCRIPT" and script is not None and channel is not healed:
+            if word == "NOSCRIPT" and script is not None and healed < _HEALED:
                 # What is sent now is done before what is sent next.
                 channel.send(("SCRIPT", "LOAD", script.text))
-                healed = channel
+                healed += 1
             elif self._cluster is not None and (
                 word == "MOVED" or (word == "ASK" and script is None)
             ):
@@ -250,6 +254,8 @@ class RedisConnection:
         Raises:
             StoreUnavailable: it may not.
         """
+        if self._closed_s >= deadline - self._timeout_s:
+            raise StoreUnavailable("the connection to Redis was closed") from error
         was_open = isinstance(error, ConnectionResetError)
         if was_open and tries == 1:
             return

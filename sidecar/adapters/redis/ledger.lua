@@ -34,7 +34,7 @@
 local function ledger()
   local find, gmatch, rep = string.find, string.gmatch, string.rep
   local SLOTS = 60
-  local REAP = 256                 -- overdue reservations that one call ends
+  local REAP = 128                 -- overdue reservations that one call ends
   local SPAN, SPANS = 2 * DAY, 5   -- ends and events are remembered by spans: 8 days at least
   local REPORTED = 90 * DAY
   local ROWS, ROWS_OF_USER = 4096, 512
