@@ -284,6 +284,15 @@ def perform(world: World, step: Step, number: int, made: list[str]) -> Awaitable
     ],
     on_expiry=OnExpiry.RELEASE,
 )
+@example(
+    steps=[
+        Reserve(0, 60, "", "all"),
+        Push("a", MAX_INTEGER, "tokens", 0, None),
+        Push("b", 1, "tokens", 0, None),
+        Commit(0, 0, final=False),
+    ],
+    on_expiry=OnExpiry.RELEASE,
+)
 async def test_any_sequence_of_calls_reads_the_same_on_every_store(
     stores: Stores, steps: list[Step], on_expiry: OnExpiry
 ) -> None:

@@ -31,7 +31,7 @@ from sidecar.adapters.redis.keys import app_prefix
 from sidecar.domain.decision import Reservation
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge, Reading
-from sidecar.domain.request import Amounts, CheckRequest, MeterKind, Subject
+from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest, MeterKind, Subject
 from sidecar.domain.usage import (
     PLACE,
     ChargedEvent,
@@ -442,7 +442,8 @@ def _settlement(reservation_id: str, reply: Sequence[str], now: datetime) -> Set
         purse = [balance for balance in _balances(subject, reply[8:]) if balance.pays(now)]
         for limit, i in read_limits(reply[5]):
             used, held, resets_ms = numbers[3 * i : 3 * i + 3]
-            granted = sum(balance.left for balance in purse if balance.grant.scope in limit.scopes)
+            left = (balance.left for balance in purse if balance.grant.scope in limit.scopes)
+            granted = min(sum(left), MAX_INTEGER)
             resets_at = instant_or_none(resets_ms)
             readings.append(Reading(limit, used, held, 0, resets_at, granted=granted))
     return Settlement(reservation_id, state, from_ms(expires_ms), tokens, tuple(readings))
