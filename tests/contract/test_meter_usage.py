@@ -14,7 +14,7 @@ from tests.contract.stores import World, limit
 
 MONTHLY = limit(None, Fixed.BILLING_MONTH, name="monthly")
 BUDGET = limit(None, Fixed.BILLING_MONTH, MeterKind.COST, name="budget")
-STRANGE = ["a b", "ä", "a\tb", "a\nb", "%", "*", "名前", "x" * 256, "é" * 256]
+STRANGE = ["a b", "a=b", "ä", "a\tb", "a\nb", "%", "*", "名前", "x" * 256, "é" * 256]
 
 
 def totals(rows: list[UsageRow]) -> list[tuple[int, int]]:

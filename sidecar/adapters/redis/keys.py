@@ -1,7 +1,13 @@
 """Where in Redis is what? `s2` is the version of this layout."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote
+
+from sidecar.adapters.counting import Counter
+
+EVERY_APP = "s2:{*}"
+"""In front of what holds for all apps; no app has this prefix, because `*` is escaped."""
 
 
 @lru_cache(16_384)
@@ -10,8 +16,35 @@ def app_prefix(app_id: str) -> str:
     return f"s2:{{{quote(app_id, safe='')}}}"
 
 
-EVERY_APP = "s2:{*}"
-"""In front of what holds for all apps; no app has this prefix, because `*` is escaped."""
+@lru_cache(16_384)
+def quoted(text: str) -> str:
+    """Text as it stands in keys and records, without blanks."""
+    return text if text.isascii() and text.isalnum() else quote(text, safe="=")
+
+
+def counter_keys(prefix: str, counters: Sequence[Counter]) -> list[str]:
+    """Where counters stand; a period's counter belongs to its start."""
+    return [
+        f"{prefix}:c:{counter.name}@{counter.a}"
+        if counter.kind == "p"
+        else f"{prefix}:c:{counter.name}"
+        for counter in counters
+    ]
+
+
+def reservation_key(prefix: str, place: str) -> str:
+    """Where the record of a reservation stands."""
+    return f"{prefix}:r:{place}"
+
+
+def grants_key(prefix: str, user_id: str) -> str:
+    """Where the grants of a user stand."""
+    return f"{prefix}:g:{quoted(user_id)}"
+
+
+def usage_key(prefix: str, day: int, user_id: str | None) -> str:
+    """What was used on a day since 1970, by one user or, with None, by all together."""
+    return f"{prefix}:u:{day}" if user_id is None else f"{prefix}:u:{day}:{quoted(user_id)}"
 
 
 def subscription_key(app_id: str, user_id: str) -> str:

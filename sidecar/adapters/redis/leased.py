@@ -13,10 +13,11 @@ from typing import Final
 
 from sidecar.adapters.documents import fingerprint, write_request
 from sidecar.adapters.redis.connection import RedisConnection, Script
-from sidecar.adapters.redis.keys import app_prefix
+from sidecar.adapters.redis.keys import app_prefix, quoted
 from sidecar.adapters.redis.lease import Child, parent_of
 from sidecar.adapters.redis.leasing import Key, Leasing
-from sidecar.adapters.redis.meter import RedisMeter, dimensions, quoted
+from sidecar.adapters.redis.lines import dimensions
+from sidecar.adapters.redis.meter import RedisMeter
 from sidecar.adapters.redis.settling import Operation, Outcome, Settling
 from sidecar.domain.decision import Reservation
 from sidecar.domain.limits import Charge

@@ -2,43 +2,42 @@
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from functools import lru_cache
-from urllib.parse import quote, unquote
 
-import orjson
-
-from sidecar.adapters.counting import (
-    Content,
-    Counter,
-    Layout,
-    instant_or_none,
-    lay_out,
-    readings_of,
-)
-from sidecar.adapters.documents import (
-    fingerprint,
-    read_limits,
-    read_request,
-    short_digest,
-    write_limits,
-    write_request,
-)
+from sidecar.adapters.counting import Layout, lay_out
+from sidecar.adapters.documents import fingerprint, read_request, write_limits, write_request
 from sidecar.adapters.redis.connection import Argument, RedisConnection, Script
 from sidecar.adapters.redis.epochs import Epochs
-from sidecar.adapters.redis.keys import app_prefix
+from sidecar.adapters.redis.keys import (
+    app_prefix,
+    counter_keys,
+    grants_key,
+    quoted,
+    reservation_key,
+    usage_key,
+)
+from sidecar.adapters.redis.lines import (
+    dimensions,
+    read_balance,
+    read_balances,
+    read_readings,
+    read_settlement,
+    read_usage,
+    write_events,
+    write_group,
+    write_numbers,
+)
 from sidecar.domain.decision import Reservation
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
-from sidecar.domain.limits import Charge, Reading
-from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest, MeterKind, Subject
+from sidecar.domain.limits import Charge
+from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.usage import (
     PLACE,
     ChargedEvent,
     Hold,
     Metering,
     OnExpiry,
-    ReservationState,
     Settlement,
     Tally,
     UsageRow,
@@ -65,7 +64,6 @@ SCRIPTS = (READ, RESERVE, SETTLE, RECORD, GRANT)
 
 _MAX_TRIES = 8
 _MAX_GRANTS = 64
-_KEPT_MS = 8 * 86_400_000
 
 
 class RedisMeter:
@@ -92,21 +90,21 @@ class RedisMeter:
     async def read(self, subject: Subject, charges: Sequence[Charge], *, since: float) -> Metering:
         """What the counters of these charges hold, and what grants add for the subject."""
         prefix = app_prefix(subject.app_id)
-        purse = _purse(prefix, subject.user_id)
+        purse = grants_key(prefix, subject.user_id)
         limits = [charge.limit for charge in charges]
 
         async def attempt(layout: Layout) -> list[str]:
-            keys = [prefix, purse, *_keys(prefix, layout)]
+            keys = [prefix, purse, *counter_keys(prefix, layout.counters)]
             arguments = [
                 self._now(),
                 write_limits(limits, layout.indexes),
                 *layout.span,
-                *_numbers(charges, layout),
+                *write_numbers(charges, layout),
             ]
             return await self._run(READ, subject.app_id, keys, arguments, since)
 
         layout, reply = await self._in_period(charges, attempt)
-        readings = _readings(charges, layout, reply[2])
+        readings = read_readings(charges, layout, reply[2])
         return Metering(readings, counters_lost=self._epochs.is_lost(subject.app_id))
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
@@ -142,12 +140,12 @@ class RedisMeter:
         """Charge what the run has used so far, in the windows in which it was held."""
         action = "finish" if final else "commit"
         reply = await self._settle(reservation_id, action, used, since, model)
-        return _settlement(reservation_id, reply, self._store_time())
+        return read_settlement(reservation_id, reply, self._store_time())
 
     async def release(self, reservation_id: str, *, since: float) -> Settlement:
         """Give back all that is held."""
         reply = await self._settle(reservation_id, "release", Amounts(), since)
-        return _settlement(reservation_id, reply, self._store_time())
+        return read_settlement(reservation_id, reply, self._store_time())
 
     async def withdraw(self, reservation_id: str, *, since: float) -> None:
         """Give back all that is held, and forget the reservation and its request's id."""
@@ -156,7 +154,7 @@ class RedisMeter:
 
     async def record(self, app_id: str, events: Sequence[ChargedEvent], *, since: float) -> Tally:
         """Count events that were not counted before, each in the window of its own time."""
-        written = _encode([_event(charged, app_id) for charged in events])
+        written = write_events(events, app_id)
         prefix = app_prefix(app_id)
         reply = await self._run(RECORD, app_id, (prefix,), (self._now(), written), since)
         return Tally(int(reply[2]), int(reply[3]))
@@ -169,7 +167,7 @@ class RedisMeter:
             to_ms(grant.effective_at), expires, quoted(grant.reason), _MAX_GRANTS,
         )  # fmt: skip
         prefix = app_prefix(grant.app_id)
-        keys = (prefix, _purse(prefix, grant.user_id))
+        keys = (prefix, grants_key(prefix, grant.user_id))
         reply = await self._run(GRANT, grant.app_id, keys, arguments, since)
         match reply[0]:
             case "other":
@@ -181,31 +179,30 @@ class RedisMeter:
                 raise GrantConflict(
                     f"user {grant.user_id!r} has {_MAX_GRANTS} grants already that are not over"
                 )
-        return GrantOutcome(reply[0]), _balance(grant.app_id, grant.user_id, reply[2])
+        return GrantOutcome(reply[0]), read_balance(grant.app_id, grant.user_id, reply[2])
 
     async def grants(self, subject: Subject, *, since: float) -> tuple[GrantBalance, ...]:
         """The grants that a user has in an app, in the order in which they are drawn."""
         prefix = app_prefix(subject.app_id)
-        keys = (prefix, _purse(prefix, subject.user_id))
+        keys = (prefix, grants_key(prefix, subject.user_id))
         reply = await self._run(READ, subject.app_id, keys, (self._now(), "[]", 0, 0, 0), since)
-        return tuple(_balances(subject, reply[3:]))
+        return tuple(read_balances(subject.app_id, subject.user_id, reply[3:]))
 
     async def usage(
         self, app_id: str, user_id: str | None, first_hour: int, last_hour: int, *, since: float
     ) -> tuple[UsageRow, ...]:
         """What was used hour by hour, of one user or, with None, of all together."""
-        behind = "" if user_id is None else f":{quote(user_id, safe='')}"
-        rows = []
+        prefix, rows = app_prefix(app_id), []
         for day in range(first_hour // 24, last_hour // 24 + 1):
-            key = f"{app_prefix(app_id)}:u:{day}{behind}"
+            key = usage_key(prefix, day, user_id)
             try:
                 found = await self._connection.command("HGETALL", key, since=since)
             except Unavailable as error:
                 raise MeterUnavailable(str(error)) from error
             assert isinstance(found, list)
             pairs = zip(found[::2], found[1::2], strict=True)
-            rows += [_usage_row(user_id or "", field, value) for field, value in pairs]
-        return tuple(sorted((r for r in rows if first_hour <= r.hour <= last_hour), key=_row_order))
+            rows += [read_usage(user_id or "", field, value) for field, value in pairs]
+        return tuple(sorted((r for r in rows if first_hour <= r.hour <= last_hour), key=_order_of))
 
     async def ping(self, *, since: float) -> None:
         """Return if Redis answers and takes writes, a Cluster in all of its slots."""
@@ -231,11 +228,11 @@ class RedisMeter:
         async def attempt(layout: Layout) -> list[str]:
             keys = [
                 prefix,
-                f"{prefix}:r:{place}",
-                _purse(prefix, user_id),
-                *_keys(prefix, layout),
+                reservation_key(prefix, place),
+                grants_key(prefix, user_id),
+                *counter_keys(prefix, layout.counters),
             ]
-            group = _encode([_entry(counter) for counter in layout.counters])
+            group = write_group(layout.counters)
             arguments: list[Argument] = [
                 self._now(),
                 action,
@@ -246,7 +243,7 @@ class RedisMeter:
                 f"{of}\n{group}",
                 f"{write_limits(limits, layout.indexes)}\n\n{document}",
                 *layout.span,
-                *_numbers(charges, layout),
+                *write_numbers(charges, layout),
             ]
             return await self._run(RESERVE, app_id, keys, arguments, since)
 
@@ -256,7 +253,7 @@ class RedisMeter:
             case "held":
                 expires, tokens, decision = reply[2], request.estimate.tokens, hold.decision_id
             case "refused":
-                return Metering(_readings(charges, layout, reply[3]), counters_lost=is_lost)
+                return Metering(read_readings(charges, layout, reply[3]), counters_lost=is_lost)
             case "known":
                 expires, tokens, nonce, decision = reply[2], int(reply[4]), reply[5], reply[6]
             case "reused":
@@ -267,7 +264,7 @@ class RedisMeter:
                 assert ended == "ended"
                 raise ReservationEnded(hold.reservation_id, reply[2])
         if reply[3] or not charges:
-            readings = _readings(charges, layout, reply[3])
+            readings = read_readings(charges, layout, reply[3])
         else:
             # The first answer was given under other limits.
             readings = (await self.read(request.subject, charges, since=since)).readings
@@ -341,145 +338,5 @@ class RedisMeter:
         return "" if self._now_ms is None else self._now_ms()
 
 
-def _key(prefix: str, counter: Counter) -> str:
-    """Where a counter stands; a period's counter belongs to its start."""
-    start = f"@{counter.a}" if counter.kind == "p" else ""
-    return f"{prefix}:c:{counter.name}{start}"
-
-
-def _entry(counter: Counter) -> list[object]:
-    """What a reservation remembers of a counter."""
-    bound = -1 if counter.bound is None else counter.bound
-    return [
-        counter.name, counter.kind, counter.a, counter.b, counter.meter, bound,
-        [quoted(scope) for scope in counter.scopes], counter.amount,
-    ]  # fmt: skip
-
-
-def _purse(prefix: str, user_id: str) -> str:
-    """The key of a user's grants."""
-    return f"{prefix}:g:{quoted(user_id)}"
-
-
-def _encode(value: object) -> str:
-    return orjson.dumps(value).decode()
-
-
-@lru_cache(16_384)
-def quoted(text: str) -> str:
-    """Text as it stands in keys and records, without blanks."""
-    return text if text.isascii() and text.isalnum() else quote(text, safe="=")
-
-
-def dimensions(request: CheckRequest) -> str:
-    """What a request is reported under, beside its user."""
-    return "\t".join(map(quoted, (request.model, request.workflow, request.agent, request.plugin)))
-
-
-def _event(charged: ChargedEvent, app_id: str) -> list[object]:
-    event, at_ms = charged.event, to_ms(charged.event.at)
-    used, hold = event.used, event.reservation_id
-    token = token_of(hold) if app_of(hold) == app_id else ""
-    counters = [
-        [*_entry(counter), counter.bucket(at_ms)]
-        for counter in lay_out(charged.charges, at_ms).counters
-    ]
-    return [
-        short_digest(event.id), token[:PLACE], token[PLACE:],
-        at_ms // 3_600_000, quoted(event.request.subject.user_id), dimensions(event.request),
-        used.tokens, used.input_tokens, used.output_tokens, used.requests, used.cost, counters,
-    ]  # fmt: skip
-
-
-def _keys(prefix: str, layout: Layout) -> list[str]:
-    return [_key(prefix, counter) for counter in layout.counters]
-
-
-def _numbers(charges: Sequence[Charge], layout: Layout) -> list[Argument]:
-    """The counters and the limits, as a script reads them."""
-    numbers: list[Argument] = [len(layout.counters)]
-    for counter in layout.counters:
-        if counter.kind == "s":
-            numbers += (counter.a, counter.b, counter.amount)
-        else:
-            # Late events may still come when the period is over.
-            numbers += (0, counter.b and counter.b + _KEPT_MS, counter.amount)
-    for charge, index in zip(charges, layout.indexes, strict=True):
-        limit = charge.limit
-        maximum = -1 if limit.maximum is None else limit.maximum
-        numbers += (index + 1, maximum, charge.need, 1 if limit.is_enforced else 0)
-    return numbers
-
-
-def _readings(charges: Sequence[Charge], layout: Layout, text: str) -> tuple[Reading, ...]:
-    counted, _, further = text.partition(";")
-    numbers = [int(number) for number in counted.split()]
-    contents = []
-    for i, counter in enumerate(layout.counters):
-        used, held, first = numbers[3 * i : 3 * i + 3]
-        if counter.kind == "p":
-            resets_ms = counter.b
-        else:
-            resets_ms = (first + 1) * counter.a + counter.b if used else 0
-        contents.append(Content(used, held, resets_ms))
-    beside = [int(number) for number in further.split()] or [0] * 2 * len(charges)
-    # A period fits what it does not now when it begins anew.
-    fits = [
-        counter.b if counter.kind == "p" else at_ms
-        for at_ms, counter in zip(
-            beside[::2], (layout.counters[index] for index in layout.indexes), strict=True
-        )
-    ]
-    return readings_of(charges, layout, contents, fits, beside[1::2])
-
-
-def _settlement(reservation_id: str, reply: Sequence[str], now: datetime) -> Settlement:
-    state, expires_ms, tokens = ReservationState(reply[2]), int(reply[3]), int(reply[4])
-    readings: list[Reading] = []
-    if reply[5]:
-        numbers = [int(number) for number in reply[6].split()]
-        subject = Subject("", "")
-        purse = [balance for balance in _balances(subject, reply[8:]) if balance.pays(now)]
-        for limit, i in read_limits(reply[5]):
-            used, held, resets_ms = numbers[3 * i : 3 * i + 3]
-            left = (balance.left for balance in purse if balance.grant.scope in limit.scopes)
-            granted = min(sum(left), MAX_INTEGER)
-            resets_at = instant_or_none(resets_ms)
-            readings.append(Reading(limit, used, held, 0, resets_at, granted=granted))
-    return Settlement(reservation_id, state, from_ms(expires_ms), tokens, tuple(readings))
-
-
-def _balances(subject: Subject, lines: Sequence[str]) -> Iterator[GrantBalance]:
-    return (_balance(subject.app_id, subject.user_id, line) for line in lines if line)
-
-
-def _balance(app_id: str, user_id: str, line: str) -> GrantBalance:
-    id_, scope, amount, used, held, effective, expires, revoked, _, reason = line.rstrip(
-        "\n"
-    ).split(" ")
-    scope = unquote(scope)
-    is_named = scope.startswith("=")
-    grant = Grant(
-        id=unquote(id_),
-        app_id=app_id,
-        user_id=user_id,
-        limit=scope[1:] if is_named else "",
-        meter=None if is_named else MeterKind(scope),
-        amount=int(amount),
-        effective_at=from_ms(int(effective)),
-        expires_at=instant_or_none(int(expires)),
-        reason=unquote(reason),
-    )
-    return GrantBalance(grant, int(used), int(held), revoked == "1")
-
-
-def _usage_row(user_id: str, field: str, value: str) -> UsageRow:
-    hour, *named = field.split("\t")
-    tokens, received, sent, requests, cost = map(int, value.split(" "))
-    model, workflow, agent, plugin = map(unquote, named)
-    used = Amounts(tokens, received, sent, requests, cost)
-    return UsageRow(int(hour), user_id, model, workflow, agent, plugin, used)
-
-
-def _row_order(row: UsageRow) -> tuple[int, str, str, str, str]:
+def _order_of(row: UsageRow) -> tuple[int, str, str, str, str]:
     return row.hour, row.model, row.workflow, row.agent, row.plugin

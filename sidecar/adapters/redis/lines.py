@@ -1,0 +1,169 @@
+"""How is it written what a script is told, and what do the lines mean that it returns?
+
+The scripts say at their tops what they read and return.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Final
+from urllib.parse import unquote
+
+import orjson
+
+from sidecar.adapters.counting import (
+    Content,
+    Counter,
+    Layout,
+    instant_or_none,
+    lay_out,
+    readings_of,
+)
+from sidecar.adapters.documents import read_limits, short_digest
+from sidecar.adapters.redis.keys import quoted
+from sidecar.domain.grants import Grant, GrantBalance
+from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest, MeterKind
+from sidecar.domain.usage import (
+    PLACE,
+    ChargedEvent,
+    ReservationState,
+    Settlement,
+    UsageRow,
+    app_of,
+    token_of,
+)
+from sidecar.domain.windows import from_ms, to_ms
+
+_LATE_MS: Final = 8 * 86_400_000
+"""For so long events may come when a period is over."""
+
+
+def dimensions(request: CheckRequest) -> str:
+    """What a request is reported under, beside its user."""
+    return "\t".join(map(quoted, (request.model, request.workflow, request.agent, request.plugin)))
+
+
+def write_group(counters: Iterable[Counter]) -> str:
+    """What a reservation remembers of its counters."""
+    return orjson.dumps([_entry(counter) for counter in counters]).decode()
+
+
+def write_numbers(charges: Sequence[Charge], layout: Layout) -> list[str | int]:
+    """The counters and the limits, as readings.lua reads them."""
+    numbers: list[str | int] = [len(layout.counters)]
+    for counter in layout.counters:
+        if counter.kind == "s":
+            numbers += (counter.a, counter.b, counter.amount)
+        else:
+            numbers += (0, counter.b and counter.b + _LATE_MS, counter.amount)
+    for charge, index in zip(charges, layout.indexes, strict=True):
+        limit = charge.limit
+        maximum = -1 if limit.maximum is None else limit.maximum
+        numbers += (index + 1, maximum, charge.need, 1 if limit.is_enforced else 0)
+    return numbers
+
+
+def write_events(events: Iterable[ChargedEvent], app_id: str) -> str:
+    """Events of one app, as record.lua reads them."""
+    return orjson.dumps([_event(charged, app_id) for charged in events]).decode()
+
+
+def read_readings(charges: Sequence[Charge], layout: Layout, line: str) -> tuple[Reading, ...]:
+    """The readings of reserve.lua, one for each charge."""
+    counted, _, further = line.partition(";")
+    numbers = [int(number) for number in counted.split()]
+    contents = []
+    for i, counter in enumerate(layout.counters):
+        used, held, first = numbers[3 * i : 3 * i + 3]
+        if counter.kind == "p":
+            resets_ms = counter.b
+        else:
+            resets_ms = (first + 1) * counter.a + counter.b if used else 0
+        contents.append(Content(used, held, resets_ms))
+    beside = [int(number) for number in further.split()] or [0] * 2 * len(charges)
+    # A period fits what it does not now when it begins anew.
+    fits = [
+        counter.b if counter.kind == "p" else at_ms
+        for at_ms, counter in zip(
+            beside[::2], (layout.counters[index] for index in layout.indexes), strict=True
+        )
+    ]
+    return readings_of(charges, layout, contents, fits, beside[1::2])
+
+
+def read_settlement(reservation_id: str, lines: Sequence[str], now: datetime) -> Settlement:
+    """What settle.lua has done, with the limits after it.
+
+    Args:
+        now: by the store's clock, which grants can be drawn by.
+    """
+    state, expires_ms, tokens = ReservationState(lines[2]), int(lines[3]), int(lines[4])
+    readings: list[Reading] = []
+    if lines[5]:
+        numbers = [int(number) for number in lines[6].split()]
+        purse = [balance for balance in read_balances("", "", lines[8:]) if balance.pays(now)]
+        for limit, i in read_limits(lines[5]):
+            used, held, resets_ms = numbers[3 * i : 3 * i + 3]
+            left = (balance.left for balance in purse if balance.grant.scope in limit.scopes)
+            granted = min(sum(left), MAX_INTEGER)
+            resets_at = instant_or_none(resets_ms)
+            readings.append(Reading(limit, used, held, 0, resets_at, granted=granted))
+    return Settlement(reservation_id, state, from_ms(expires_ms), tokens, tuple(readings))
+
+
+def read_balances(app_id: str, user_id: str, lines: Iterable[str]) -> Iterator[GrantBalance]:
+    """The grants of a user, a line each."""
+    return (read_balance(app_id, user_id, line) for line in lines if line)
+
+
+def read_balance(app_id: str, user_id: str, line: str) -> GrantBalance:
+    """One grant, as ledger.lua keeps it."""
+    id_, scope, amount, used, held, effective, expires, revoked, _, reason = line.rstrip(
+        "\n"
+    ).split(" ")
+    scope = unquote(scope)
+    is_named = scope.startswith("=")
+    grant = Grant(
+        id=unquote(id_),
+        app_id=app_id,
+        user_id=user_id,
+        limit=scope[1:] if is_named else "",
+        meter=None if is_named else MeterKind(scope),
+        amount=int(amount),
+        effective_at=from_ms(int(effective)),
+        expires_at=instant_or_none(int(expires)),
+        reason=unquote(reason),
+    )
+    return GrantBalance(grant, int(used), int(held), revoked == "1")
+
+
+def read_usage(user_id: str, field: str, value: str) -> UsageRow:
+    """One row of the reports, as ledger.lua keeps it."""
+    hour, *named = field.split("\t")
+    tokens, received, sent, requests, cost = map(int, value.split(" "))
+    model, workflow, agent, plugin = map(unquote, named)
+    used = Amounts(tokens, received, sent, requests, cost)
+    return UsageRow(int(hour), user_id, model, workflow, agent, plugin, used)
+
+
+def _entry(counter: Counter) -> list[object]:
+    bound = -1 if counter.bound is None else counter.bound
+    return [
+        counter.name, counter.kind, counter.a, counter.b, counter.meter, bound,
+        [quoted(scope) for scope in counter.scopes], counter.amount,
+    ]  # fmt: skip
+
+
+def _event(charged: ChargedEvent, app_id: str) -> list[object]:
+    event, at_ms = charged.event, to_ms(charged.event.at)
+    used, hold = event.used, event.reservation_id
+    token = token_of(hold) if app_of(hold) == app_id else ""
+    counters = [
+        [*_entry(counter), counter.bucket(at_ms)]
+        for counter in lay_out(charged.charges, at_ms).counters
+    ]
+    return [
+        short_digest(event.id), token[:PLACE], token[PLACE:],
+        at_ms // 3_600_000, quoted(event.request.subject.user_id), dimensions(event.request),
+        used.tokens, used.input_tokens, used.output_tokens, used.requests, used.cost, counters,
+    ]  # fmt: skip
