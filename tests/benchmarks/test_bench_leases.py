@@ -26,5 +26,5 @@ async def test_a_hot_user_asks_redis_seldom(tmp_path: Path) -> None:
         redis.close()
     calls = {way: each[0].calls for way, each in rounds.items()}
     assert (calls[CHECK, WITHOUT], calls[BOTH, WITHOUT]) == (1.0, 2.0)
-    assert calls[CHECK, WITH] < 0.2
-    assert calls[BOTH, WITH] < 0.5
+    assert calls[CHECK, WITH] < 0.5
+    assert calls[BOTH, WITH] < 1.0

@@ -42,8 +42,8 @@ def test_no_window_is_exceeded_and_nothing_is_counted_twice_or_lost(course: Cour
     accept(figures)
     assert figures.tally["operations"] >= course.operations
     # It was a race: there was room for some, and none for others.
-    assert figures.tally["grants"] > 50
-    assert figures.tally["refusals"] > 50
+    assert figures.tally["grants"] > 10
+    assert figures.tally["refusals"] > 10
     assert figures.tally["unavailable"] == 0
 
 
@@ -62,7 +62,7 @@ def test_no_window_is_exceeded_though_processes_answer_in_memory(tmp_path: Path)
         figures = run_race(course)
     accept(figures)
     assert figures.tally["in memory"] > figures.tally["grants"] // 10
-    assert figures.tally["refusals"] > 50
+    assert figures.tally["refusals"] > 10
     assert figures.tally["unavailable"] == 0
 
 
