@@ -56,19 +56,6 @@ local function share_of(parent, meter, tokens)
   return math.ceil(tokens / asked.tokens * asked[meter])
 end
 
--- As in settle.lua: whole millions apart, so that no step passes 2^53.
-local function cost_of(parent, tokens, received, sent)
-  local whole, rest = 0, 0
-  for _, part in ipairs({
-    { parent.rate_in, max(0, received) }, { parent.rate_out, max(0, sent) },
-    { max(parent.rate_in, parent.rate_out), max(0, tokens - max(0, received) - max(0, sent)) },
-  }) do
-    whole = whole + floor(part[2] / 1000000) * part[1]
-    rest = rest + part[2] % 1000000 * part[1]
-  end
-  return min(whole + math.ceil(rest / 1000000), LARGEST)
-end
-
 -- Draw what a child has used from what its parent holds, in the windows of that.
 local function draw(parent, amounts)
   local due, last = {}, {}
@@ -104,7 +91,7 @@ local function commit(parent, operation, reports)
       amounts[meter] = min(untold, tokens)
     end
   end
-  amounts.cost = cost < 0 and cost_of(parent, tokens, received, sent) or cost
+  amounts.cost = cost < 0 and book.cost_of(parent, tokens, received, sent) or cost
   draw(parent, amounts)
   if dimensions == '' then
     dimensions = parent.dimensions
@@ -276,8 +263,7 @@ local function settle(place, nonce, kept, is_last, shows, operations)
     call('SET', key, book.text_of(parent), 'PX',
       format('%d', max(parent.expires, now) + REMEMBERED - now))
   else
-    parent.state = 'held'
-    call('SET', key, book.text_of(parent), 'KEEPTTL')
+    book.save(parent, key)
   end
 end
 

@@ -397,6 +397,17 @@ local function ledger()
     return told, held
   end
 
+  -- Take so many units out of what reservations hold of a grant; `used` of them are used now.
+  local function settle_grant(user, id, units, used)
+    local purse = purse_of(user)
+    local grant = purse.by_id[id]
+    if grant then
+      grant.held, grant.used = max(0, grant.held - units), max(0, grant.used + used)
+      grant.changed_at, purse.changed = now, true
+    end
+  end
+
+  -- Give back all that a reservation holds.
   local function let_go(record)
     for _, entry in ipairs(record.entries) do
       if entry.held > 0 then
@@ -406,12 +417,7 @@ local function ledger()
     end
     for _, draw in ipairs(record.draws) do
       if draw.held > 0 then
-        local purse = purse_of(record.user)
-        local grant = purse.by_id[draw.id]
-        if grant then
-          grant.held = max(0, grant.held - draw.held)
-          grant.changed_at, purse.changed = now, true
-        end
+        settle_grant(record.user, draw.id, draw.held, 0)
         draw.held = 0
       end
     end
@@ -429,11 +435,8 @@ local function ledger()
       end
     end
     for _, draw in ipairs(record.draws) do
-      local purse = draw.held > 0 and purse_of(record.user)
-      local grant = purse and purse.by_id[draw.id]
-      if grant then
-        grant.held, grant.used = max(0, grant.held - draw.held), grant.used + draw.held
-        grant.changed_at, purse.changed = now, true
+      if draw.held > 0 then
+        settle_grant(record.user, draw.id, draw.held, draw.held)
       end
     end
   end
@@ -447,18 +450,16 @@ local function ledger()
       entry.held = 0
     end
     for _, draw in ipairs(record.draws) do
-      local purse = record.charges and draw.held > 0 and purse_of(record.user)
-      local grant = purse and purse.by_id[draw.id]
-      if grant then
-        grant.used = max(0, grant.used - draw.held)
-        grant.changed_at, purse.changed = now, true
+      if record.charges and draw.held > 0 then
+        settle_grant(record.user, draw.id, 0, -draw.held)
       end
       draw.held = 0
     end
   end
 
-  -- Charge what is due by name: first what is held, then what is free of the allowance, then
-  -- grants; what nobody pays for is charged past the maximum.
+  -- Charge what is due by name: first what is held of the allowance, then what is held of
+  -- grants, then what is free of the allowance, then what is left in grants; what nobody pays
+  -- for is charged past the maximum.
   -- entries and draws as in a record; last: the entry of each name that takes the excess.
   local function charge(entries, draws, due, last, user)
     for _, entry in ipairs(entries) do
@@ -480,12 +481,7 @@ local function ledger()
       end
       local units = min(draw.held, most)
       if units > 0 then
-        local purse = purse_of(user)
-        local grant = purse.by_id[draw.id]
-        if grant then
-          grant.held, grant.used = max(0, grant.held - units), grant.used + units
-          grant.changed_at, purse.changed = now, true
-        end
+        settle_grant(user, draw.id, units, units)
         draw.held, draw.used = draw.held - units, draw.used + units
         local seen = {}
         for _, index in ipairs(draw.indexes) do
@@ -538,6 +534,22 @@ local function ledger()
     end
   end
 
+  -- What tokens cost at the rates of a hold, in micro-units, rounded up; whole millions apart,
+  -- so that no step passes 2^53. What is not told to have come in or gone out is counted at the
+  -- dearer rate.
+  local function cost_of(record, tokens, received, sent)
+    received, sent = max(0, received), max(0, sent)
+    local whole, rest = 0, 0
+    for _, part in ipairs({
+      { record.rate_in, received }, { record.rate_out, sent },
+      { max(record.rate_in, record.rate_out), max(0, tokens - received - sent) },
+    }) do
+      whole = whole + floor(part[2] / 1000000) * part[1]
+      rest = rest + part[2] % 1000000 * part[1]
+    end
+    return min(whole + math.ceil(rest / 1000000), LARGEST)
+  end
+
   -- Charge a reservation in the buckets of its hold: the total use so far, of which what it was
   -- told before is part, or, `additional`, what comes to it. Of what is not told (-1) nothing is
   -- charged, unless the reservation `finishes`: then it is what is held, within the tokens.
@@ -575,8 +587,7 @@ local function ledger()
     call('ZREM', expiries, unpack(places))
   end
 
-  -- End overdue reservations, a bounded number at a time. What they held is stored before
-  -- anything else is read. Returns the head's due, and whether some are overdue still.
+  -- Write what was changed; hold_ms as for `store`.
   local function store_all(hold_ms)
     for key, counter in pairs(opened) do
       if counter.changed then
@@ -592,6 +603,8 @@ local function ledger()
     end
   end
 
+  -- End overdue reservations, a bounded number at a time. What they held is stored before
+  -- anything else is read. Returns the head's due, and whether some are overdue still.
   local function reap(epoch)
     local overdue = call('ZRANGEBYSCORE', expiries, '-inf', format('%d', now), 'LIMIT', 0, REAP)
     if #overdue > 0 then
@@ -648,6 +661,15 @@ local function ledger()
     end
   end
 
+  -- Store one that has not ended. What has expired stands as held too, beside its time, and lives
+  -- on as long as it was to: a late commit may still come.
+  local function save(record, key)
+    local state = record.state
+    record.state = 'held'
+    call('SET', key, text_of(record), 'KEEPTTL')
+    record.state = state
+  end
+
   -- An ended one stays whole for as long as its request's id is remembered; then its end does.
   local function keep_end(record, key, place)
     local lives = record.expires + REMEMBERED - now
@@ -695,11 +717,11 @@ local function ledger()
   end
 
   return {
-    charge = charge, correct = correct, counter_of = counter_of, draw = draw,
+    charge = charge, correct = correct, cost_of = cost_of, counter_of = counter_of, draw = draw,
     find_record = find_record, fits_at = fits_at, granted = granted, keep_end = keep_end,
     let_go = let_go, line_of = line_of, open = open, pay = pay, read_grants = read_grants,
     read_record = read_record, reap = reap, remembered_end = remembered_end, report = report,
-    resets_at = resets_at, spans = spans, store = store, store_all = store_all,
+    resets_at = resets_at, save = save, spans = spans, store = store, store_all = store_all,
     store_grants = store_grants, sums_of = sums_of, text_of = text_of,
   }
 end

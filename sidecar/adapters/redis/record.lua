@@ -71,14 +71,7 @@ local function count(event, place, nonce)
       record.told[name] = min(before + amounts[name], LARGEST)
     end
     book.store_all(max(record.expires - now, 0))
-    local is_live = record.state == 'held'
-    record.state = 'held'
-    if is_live then
-      call('SET', key, book.text_of(record))
-    else
-      call('SET', key, book.text_of(record), 'PX',
-        format('%d', max(record.expires + KEPT + DAY - now, MARGIN)))
-    end
+    book.save(record, key)
   else
     local entries, due, last = {}, {}, {}
     for i, given in ipairs(event[12]) do

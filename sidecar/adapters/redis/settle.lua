@@ -41,22 +41,6 @@ if not record then
   return format('ok\n%s\n%s\n%d\n%d\n\n\n\n', epoch, state, seconds * 1000, tokens)
 end
 
--- The cost of tokens in micro-units, rounded up; whole millions apart, so that no step passes
--- 2^53. What is not told to have come in or gone out is counted at the dearer rate.
-local function cost()
-  local received, sent = max(0, amounts.input_tokens), max(0, amounts.output_tokens)
-  local other = max(0, amounts.tokens - received - sent)
-  local whole, rest = 0, 0
-  for rate, units in pairs({
-    [1] = { record.rate_in, received }, [2] = { record.rate_out, sent },
-    [3] = { max(record.rate_in, record.rate_out), other },
-  }) do
-    whole = whole + floor(units[2] / 1000000) * units[1]
-    rest = rest + units[2] % 1000000 * units[1]
-  end
-  return min(whole + math.ceil(rest / 1000000), LARGEST)
-end
-
 -- Whether a commit that came before knew less.
 local function is_more()
   local told = book.sums_of(record)
@@ -84,7 +68,6 @@ local function tell()
 end
 
 local state = record.state
-local is_over = state == 'released' or state == 'committed'
 if action == 'find' then
   if state ~= 'held' then
     return ended(state)
@@ -112,7 +95,8 @@ elseif state == 'released' then
   return ended(state)
 else
   if amounts.cost < 0 then
-    amounts.cost = cost()
+    amounts.cost =
+      book.cost_of(record, amounts.tokens, amounts.input_tokens, amounts.output_tokens)
   end
   if state == 'committed' then
     if is_more() then
@@ -129,13 +113,8 @@ else
       record.state = 'committed'
       call('ZREM', prefix .. ':x', at)
       book.keep_end(record, key, place)
-    elseif state == 'held' then
-      call('SET', key, book.text_of(record))
     else
-      record.state = 'held'
-      call('SET', key, book.text_of(record), 'PX',
-        format('%d', max(record.expires + KEPT + DAY - now, MARGIN)))
-      record.state = state
+      book.save(record, key)
     end
   end
 end
