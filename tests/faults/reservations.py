@@ -70,6 +70,12 @@ class Runs:
                     group.create_task(self._run())
             self._world.clock.advance(milliseconds=100)
 
+    async def held_after_expiry(self) -> tuple[int, int]:
+        """Units and runs that are held by all when everything has expired and one call came."""
+        self._world.clock.advance(seconds=max(TTLS_S))
+        (_, units), (_, running) = await self._world.levels(OF_THE_APP, RUNNING)
+        return units, running
+
     async def come_late(self) -> None:
         """Commit what expired long ago."""
         while self._late:
@@ -77,6 +83,18 @@ class Runs:
             async with asyncio.TaskGroup() as group:
                 for world, name, used, times in late:
                     group.create_task(self._commit(world, name, used, times))
+
+    async def differences(self) -> dict[str, object]:
+        """Whose counters are not what the ledger says."""
+        wrong: dict[str, object] = {}
+        for user, used in sorted(self.ledger.tokens.items()):
+            levels = await self._world.of(self._world.app, user).levels(EVER, HOUR)
+            if levels != [(used, 0), (used, 0)]:
+                wrong[user] = (levels, used)
+        levels = await self._world.levels(OF_THE_APP, RUNNING)
+        if levels != [(self.ledger.tokens.total(), 0), (0, 0)]:
+            wrong["all"] = (levels, self.ledger.tokens.total())
+        return wrong
 
     async def _run(self) -> None:
         fate = self._dice.choice(FATES)
@@ -131,26 +149,13 @@ async def settle(folder: Path, reservations: int, faults: Faults, *, seed: int =
         async with meter_at(proxy.url, clock, PATIENCE_S) as meter:
             runs = Runs(World(meter, clock), seed)
             await runs.begin(reservations)
-            clock.advance(seconds=max(TTLS_S))
             proxy.heal()
-            (_, units), (_, running) = await World(meter, clock).levels(OF_THE_APP, RUNNING)
+            held = await runs.held_after_expiry()
             proxy.inject(faults)
             await runs.come_late()
             proxy.heal()
-            differences = await _differences(World(meter, clock), runs.ledger)
+            differences = await runs.differences()
         return Settled(
-            runs.fates.total(), runs.fates, proxy.seen.dropped, (units, running), differences,
+            runs.fates.total(), runs.fates, proxy.seen.dropped, held, differences,
             runs.wrong, time.monotonic() - began,
         )  # fmt: skip
-
-
-async def _differences(world: World, ledger: Ledger) -> dict[str, object]:
-    wrong: dict[str, object] = {}
-    for user, used in sorted(ledger.tokens.items()):
-        levels = await world.of(world.app, user).levels(EVER, HOUR)
-        if levels != [(used, 0), (used, 0)]:
-            wrong[user] = (levels, used)
-    levels = await world.levels(OF_THE_APP, RUNNING)
-    if levels != [(ledger.tokens.total(), 0), (0, 0)]:
-        wrong["all"] = (levels, ledger.tokens.total())
-    return wrong

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tests.faults.reservations import FATES, settle
+from tests.contract.stores import ManualClock, World, sqlite_meter
+from tests.faults.reservations import FATES, Runs, settle
 from tests.faults.weather import Faults
 
 RESERVATIONS = 5_000
@@ -17,3 +18,15 @@ async def test_nothing_stays_held_and_what_was_committed_is_what_was_used(tmp_pa
     assert figures.wrong == 0
     assert figures.held == (0, 0)
     assert figures.differences == {}
+
+
+async def test_nothing_stays_held_in_sqlite_either(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with sqlite_meter(tmp_path / "s.db", clock) as meter:
+        runs = Runs(World(meter, clock), seed=5)
+        await runs.begin(RESERVATIONS)
+        assert await runs.held_after_expiry() == (0, 0)
+        await runs.come_late()
+        assert await runs.differences() == {}
+    assert set(runs.fates) == set(FATES)
+    assert runs.wrong == 0
