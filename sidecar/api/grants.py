@@ -4,7 +4,7 @@ import structlog
 from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
-from sidecar.api.problem import FieldFault, InvalidBody
+from sidecar.api.problem import misfit
 from sidecar.api.render import grant_body, json_response
 from sidecar.api.schemas import GRANT
 from sidecar.domain.grants import Grant
@@ -27,8 +27,7 @@ class Grants:
         try:
             pushed = call.read(GRANT).grant(self._clock.now())
         except ValueError as error:
-            field, _, message = str(error).partition(": ")
-            raise InvalidBody([FieldFault(field, message)]) from None
+            raise misfit(error) from None
         outcome, balance = await self._meter.grant(pushed, since=self._clock.monotonic())
         return json_response(
             {

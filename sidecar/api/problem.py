@@ -29,6 +29,12 @@ class InvalidBody(Exception):
         self.faults = tuple(faults)
 
 
+def misfit(error: ValueError) -> InvalidBody:
+    """What a value object says of one field, as `field: message`."""
+    field, _, message = str(error).partition(": ")
+    return InvalidBody([FieldFault(field, message)])
+
+
 class NotJson(Exception):
     """A body that is no JSON at all."""
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
-from sidecar.api.problem import FieldFault, InvalidBody
+from sidecar.api.problem import FieldFault, InvalidBody, misfit
 from sidecar.api.render import json_response
 from sidecar.api.schemas import USAGE_QUERY, UsageQuery
 from sidecar.domain.request import Amounts
@@ -35,8 +35,7 @@ class Reports:
         try:
             first, end = asked.hours(self._clock.now())
         except ValueError as error:
-            field, _, message = str(error).partition(": ")
-            raise InvalidBody([FieldFault(field, message)]) from None
+            raise misfit(error) from None
         series: dict[_Key, Amounts] = defaultdict(Amounts)
         for begin, last in _days(first, end):
             # A day at a time: no store and no other caller waits for all of them.

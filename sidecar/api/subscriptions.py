@@ -4,7 +4,7 @@ import structlog
 from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
-from sidecar.api.problem import FieldFault, InvalidBody
+from sidecar.api.problem import FieldFault, InvalidBody, misfit
 from sidecar.api.render import json_response, subscription_body
 from sidecar.api.schemas import SUBSCRIPTION
 from sidecar.domain.request import Subject
@@ -28,8 +28,7 @@ class Subscriptions:
         try:
             pushed = call.read(SUBSCRIPTION).subscription(self._clock.now())
         except ValueError as error:
-            field, _, message = str(error).partition(": ")
-            raise InvalidBody([FieldFault(field, message)]) from None
+            raise misfit(error) from None
         outcome, state = await self._subscriptions.sync(pushed, since=self._clock.monotonic())
         warnings = []
         if state.plan and state.plan not in self._policies.snapshot.plan_ids:

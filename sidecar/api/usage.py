@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from sidecar.api.endpoint import Call, fault_of
-from sidecar.api.problem import FieldFault, InvalidBody
+from sidecar.api.problem import FieldFault, InvalidBody, misfit
 from sidecar.api.render import json_response
 from sidecar.api.schemas import MAX_EVENTS, USAGE_EVENT
 from sidecar.domain.usage import UsageEvent, app_of
@@ -66,8 +66,7 @@ class Usage:
             assert isinstance(fault, InvalidBody)  # it was JSON already
             raise fault from None
         except ValueError as error:
-            field, _, message = str(error).partition(": ")
-            raise InvalidBody([FieldFault(field, message)]) from None
+            raise misfit(error) from None
         if event.reservation_id and app_of(event.reservation_id) != event.request.subject.app_id:
             raise InvalidBody([FieldFault("reservation_id", "not a reservation of this app")])
         return event

@@ -7,6 +7,7 @@ import click
 
 from sidecar.bootstrap import prices_named_by
 from sidecar.domain.modes import Ceiling
+from sidecar.errors import ConfigurationError
 from sidecar.policy.diagnostics import Diagnostic, InvalidFiles
 from sidecar.policy.files import content_of, source_of
 from sidecar.policy.load import load, policy_files
@@ -31,6 +32,8 @@ def validate(context: click.Context, path: Path, form: str, prices: Path | None)
     findings: tuple[Diagnostic, ...] = ()
     untold = 0
     summary = ""
+    if not path.exists():
+        raise ConfigurationError(f"{path}: there is no such file or directory")
     try:
         summary = _prices(path) if _is_price_file(path) else _policies(path, prices)
     except InvalidFiles as error:

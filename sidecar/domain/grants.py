@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from sidecar.domain.request import MeterKind
 
+MOST_GRANTS = 64
+"""Of one user of an app that are not over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:

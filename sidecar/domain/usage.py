@@ -49,7 +49,7 @@ class ReservationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A reservation after a commit, a release or an extension, with its limits after it."""
+    """A reservation after a commit or a release, with its limits after it."""
 
     reservation_id: str
     state: ReservationState

@@ -61,6 +61,12 @@ def test_validate_reads_a_price_file(folder: Path) -> None:
     assert (code, told) == (0, "prices.yaml: 1 price in USD\n")
 
 
+def test_validate_says_what_is_not_there(folder: Path) -> None:
+    code, _, error = sidecar(folder, "validate", "price.yaml")
+
+    assert (code, error) == (3, "price.yaml: there is no such file or directory\n")
+
+
 def test_validate_shows_every_mistake_of_a_price_file(folder: Path) -> None:
     (folder / "prices.yaml").write_text(PRICES.replace("100", "cheap").replace("300", "-1"))
 

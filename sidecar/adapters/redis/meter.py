@@ -29,7 +29,7 @@ from sidecar.adapters.redis.lines import (
     write_numbers,
 )
 from sidecar.domain.decision import Reservation
-from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
+from sidecar.domain.grants import MOST_GRANTS, Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.usage import (
@@ -63,7 +63,6 @@ GRANT = Script("counters.lua", "ledger.lua", "grant.lua")
 SCRIPTS = (READ, RESERVE, SETTLE, RECORD, GRANT)
 
 _MAX_TRIES = 8
-_MAX_GRANTS = 64
 
 
 class RedisMeter:
@@ -164,7 +163,7 @@ class RedisMeter:
         expires = 0 if grant.expires_at is None else to_ms(grant.expires_at)
         arguments = (
             self._now(), quoted(grant.id), quoted(grant.scope), grant.amount,
-            to_ms(grant.effective_at), expires, quoted(grant.reason), _MAX_GRANTS,
+            to_ms(grant.effective_at), expires, quoted(grant.reason), MOST_GRANTS,
         )  # fmt: skip
         prefix = app_prefix(grant.app_id)
         keys = (prefix, grants_key(prefix, grant.user_id))
@@ -177,7 +176,7 @@ class RedisMeter:
                 )
             case "many":
                 raise GrantConflict(
-                    f"user {grant.user_id!r} has {_MAX_GRANTS} grants already that are not over"
+                    f"user {grant.user_id!r} has {MOST_GRANTS} grants already that are not over"
                 )
         return GrantOutcome(reply[0]), read_balance(grant.app_id, grant.user_id, reply[2])
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from sidecar.adapters.sqlite.times import NEVER, REPORTED_MS
-from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
+from sidecar.domain.grants import MOST_GRANTS, Grant, GrantBalance, GrantOutcome
 from sidecar.domain.request import MeterKind
 from sidecar.domain.windows import from_ms, to_ms
 from sidecar.errors import GrantConflict
 
-_MAX_GRANTS: Final = 64
 _DRAWABLE: Final = """
 SELECT id, scope, amount - used - held FROM grant
 WHERE app = ? AND user = ? AND NOT revoked AND amount > used + held
@@ -104,9 +103,9 @@ class Grants:
         stored = self._find(owner, grant.id)
         outcome = GrantOutcome.DUPLICATE
         if stored is None:
-            if grant.amount and self._standing(owner) >= _MAX_GRANTS:
+            if grant.amount and self._standing(owner) >= MOST_GRANTS:
                 raise GrantConflict(
-                    f"user {grant.user_id!r} has {_MAX_GRANTS} grants already that are not over"
+                    f"user {grant.user_id!r} has {MOST_GRANTS} grants already that are not over"
                 )
             outcome = GrantOutcome.SYNCED if grant.amount else GrantOutcome.REVOKED
             self._insert(owner, grant)
