@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.adapters.sqlite.database import Database, StoreUnavailable
+from sidecar.adapters.sqlite.database import Database, StoreUnavailable, Unfinished
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
@@ -110,6 +110,35 @@ async def test_work_that_raises_is_undone_and_does_not_hurt_its_neighbours(tmp_p
         assert isinstance(broke, StoreUnavailable)
         assert "UNIQUE constraint failed" in str(broke)
         assert await users(database) == ["a", "z"]
+
+
+async def test_work_that_is_unfinished_goes_on_in_a_transaction_of_its_own(tmp_path: Path) -> None:
+    """So that others may write in between."""
+    with opened(tmp_path / "s.db") as database:
+        other = sqlite3.connect(tmp_path / "s.db", check_same_thread=False)
+        seen: list[int] = []
+
+        def work(connection: sqlite3.Connection) -> int:
+            (count,) = other.execute("SELECT COUNT(*) FROM subscription").fetchone()
+            seen.append(count)
+            Insert(f"part-{len(seen)}")(connection)
+            if len(seen) < 4:
+                raise Unfinished
+            return len(seen)
+
+        async with held_up(database):
+            group = asyncio.gather(
+                database.run(Insert("a"), since=since()),
+                database.run(work, since=since()),
+                database.run(Insert("z"), since=since()),
+            )
+            await asyncio.sleep(0)
+        first, parts, last = await group
+        assert (first, parts, last) == ("a", 4, "z")
+        # What came before it in its group was on the disk before it went on.
+        assert seen == [0, 2, 3, 4]
+        assert await users(database) == ["a", "part-1", "part-2", "part-3", "part-4", "z"]
+        other.close()
 
 
 async def test_many_groups_keep_every_callers_result_apart(tmp_path: Path) -> None:
@@ -362,6 +391,28 @@ async def test_the_file_does_not_grow_with_what_nobody_needs_any_more(tmp_path: 
             await world.use(hourly, tokens=1)
         assert min(first[name] for name in ("reservation", "request", "event")) > 100
         assert await rows() == {"counter": 1, "reservation": 0, "request": 0, "event": 256}
+
+
+async def test_thousands_of_overdue_reservations_are_no_long_transaction(tmp_path: Path) -> None:
+    """They are ended before an answer all the same; another app's do not hold it up."""
+    clock = ManualClock()
+    with opened(tmp_path / "s.db") as database:
+        world = World(SqliteMeter(database, now_ms=clock.now_ms), clock)
+        unlimited = limit(None, Fixed.LIFETIME)
+        await asyncio.gather(*(world.held(unlimited, tokens=1) for _ in range(4_100)))
+        clock.advance(seconds=60)
+
+        async def live() -> int:
+            def count(connection: sqlite3.Connection) -> int:
+                query = "SELECT COUNT(*) FROM reservation WHERE state = 'held'"
+                return int(connection.execute(query).fetchone()[0])
+
+            return await database.run(count, since=since())
+
+        assert await world.of("other").level(unlimited) == (0, 0)
+        assert await live() == 2_100
+        assert await world.level(unlimited) == (0, 0)
+        assert await live() == 0
 
 
 # -- several processes -----------------------------------------------------------------------

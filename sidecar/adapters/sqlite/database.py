@@ -37,6 +37,13 @@ class StoreUnavailable(Unavailable):
     """The file could not be read or written in time."""
 
 
+class Unfinished(Exception):
+    """Raised by work to be done again from its beginning, in a transaction of its own.
+
+    What it has changed stays. So a long task is no long transaction, for which others wait.
+    """
+
+
 class Database:
     """One SQLite file, or a database in memory.
 
@@ -130,20 +137,19 @@ class Database:
         return connection
 
     def _work(self, connection: sqlite3.Connection) -> None:
-        while (job := self._jobs.get()) is not None:
-            jobs, last = [job], False
-            while len(jobs) < _GROUP:
+        jobs: list[_Job] = []
+        is_last = False
+        while jobs or not is_last:
+            while not is_last and len(jobs) < _GROUP:
                 try:
-                    following = self._jobs.get_nowait()
+                    following = self._jobs.get(block=not jobs)
                 except queue.Empty:
                     break
                 if following is None:
-                    last = True
-                    break
-                jobs.append(following)
-            _commit_together(connection, [job for job in jobs if not job.is_abandoned])
-            if last:
-                break
+                    is_last = True
+                else:
+                    jobs.append(following)
+            jobs = _commit_together(connection, [job for job in jobs if not job.is_abandoned])
         connection.close()
 
 
@@ -209,21 +215,25 @@ class _Job:
             self.future.set_result(self.result)
 
 
-def _commit_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+def _commit_together(connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Job]:
+    """Do work in one transaction, and tell whose it was; the rest is for the next one."""
+    done: int | None = len(jobs)
     try:
         connection.execute("BEGIN IMMEDIATE")
-        if not _do(connection, jobs):
+        done = _do(connection, jobs, apart=False)
+        if done is None:
             connection.execute("ROLLBACK")
             connection.execute("BEGIN IMMEDIATE")
-            _do_apart(connection, jobs)
+            done = _do(connection, jobs, apart=True)
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
+        done = len(jobs)
         for job in jobs:
             job.error = _failure(error)
     by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
-    for job in jobs:
+    for job in jobs[:done]:
         by_loop.setdefault(job.loop, []).append(job)
     for loop, told in by_loop.items():
         try:
@@ -231,38 +241,38 @@ def _commit_together(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
         except RuntimeError:
             # The loop is closed: its callers are gone.
             continue
+    return jobs[done:]
 
 
-def _do(connection: sqlite3.Connection, jobs: list[_Job]) -> bool:
-    """Do all work; False if one failed after it had changed something."""
-    for job in jobs:
+def _do(connection: sqlite3.Connection, jobs: list[_Job], *, apart: bool) -> int | None:
+    """Do work in its order, and say of how many it is done.
+
+    Args:
+        apart: whether each can be undone alone; that costs half as much more. Without it, None
+            is returned where one failed after it had changed something.
+    """
+    for position, job in enumerate(jobs):
         before = connection.total_changes
+        job.error = None
+        if apart:
+            connection.execute("SAVEPOINT job")
         try:
             job.result = job.work(connection)
+        except Unfinished:
+            return position
         except Exception as error:
             if not connection.in_transaction:
                 # The file itself failed, and SQLite has undone the whole group.
                 raise
-            if connection.total_changes != before:
-                return False
+            if apart:
+                connection.execute("ROLLBACK TO job")
+            elif connection.total_changes != before:
+                return None
             # A refusal, or a defect in one caller's work, is that caller's: the thread serves all.
             job.error = _failure(error) if isinstance(error, sqlite3.Error) else error
-    return True
-
-
-def _do_apart(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-    """Do all work again, each so that it can be undone alone; that costs half as much more."""
-    for job in jobs:
-        job.error = None
-        connection.execute("SAVEPOINT job")
-        try:
-            job.result = job.work(connection)
-        except Exception as error:
-            if not connection.in_transaction:
-                raise
-            connection.execute("ROLLBACK TO job")
-            job.error = _failure(error) if isinstance(error, sqlite3.Error) else error
-        connection.execute("RELEASE job")
+        if apart:
+            connection.execute("RELEASE job")
+    return len(jobs)
 
 
 def _failure(error: Exception) -> StoreUnavailable:

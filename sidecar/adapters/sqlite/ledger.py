@@ -16,6 +16,7 @@ from typing import Final
 from sidecar.adapters.counting import Content, Counter, Layout, lay_out
 from sidecar.adapters.documents import digest
 from sidecar.adapters.sqlite.counters import Cell, Counters, Place
+from sidecar.adapters.sqlite.database import Unfinished
 from sidecar.adapters.sqlite.grants import Grants, Owner
 from sidecar.adapters.sqlite.reservations import (
     TOLD,
@@ -36,6 +37,15 @@ from sidecar.domain.usage import ChargedEvent, ReservationState, Tally
 from sidecar.domain.windows import to_ms
 
 _IS_DUE: Final = "SELECT 1 FROM reservation WHERE state = 'held' AND expires_at <= ? LIMIT 1"
+_HAS_DUE: Final = """
+SELECT 1 FROM reservation WHERE state = 'held' AND expires_at <= ? AND app = ? LIMIT 1"""
+_EXPIRE: Final = """
+UPDATE reservation SET state = 'expired' WHERE number IN (
+    SELECT number FROM reservation WHERE state = 'held' AND expires_at <= ?
+    ORDER BY expires_at LIMIT ?)
+RETURNING expires_at, id, app, account, request"""
+_REAP: Final = 2_000
+"""Overdue reservations that one transaction ends."""
 
 
 class Ledger:
@@ -301,11 +311,7 @@ class Ledger:
         """End what is overdue before anything is read: what it holds is nobody's."""
         if self._connection.execute(_IS_DUE, (self._now,)).fetchone() is None:
             return
-        overdue = self._connection.execute(
-            "UPDATE reservation SET state = 'expired' WHERE state = 'held' AND expires_at <= ? "
-            "RETURNING expires_at, id, app, account, request",
-            (self._now,),
-        ).fetchall()
+        overdue = self._connection.execute(_EXPIRE, (self._now, _REAP)).fetchall()
         for _, _, app, written, request in sorted(overdue):
             account = read_account(written)
             for entry in account.entries:
@@ -322,6 +328,11 @@ class Ledger:
                     else:
                         self.grants.give_back(owner, draw.grant, draw.held)
         self.counters.store()
+        if (
+            len(overdue) == _REAP
+            and self._connection.execute(_HAS_DUE, (self._now, self._app)).fetchone()
+        ):
+            raise Unfinished
 
 
 def _above(counter: Counter, cell: Cell) -> int:

@@ -4,28 +4,25 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Final, TypeVar
 
 import orjson
 
-from sidecar.adapters.counting import Content, instant_or_none, lay_out, readings_of
 from sidecar.adapters.documents import (
     digest,
     fingerprint,
-    read_limits,
     read_request,
-    write_limits,
     write_request,
 )
+from sidecar.adapters.sqlite.answers import Look, reservation_of, settlement_of, told_again
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.ledger import Ledger
-from sidecar.adapters.sqlite.reservations import Account, Answer, Entry, Record
+from sidecar.adapters.sqlite.reservations import Account, Answer, Record
 from sidecar.adapters.sqlite.rollups import Rollups
 from sidecar.adapters.sqlite.sweep import forget
 from sidecar.domain.decision import Reservation
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
-from sidecar.domain.limits import Charge, Limit, Reading
+from sidecar.domain.limits import Charge
 from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, CheckRequest, Subject
 from sidecar.domain.usage import (
     ChargedEvent,
@@ -81,7 +78,7 @@ class SqliteMeter:
         def work(connection: sqlite3.Connection) -> Metering:
             now = self._now_ms()
             ledger = Ledger(connection, subject.app_id, now)
-            return Metering(_Look(ledger, subject.user_id, charges, now).readings)
+            return Metering(Look(ledger, subject.user_id, charges, now).readings)
 
         return await self._run(work, since)
 
@@ -99,8 +96,8 @@ class SqliteMeter:
             if first is not None:
                 if first.fingerprint != body:
                     raise RequestIdReused(request.request_id)
-                return _told(ledger, first, first.decision, first.answer, charges, now)
-            look = _Look(ledger, user_id, charges, now)
+                return told_again(ledger, first, first.decision, first.answer, charges, now)
+            look = Look(ledger, user_id, charges, now)
             if look.is_refused:
                 return Metering(look.readings)
             account = Account(self._charges, hold.rates)
@@ -136,7 +133,7 @@ class SqliteMeter:
                 return None
             if first.fingerprint != body:
                 raise RequestIdReused(request.request_id)
-            return _told(ledger, first, first.decision, first.answer, charges, now)
+            return told_again(ledger, first, first.decision, first.answer, charges, now)
 
         return await self._run(work, since)
 
@@ -153,11 +150,11 @@ class SqliteMeter:
                 decision, limits, readings, *before = orjson.loads(record.extension)
                 if hold.decision_id == decision:
                     answer = Answer(limits, readings)
-                    return _told(ledger, record, decision, answer, charges, now)
+                    return told_again(ledger, record, decision, answer, charges, now)
                 if hold.decision_id in before:
-                    return _told(ledger, record, hold.decision_id, _FORGOTTEN, charges, now)
+                    return told_again(ledger, record, hold.decision_id, _FORGOTTEN, charges, now)
                 before.append(decision)
-            look = _Look(ledger, record.user, charges, now)
+            look = Look(ledger, record.user, charges, now)
             if look.is_refused:
                 return Metering(look.readings)
             ledger.hold(record.account, record.user, look.layout.counters)
@@ -170,7 +167,7 @@ class SqliteMeter:
             ledger.reservations.extend(record)
             if record.request_id:
                 ledger.reservations.prolong(record.app, digest(record.request_id), record)
-            return Metering(look.readings, _reservation(record), decision_id=hold.decision_id)
+            return Metering(look.readings, reservation_of(record), decision_id=hold.decision_id)
 
         return await self._write(work, since)
 
@@ -216,7 +213,7 @@ class SqliteMeter:
                     else:
                         ledger.reservations.save(record)
             ledger.store()
-            return _settlement(ledger, record, is_little=is_little)
+            return settlement_of(ledger, record, is_little=is_little)
 
         return await self._write(work, since)
 
@@ -234,7 +231,7 @@ class SqliteMeter:
                 ledger.let_go(record)
                 ledger.store()
                 ledger.reservations.end(record, ReservationState.RELEASED, now)
-            return _settlement(ledger, record, is_little=is_little)
+            return settlement_of(ledger, record, is_little=is_little)
 
         return await self._write(work, since)
 
@@ -323,51 +320,6 @@ class SqliteMeter:
             raise MeterUnavailable(str(error)) from error
 
 
-class _Look:
-    """What the limits of some charges are seen to hold, before anything is held for them."""
-
-    def __init__(self, ledger: Ledger, user: str, charges: Sequence[Charge], now: int) -> None:
-        self._limits = [charge.limit for charge in charges]
-        self.layout = lay_out(charges, now)
-        self._contents = ledger.contents(self.layout.counters)
-        self._granted = ledger.granted(user, self._limits)
-        self._fits = ledger.fits(charges, self.layout, self._contents, self._granted)
-        self.readings = readings_of(charges, self.layout, self._contents, self._fits, self._granted)
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether an enforced limit has no room."""
-        return any(reading.is_exceeded and reading.limit.is_enforced for reading in self.readings)
-
-    @property
-    def answer(self) -> Answer:
-        """The same again, as text."""
-        shown = [[each.used, each.held, each.resets_at_ms] for each in self._contents]
-        return Answer(
-            write_limits(self._limits, self.layout.indexes),
-            orjson.dumps([shown, self._fits, self._granted]).decode(),
-        )
-
-
-def _told(
-    ledger: Ledger,
-    record: Record,
-    decision: str,
-    answer: Answer,
-    charges: Sequence[Charge],
-    now: int,
-) -> Metering:
-    """An answer again; the readings of now where it was given under other limits."""
-    layout = lay_out(charges, now)
-    if answer.limits == write_limits([charge.limit for charge in charges], layout.indexes):
-        shown, fits, granted = orjson.loads(answer.readings)
-        contents = [Content(*numbers) for numbers in shown]
-        readings = readings_of(charges, layout, contents, fits, granted)
-    else:
-        readings = _Look(ledger, record.user, charges, now).readings
-    return Metering(readings, _reservation(record), decision_id=decision)
-
-
 def _first_answer(ledger: Ledger, hold: Hold, request_digest: str, now: int) -> Record | None:
     found = None
     if request_digest:
@@ -388,36 +340,6 @@ def _live(ledger: Ledger, reservation_id: str) -> Record:
     if record.state is not ReservationState.HELD:
         raise ReservationEnded(reservation_id, record.state)
     return record
-
-
-def _reservation(record: Record) -> Reservation:
-    return Reservation(record.id, from_ms(record.expires_at), record.tokens)
-
-
-def _settlement(ledger: Ledger, record: Record, *, is_little: bool) -> Settlement:
-    if is_little:
-        expires_at = from_ms(record.expires_at // 1_000 * 1_000)
-        return Settlement(record.id, record.state, expires_at, record.tokens, ())
-    entries: dict[str, Entry] = {}
-    for entry in record.account.entries:
-        entries.setdefault(entry.name, entry)
-    contents = ledger.contents(tuple(entries.values()))
-    shown = _limits(record.limits)
-    granted = ledger.granted(record.user, [limit for limit, _ in shown])
-    readings = []
-    for (limit, index), left in zip(shown, granted, strict=True):
-        content = contents[index]
-        resets_at = instant_or_none(content.resets_at_ms)
-        readings.append(Reading(limit, content.used, content.held, 0, resets_at, granted=left))
-    return Settlement(
-        record.id, record.state, from_ms(record.expires_at), record.tokens, tuple(readings)
-    )
-
-
-@lru_cache(maxsize=1_024)
-def _limits(text: str) -> tuple[tuple[Limit, int], ...]:
-    # The same for all that is held under one plan.
-    return tuple(read_limits(text))
 
 
 def _app(reservation_id: str) -> str:

@@ -23,7 +23,7 @@ CREATE TABLE reservation (
     decision TEXT NOT NULL, extension TEXT NOT NULL, request TEXT NOT NULL, limits TEXT NOT NULL,
     readings TEXT NOT NULL, account TEXT NOT NULL, forgotten_at INTEGER NOT NULL
 );
-CREATE INDEX reservation_expires ON reservation (expires_at) WHERE state = 'held';
+CREATE INDEX reservation_expires ON reservation (expires_at, app) WHERE state = 'held';
 CREATE INDEX reservation_forgotten ON reservation (forgotten_at)
 """
 _GRANT_AND_USAGE: Final = """
