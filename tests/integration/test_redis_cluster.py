@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 import pytest
 from structlog.testing import capture_logs
 
+from sidecar.adapters.documents import short_digest
 from sidecar.adapters.redis.cluster import slot_of
 from sidecar.adapters.redis.connection import RedisConnection, StoreUnavailable
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from sidecar.domain.windows import Fixed
-from tests.contract.stores import World, limit
+from tests.contract.stores import ManualClock, World, limit
 from tests.integration.redis_calls import (
     ADD,
     HASTY_S,
@@ -320,6 +321,53 @@ async def test_no_unit_is_lost_or_counted_twice_while_the_slot_of_an_app_moves(
         await asyncio.gather(*callers)
         levels = {user.user: await user.level(ever) for user in users}
         assert levels == {user: (3 * count, 0) for user, count in runs.items()}
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("gone", [":x", ":t:", ":u:", ":c:", ":e:", ":g:"])
+async def test_a_script_that_finds_a_key_gone_has_changed_nothing(
+    cluster: RedisCluster, gone: str
+) -> None:
+    """Which keys a script writes it finds out by itself; some may be at the other node already."""
+    ever = limit(100, Fixed.LIFETIME, name="ever")
+    clock = ManualClock()
+    connection = RedisConnection(cluster.url, timeout_s=PATIENT_S, scripts=SCRIPTS)
+    world = World(RedisMeter(connection, clock.now_ms), clock)
+    alike = [f"event-{i}" for i in range(600) if short_digest(f"event-{i}").startswith("A")]
+    try:
+        await world.grant(1_000, "top-up")
+        for name in alike[:5]:
+            await world.record(world.event(ever, tokens=1, name=name))
+            clock.advance(days=2)
+        # From here on there is a key of each kind, whatever is written.
+        clock.advance(days=-2)
+        for _ in range(10):
+            await world.commit(await world.held(ever, tokens=1), 1)
+        used, over, back, more = [await world.held(ever, tokens=20) for _ in range(4)]
+        last = await world.held(ever, tokens=20)
+        with moving(cluster, "{app}") as move:
+            move.take(*(key for key in move.keys if gone in key.removeprefix("s2:{app}")))
+            before = errors_of(move.source, "ERR") + errors_of(move.source, "TRYAGAIN")
+            calls = [
+                asyncio.create_task(call)
+                for call in (
+                    world.commit(used, 10),
+                    world.commit(over, 30, final=False),
+                    world.release(back),
+                    world.extend(more, ever, tokens=5, ttl_s=600),
+                    world.record(world.event(ever, tokens=7, name=alike[5])),
+                    world.record(world.event(ever, tokens=2, reservation_id=last)),
+                )
+            ]
+            await that(lambda: errors_of(move.source, "ERR") >= before + 12)
+            await asyncio.to_thread(move.end)
+            await asyncio.gather(*calls)
+        clock.advance(seconds=61)
+        level, balance = await world.level(ever), await world.balance("top-up")
+        assert (level[0] + balance[0], level[1] + balance[1]) == (15 + 10 + 30 + 7 + 2, 25)
+        (row,) = await world.usage()
+        assert row.used.tokens == 1 + 10 + 10 + 30 + 7 + 2
     finally:
         await connection.close()
 

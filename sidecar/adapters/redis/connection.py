@@ -50,7 +50,7 @@ A script does not follow ASK to a node that has only some keys of a slot yet: of
 finds out by itself it would make new ones there. It waits until all have arrived.
 """
 _APART: Final = "Script attempted to access a non local key"
-"""The same, of a script that has found such a key gone; it reads all before it writes any."""
+"""The same, of a script that has found such a key gone; it has written nothing by then."""
 _PING: Final = "s2:ping"
 
 

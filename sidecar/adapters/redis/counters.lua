@@ -34,3 +34,10 @@ if not now then
   local time = call('TIME')
   now = time[1] * 1000 + floor(time[2] / 1000)
 end
+
+-- To be called before a script that finds out itself which keys it needs writes any. On a Cluster,
+-- where the slot is being moved, a key that is not there ends a script, and what it wrote before
+-- would stay: half a commit. This one is never there, so there the script ends before it began.
+local function stand_still()
+  call('EXISTS', prefix .. ':')
+end

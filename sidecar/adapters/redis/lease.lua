@@ -22,6 +22,7 @@
 --          again (it came before), released, expired, promoted, unknown, or why not: ended-
 --          with its state behind.
 
+stand_still()
 local epoch, due = read_head(call('GET', prefix), false)
 local book = ledger()
 local answers = { 'ok', epoch }

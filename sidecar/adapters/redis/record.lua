@@ -6,6 +6,7 @@
 -- Returns  lines: 'ok', epoch, accepted, duplicates
 
 local events = cjson.decode(ARGV[2])
+stand_still()
 local epoch = read_head(call('GET', prefix), true)
 local book = ledger()
 

@@ -33,6 +33,7 @@ end
 -- Whether this was asked before, or what there is to extend: a live record.
 local record, book
 if action ~= 'reserve' or values[2] then
+  stand_still()
   book = ledger()
   local nonce, fingerprint, decision = match(of, '^([^\n]*)\n([^\n]*)\n([^\n]*)')
   local limits_told = match(limits, '^[^\n]*')
