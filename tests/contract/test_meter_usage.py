@@ -254,6 +254,17 @@ async def test_a_cost_that_is_told_is_taken_as_it_is(world: World) -> None:
     assert row.used.cost == 123
 
 
+async def test_the_same_tokens_again_are_no_more_though_they_cost_more_by_now(
+    world: World,
+) -> None:
+    name = await world.held(BUDGET, tokens=100, cost=900)
+    await world.commit(name, 70, cost=123)
+    await world.commit(name, 70, cost=456)
+    assert await world.level(BUDGET) == (123, 0)
+    with pytest.raises(ReservationEnded):
+        await world.commit(name, 71, cost=123)
+
+
 async def test_without_rates_tokens_cost_nothing(world: World) -> None:
     name = await world.held(BUDGET, tokens=100, cost=900)
     await world.commit(name, 70, cost=UNTOLD)

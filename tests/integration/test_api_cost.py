@@ -180,6 +180,28 @@ async def test_the_same_request_is_known_again_at_other_prices(tmp_path: Path) -
     assert again["reservation"] == first["reservation"]
 
 
+async def test_a_commit_comes_again_at_other_prices(tmp_path: Path) -> None:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "policy.yaml").write_text(POLICY)
+    (tmp_path / "prices.yaml").write_text(PRICES)
+    settings = {
+        "sidecar_prices": tmp_path / "prices.yaml",
+        "sidecar_store": f"sqlite:///{tmp_path}/store.db",
+    }
+    used = {"input_tokens": 10, "output_tokens": 10, "model": "cheap"}
+    async with application(folder, **settings) as client:
+        run = await hold(client, **tokens(100, 100), model="dear")
+        first = await client.post(f"{run}/commit", json=used)
+    (tmp_path / "prices.yaml").write_text(PRICES.replace("0.5", "5"))
+    async with application(folder, **settings) as client:
+        again = await client.post(f"{run}/commit", json=used)
+        more = await client.post(f"{run}/commit", json=used | {"input_tokens": 11})
+
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert more.status_code == 409
+
+
 async def test_without_prices_a_limit_on_cost_does_not_load(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(POLICY)
 

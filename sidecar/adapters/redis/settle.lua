@@ -42,11 +42,16 @@ if not record then
   return format('ok\n%s\n%s\n%d\n%d\n\n\n\n', epoch, state, seconds * 1000, tokens)
 end
 
--- Whether a commit that came before knew less.
+-- Whether a commit that came before knew less. Not of the cost: it follows from the tokens, and
+-- prices may have changed since.
 local function is_more()
   local told = book.sums_of(record)
   for _, entry in ipairs(record.entries) do
-    if amounts[entry.meter] > told[entry.name] then
+    local units, before = amounts[entry.meter], told[entry.name]
+    if entry.meter == 'cost' then
+      units, before = amounts.tokens, record.told.tokens
+    end
+    if units > before then
       return true
     end
   end

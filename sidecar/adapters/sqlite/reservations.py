@@ -101,9 +101,18 @@ class Account:
         return {self.entries[position].name for position in draw.entries}
 
     def knows(self, amounts: Mapping[str, int]) -> bool:
-        """Whether totals are no more than what was told before."""
+        """Whether totals are no more than what was told before.
+
+        The cost is not asked: it follows from the tokens, and prices may have changed since.
+        """
         told, _ = self.sums()
-        return all(amounts.get(entry.meter, 0) <= told[entry.name] for entry in self.entries)
+        tokens_known = amounts["tokens"] <= self.told[0]
+        return all(
+            tokens_known
+            if entry.meter == MeterKind.COST
+            else amounts.get(entry.meter, 0) <= told[entry.name]
+            for entry in self.entries
+        )
 
     def write(self) -> str:
         """As text."""
