@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sidecar.adapters.redis.meter import RedisMeter
+from sidecar.domain.request import MeterKind
 from sidecar.domain.usage import PLACE, token_of
 from sidecar.domain.windows import BillingCycle, Fixed
 from sidecar.errors import ReservationEnded
@@ -120,6 +121,23 @@ async def test_a_period_that_became_longer_is_kept_to_its_new_end(world: World) 
     world.cycle = BillingCycle(start=start, end=start.replace(year=2027), months=12)
     await world.use(period, tokens=1)
     assert await life_of(world, "tokens:billing_period") > 365 * DAY_MS
+
+
+@pytest.mark.parametrize("end", ["commit", "release", "expire"])
+async def test_nothing_stands_for_ever_that_counts_nothing(world: World, end: str) -> None:
+    at_once = limit(10, Fixed.LIFETIME, MeterKind.CONCURRENCY, name="at-once")
+    name, other = await world.held(at_once), await world.held(at_once)
+    match end:
+        case "commit":
+            await world.commit(name)
+        case "release":
+            await world.release(name)
+        case _:
+            world.clock.advance(seconds=60)
+    assert await world.level(at_once) == (0, 0 if end == "expire" else 1)
+    if end != "expire":
+        await world.release(other)
+    assert await lives(world, "*:c:*") == {}
 
 
 async def pass_time(world: World, **span: float) -> None:

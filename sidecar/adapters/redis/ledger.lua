@@ -88,7 +88,10 @@ local function ledger()
       value = format('%d %d %d %d %d %d|', counter.used, counter.held, counter.first, till,
         counter.newest, counter.width) .. counter.slots
     end
-    if till == 0 then
+    if till == 0 and counter.used == 0 and counter.held == 0 then
+      -- It would stand there for ever, for every user and session that ever ran something.
+      call('DEL', counter.key)
+    elseif till == 0 then
       call('SET', counter.key, value)
     elseif till == counter.till then
       call('SET', counter.key, value, 'KEEPTTL')
