@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -90,7 +91,7 @@ def short_digest(text: str) -> str:
 def write_limits(limits: Sequence[Limit], indexes: Sequence[int]) -> str:
     """What a commit needs to show the limits of a hold; `indexes` name the counters.
 
-    Last in each row stand the scopes of the grants that the limit draws.
+    Last in each row stand the scopes of the grants that the limit draws, as grants are stored.
     """
     key = (indexes, *map(id, limits))
     known = _limits_written.get(key)
@@ -113,7 +114,7 @@ def _limits_text(limits: Sequence[Limit], indexes: Sequence[int]) -> str:
                 limit.per,
                 limit.mode,
                 index,
-                limit.scopes,
+                [quote(scope, safe="=") for scope in limit.scopes],
             ]
             for limit, index in zip(limits, indexes, strict=True)
         ]

@@ -158,9 +158,11 @@ def app_of(reservation_id: str) -> str | None:
         return None
     encoded = name.removeprefix("res_")
     try:
-        return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode() or None
+        app_id = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     except ValueError:
         return None
+    # Decoding passes over what is no base64: one reservation would have many ids.
+    return app_id if app_id and name_reservation(app_id, token) == reservation_id else None
 
 
 def token_of(reservation_id: str) -> str:

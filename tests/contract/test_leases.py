@@ -525,6 +525,19 @@ async def test_nobody_knows_a_child_of_no_lease(elsewhere: World) -> None:
 # -- how a lease ends ------------------------------------------------------------------------
 
 
+async def test_a_lease_that_somebody_extends_still_serves_its_runs(
+    world: World, elsewhere: World
+) -> None:
+    """Its id is the front part of its runs' ids."""
+    await heat(world, EVER)
+    committed, extended = await leased(world, EVER), await leased(world, EVER)
+    await elsewhere.extend(parent_of(committed), EVER, tokens=5)
+    await world.extend(extended, EVER, tokens=3)
+    await world.commit(committed, 3)
+    await meter_of(world).drain()
+    assert await world.level(EVER) == (3, 10 + 3 + 5)
+
+
 async def test_a_drained_process_holds_no_more_than_its_runs_do(world: World) -> None:
     await heat(world, EVER, BURST)
     names = [await leased(world, EVER, BURST) for _ in range(3)]

@@ -450,6 +450,19 @@ async def test_an_id_that_names_no_reservation_is_unknown(world: World, name: st
 # -- expiry ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("spelling", ["=", "==", "!", "\n", " "])
+async def test_a_reservation_has_one_id_however_its_app_may_be_spelled(
+    world: World, spelling: str
+) -> None:
+    name = await world.held(MONTHLY, tokens=10)
+    other = name.replace(".", f"{spelling}.")
+    for call in (world.commit, world.release, world.held_request):
+        with pytest.raises(UnknownReservation):
+            await call(other)
+    await world.withdraw(other)
+    assert await world.level(MONTHLY) == (0, 10)
+
+
 async def test_a_reservation_that_expires_gives_back_what_it_holds(world: World) -> None:
     await world.held(MONTHLY, BURST, tokens=100, ttl_s=30)
     world.clock.advance(seconds=29.999)

@@ -552,3 +552,15 @@ async def test_an_event_draws_down_what_its_reservation_holds_of_grants(world: W
     await world.commit(name, 145)
     assert await world.balance("g") == (45, 0, 5)
     assert await world.level(MONTHLY) == (100, 0)
+
+
+@pytest.mark.parametrize("name", ["a b", "a\nb", "50%", "=", "é", "日本"])
+async def test_a_grant_is_for_the_limit_of_its_name_whatever_that_is(
+    world: World, name: str
+) -> None:
+    named = limit(100, Fixed.MONTH, name=name)
+    await world.grant(50, "top-up", limit=name, reason=name)
+    held = await world.reserve(named, tokens=130)
+    assert [reading.granted for reading in held.readings] == [50]
+    assert await world.balance("top-up") == (0, 30, 20)
+    assert await world.granted(named) == 20

@@ -35,7 +35,8 @@ end
 local function give_back(parent, kept)
   local aside = {}
   for i, entry in ipairs(parent.entries) do
-    aside[i] = min(entry.held, kept[i])
+    -- What it was extended by is none of theirs.
+    aside[i] = min(entry.held, kept[i] or LARGEST)
     entry.held = entry.held - aside[i]
   end
   if parent.state == 'held' then
@@ -118,7 +119,7 @@ local function promote(parent, place, operation)
     units = unpack(operation)
   local key, entries = prefix .. ':r:' .. place .. name, {}
   for i, entry in ipairs(parent.entries) do
-    local held = min(units[i], entry.held)
+    local held = min(units[i] or 0, entry.held)
     if parent.state == 'expired' and not parent.charges then
       held = 0
     end
