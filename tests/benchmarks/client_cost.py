@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from resource import RUSAGE_SELF, getrusage
 from typing import Any, Final
 
 from limits import RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerMonth
@@ -55,12 +56,14 @@ class Round:
     Attributes:
         rate: operations in a second.
         client_us: CPU of this process for one operation.
+        kernel_us: the part of it that the kernel took, to send, to sleep and to wake up.
         redis_us: CPU of the server for one operation.
         busy: part of the time in which the server's CPU worked.
     """
 
     rate: float
     client_us: float
+    kernel_us: float
     redis_us: float
     busy: float
     p50_ms: float
@@ -182,14 +185,17 @@ async def _round(
     gc.collect()
     redis.clear()
     operation = begin()
-    server_s, begun, cpu_s = redis.cpu_s, time.perf_counter(), time.process_time()
+    server_s, before, begun = redis.cpu_s, getrusage(RUSAGE_SELF), time.perf_counter()
     waits = await _drive(operation, count, at_once)
-    cpu_s, lasted = time.process_time() - cpu_s, time.perf_counter() - begun
+    lasted, after = time.perf_counter() - begun, getrusage(RUSAGE_SELF)
+    kernel_s = after.ru_stime - before.ru_stime
+    cpu_s = after.ru_utime - before.ru_utime + kernel_s
     server_s = redis.cpu_s - server_s
     check(redis, name, count)
     return Round(
         rate=count / lasted,
         client_us=cpu_s / count * 1e6,
+        kernel_us=kernel_s / count * 1e6,
         redis_us=server_s / count * 1e6,
         busy=server_s / lasted,
         p50_ms=statistics.median(waits) * 1e3,

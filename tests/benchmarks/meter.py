@@ -103,19 +103,19 @@ def _load() -> str:
 def _print_client(rounds: Rounds) -> None:
     print("\nWhat an operation costs who asks")
     print(
-        f"{'at once':>7}  {'':26} {'ops/s':>7} {'':>17} {'CPU µs/op':>9} {'':>15}"
+        f"{'at once':>7}  {'':26} {'ops/s':>7} {'':>17} {'CPU µs/op':>9} {'':>15} {'kernel':>6}"
         f" {'p50 ms':>7} {'p99 ms':>7} {'Redis µs/op':>11} {'busy':>5}"
     )
     for at_once, ways in rounds.items():
         for name, measured in ways.items():
             rates, cpu = [each.rate for each in measured], [each.client_us for each in measured]
-            p50, p99, redis_us, busy = (
+            kernel, p50, p99, redis_us, busy = (
                 statistics.median(getattr(each, part) for each in measured)
-                for part in ("p50_ms", "p99_ms", "redis_us", "busy")
+                for part in ("kernel_us", "p50_ms", "p99_ms", "redis_us", "busy")
             )
             print(
                 f"{at_once:7}  {name:26} {statistics.median(rates):7.0f} {_spread(rates, 0):>17}"
-                f" {statistics.median(cpu):9.1f} {_spread(cpu, 1):>15}"
+                f" {statistics.median(cpu):9.1f} {_spread(cpu, 1):>15} {kernel:6.1f}"
                 f" {p50:7.2f} {p99:7.2f} {redis_us:11.1f} {busy:5.0%}"
             )
     print()
