@@ -5,6 +5,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -121,12 +122,13 @@ def _limits_text(limits: Sequence[Limit], indexes: Sequence[int]) -> str:
     )
 
 
-def read_limits(text: str) -> list[tuple[Limit, int]]:
+@lru_cache(_KEPT)
+def read_limits(text: str) -> tuple[tuple[Limit, int], ...]:
     """The limits of `write_limits`, each with the index of its counter."""
     rows: list[tuple[str, str, int | None, str, list[str], str, int, list[str]]] = orjson.loads(
         text
     )
-    return [
+    return tuple(
         (
             Limit(
                 id=name,
@@ -139,7 +141,7 @@ def read_limits(text: str) -> list[tuple[Limit, int]]:
             index,
         )
         for name, meter, maximum, window, per, mode, index, *_ in rows
-    ]
+    )
 
 
 def _instant_text(value: datetime | None) -> str | None:

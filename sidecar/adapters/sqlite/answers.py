@@ -1,7 +1,6 @@
 """How is a caller answered, at first and when the same is asked again?"""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import orjson
 
@@ -10,7 +9,7 @@ from sidecar.adapters.documents import read_limits, write_limits
 from sidecar.adapters.sqlite.ledger import Ledger
 from sidecar.adapters.sqlite.reservations import Answer, Entry, Record
 from sidecar.domain.decision import Reservation
-from sidecar.domain.limits import Charge, Limit, Reading
+from sidecar.domain.limits import Charge, Reading
 from sidecar.domain.usage import Metering, Settlement
 from sidecar.domain.windows import from_ms
 
@@ -74,7 +73,7 @@ def settlement_of(ledger: Ledger, record: Record, *, is_little: bool) -> Settlem
     for entry in record.account.entries:
         entries.setdefault(entry.name, entry)
     contents = ledger.contents(tuple(entries.values()))
-    shown = _limits(record.limits)
+    shown = read_limits(record.limits)
     granted = ledger.granted(record.user, [limit for limit, _ in shown])
     readings = []
     for (limit, index), left in zip(shown, granted, strict=True):
@@ -84,9 +83,3 @@ def settlement_of(ledger: Ledger, record: Record, *, is_little: bool) -> Settlem
     return Settlement(
         record.id, record.state, from_ms(record.expires_at), record.tokens, tuple(readings)
     )
-
-
-@lru_cache(maxsize=1_024)
-def _limits(text: str) -> tuple[tuple[Limit, int], ...]:
-    # The same for all that is held under one plan.
-    return tuple(read_limits(text))
