@@ -50,12 +50,14 @@ def test_a_worker_that_is_replaced_begins_with_what_loaded_last(tmp_path: Path) 
         wait_until(lambda: len(sidecar.workers() - killed) == 2)
         after_a_broken_edit = revisions(sidecar)
 
+        before = sidecar.workers()
         file.write_text(GOOD.replace("10000", "20000"))
         sidecar.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: first not in revisions(sidecar))
+        wait_until(lambda: len(sidecar.workers() - before) == 2 and not sidecar.workers() & before)
         after_a_good_edit = revisions(sidecar)
         errors = sidecar.errors()
 
     assert after_a_broken_edit == {first}
     assert len(after_a_good_edit) == 1
+    assert first not in after_a_good_edit
     assert f"{folder}/policy.yaml:7:1: error[B1]" in errors
