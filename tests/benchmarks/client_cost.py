@@ -9,8 +9,8 @@ import asyncio
 import gc
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from resource import RUSAGE_SELF, getrusage
 from typing import Any, Final
@@ -21,6 +21,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from sidecar.adapters.redis.meter import RESERVE, RedisMeter
+from tests.benchmarks.calm import calm_garbage_collection
 from tests.benchmarks.observed import ObservedRedis
 from tests.benchmarks.traffic import (
     THREE,
@@ -81,7 +82,7 @@ async def measure(
     wanted = [asked(number) for number in range(max(operations.values()))]
     sent = await _noted(url, redis, wanted)
     measured: Rounds = {at_once: {way: [] for way in SCRIPTS_EACH} for at_once in operations}
-    with _calm_garbage_collection():
+    with calm_garbage_collection():
         for turn in range(rounds):
             for at_once, count in operations.items():
                 async with _ways(url, at_once, wanted, sent) as ways:
@@ -225,17 +226,3 @@ def check(redis: ObservedRedis, name: str, count: int) -> None:
     # Of ours there are the reservations too, the head of the app and the list of expiries.
     expected = counters if name == LIMITS else counters + count + 2
     assert keys == expected, (name, keys, expected)
-
-
-@contextmanager
-def _calm_garbage_collection() -> Iterator[None]:
-    """Collect as the server does, for every way alike."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

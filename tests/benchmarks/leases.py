@@ -13,8 +13,8 @@ import gc
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,7 @@ from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.leased import LEASE, LeasedMeter
 from sidecar.adapters.redis.meter import SCRIPTS
 from sidecar.domain.request import Amounts, Subject
+from tests.benchmarks.calm import calm_garbage_collection
 from tests.benchmarks.observed import ObservedRedis
 from tests.benchmarks.traffic import APP, PATIENCE_S, THREE, Asked, asked, charges_of
 from tests.processes import redis_server
@@ -89,7 +90,7 @@ async def measure(
     wanted = [_asked(number) for number in range(operations)]
     ways = [(what, how) for what in (CHECK, BOTH) for how in (WITHOUT, WITH)]
     measured: Rounds = {way: [] for way in ways}
-    with _calm_garbage_collection():
+    with calm_garbage_collection():
         for turn in range(rounds):
             for what, how in ways[turn % 4 :] + ways[: turn % 4]:
                 redis.clear()
@@ -164,20 +165,6 @@ async def _check(meter: LeasedMeter, operations: int, *, commits: bool) -> None:
     ):
         found = (reading.used, reading.reserved)
         assert found == (used, held * reserved), (reading.limit.id, found)
-
-
-@contextmanager
-def _calm_garbage_collection() -> Iterator[None]:
-    """Collect as the server does, for every way alike."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 if __name__ == "__main__":

@@ -11,19 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.priced import COST_POLICY
 from tests.processes import ROOT, START_S, Sidecar, clean_environment
 
-POLICY = """
-apiVersion: sidecar/v1
-kind: Policy
-metadata: {name: test}
-mode: enforce
-defaults: {plan: free}
-plans:
-  free:
-    plugins: ["*"]
-    limits: [{id: spend, meter: cost, max: 1000000, window: billing_month}]
-"""
 PRICES = """
 apiVersion: sidecar/v1
 kind: Prices
@@ -50,7 +40,7 @@ def sidecar(cwd: Path, *arguments: str, **env: str) -> tuple[int, str, str]:
 def folder(tmp_path: Path) -> Path:
     """`policies/` with a limit on cost, and `prices.yaml` beside it."""
     (tmp_path / "policies").mkdir()
-    (tmp_path / "policies/policy.yaml").write_text(POLICY)
+    (tmp_path / "policies/policy.yaml").write_text(COST_POLICY)
     (tmp_path / "prices.yaml").write_text(PRICES)
     return tmp_path
 

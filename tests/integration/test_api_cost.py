@@ -9,19 +9,9 @@ import pytest
 
 from sidecar.errors import ConfigurationError
 from tests.in_process import application
+from tests.priced import COST_POLICY
 
 WHO = {"app_id": "a", "user_id": "u"}
-POLICY = """
-apiVersion: sidecar/v1
-kind: Policy
-metadata: {name: test}
-mode: enforce
-defaults: {plan: free}
-plans:
-  free:
-    plugins: ["*"]
-    limits: [{id: spend, meter: cost, max: 1000000, window: billing_month}]
-"""
 PRICES = """
 apiVersion: sidecar/v1
 kind: Prices
@@ -38,7 +28,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A plan of one dollar a month."""
     folder = tmp_path / "policies"
     folder.mkdir()
-    (folder / "policy.yaml").write_text(POLICY)
+    (folder / "policy.yaml").write_text(COST_POLICY)
     (tmp_path / "prices.yaml").write_text(PRICES)
     async with application(folder, sidecar_prices=tmp_path / "prices.yaml") as client:
         yield client
@@ -164,7 +154,7 @@ async def test_a_top_up_of_cost_lets_more_be_spent(client: httpx.AsyncClient) ->
 async def test_the_same_request_is_known_again_at_other_prices(tmp_path: Path) -> None:
     folder = tmp_path / "policies"
     folder.mkdir()
-    (folder / "policy.yaml").write_text(POLICY)
+    (folder / "policy.yaml").write_text(COST_POLICY)
     (tmp_path / "prices.yaml").write_text(PRICES)
     settings = {
         "sidecar_prices": tmp_path / "prices.yaml",
@@ -183,7 +173,7 @@ async def test_the_same_request_is_known_again_at_other_prices(tmp_path: Path) -
 async def test_a_commit_comes_again_at_other_prices(tmp_path: Path) -> None:
     folder = tmp_path / "policies"
     folder.mkdir()
-    (folder / "policy.yaml").write_text(POLICY)
+    (folder / "policy.yaml").write_text(COST_POLICY)
     (tmp_path / "prices.yaml").write_text(PRICES)
     settings = {
         "sidecar_prices": tmp_path / "prices.yaml",
@@ -203,7 +193,7 @@ async def test_a_commit_comes_again_at_other_prices(tmp_path: Path) -> None:
 
 
 async def test_without_prices_a_limit_on_cost_does_not_load(tmp_path: Path) -> None:
-    (tmp_path / "policy.yaml").write_text(POLICY)
+    (tmp_path / "policy.yaml").write_text(COST_POLICY)
 
     with pytest.raises(ConfigurationError, match="name a price file as SIDECAR_PRICES"):
         async with application(tmp_path):
