@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
 from sidecar.api.problem import misfit
+from sidecar.api.pushes import GRANT
 from sidecar.api.render import grant_body, json_response
-from sidecar.api.schemas import GRANT
 from sidecar.domain.grants import Grant
 from sidecar.domain.request import MeterKind
 from sidecar.ports import Clock, Meter, Policies

@@ -7,19 +7,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
-    field_validator,
     model_validator,
 )
 
-from sidecar.domain.grants import Grant
-from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, CheckRequest, MeterKind, Subject
-from sidecar.domain.subscription import Status, Subscription
+from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, CheckRequest, Subject
 from sidecar.domain.usage import UsageEvent
 
 MAX_TEXT = 256
@@ -32,7 +28,6 @@ MAX_EVENTS = 1_000
 MAX_CHECKS = 100
 OLDEST_EVENT = timedelta(days=7)
 EVENT_AHEAD = timedelta(minutes=5)
-PUSH_AHEAD = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
@@ -293,151 +288,6 @@ class UsageEventBody(Body):
         return "body:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
-PushedStatus = Literal[
-    "active", "trialing", "past_due", "paused", "unpaid", "canceled",
-    "incomplete", "incomplete_expired", "inactive",
-]  # fmt: skip
-
-
-def _either(camel: str, snake: str) -> AliasChoices:
-    return AliasChoices(camel, snake)
-
-
-class SubscriptionBody(BaseModel):
-    """`POST /api/internal/subscription/sync`; camelCase or snake_case, unknown fields ignored."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, populate_by_name=True)
-
-    user_id: Name = Field(validation_alias=_either("userId", "user_id"))
-    plan: Text | None
-    status: PushedStatus
-    app_id: Text | None = Field(None, validation_alias=_either("appId", "app_id"))
-    billing_cycle: Text | None = Field(
-        None, validation_alias=_either("billingCycle", "billing_cycle")
-    )
-    next_billing_date: Instant | None = Field(
-        None, validation_alias=_either("nextBillingDate", "next_billing_date")
-    )
-    trial_end: Instant | None = Field(
-        None, validation_alias=_either("trialEndDate", "trial_end_date")
-    )
-    period_start: Instant | None = Field(
-        None, validation_alias=_either("currentPeriodStart", "current_period_start")
-    )
-    period_end: Instant | None = Field(
-        None, validation_alias=_either("currentPeriodEnd", "current_period_end")
-    )
-    cancel_at_period_end: bool = Field(
-        False, validation_alias=_either("cancelAtPeriodEnd", "cancel_at_period_end")
-    )
-    external_id: Text | None = Field(
-        None, validation_alias=_either("stripeSubscriptionId", "stripe_subscription_id")
-    )
-    event_id: Text | None = Field(None, validation_alias=_either("eventId", "event_id"))
-    updated_at: Instant | None = Field(None, validation_alias=_either("updatedAt", "updated_at"))
-    metadata: Attributes | None = None
-
-    @field_validator("cancel_at_period_end", mode="before")
-    @classmethod
-    def _null_is_false(cls, value: object) -> object:
-        return False if value is None else value
-
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        if not self.plan and self.status != "trialing":
-            raise ValueError("plan: only a trial may leave its plan to the policy")
-        if self.period_start and self.period_end and self.period_end <= self.period_start:
-            raise ValueError("currentPeriodEnd: not after currentPeriodStart")
-        return self
-
-    def subscription(self, now: datetime) -> Subscription:
-        """The state that is pushed; its arrival counts where it does not say when.
-
-        Raises:
-            ValueError: it claims to be from the future, and would make all later pushes stale.
-        """
-        if self.updated_at is not None and self.updated_at > now + PUSH_AHEAD:
-            raise ValueError("updatedAt: more than a day ahead")
-        return Subscription(
-            user_id=self.user_id,
-            app_id=self.app_id or "",
-            plan=self.plan or "",
-            status=Status(self.status),
-            billing_cycle=self.billing_cycle or "",
-            next_billing_date=self.next_billing_date,
-            trial_end=self.trial_end,
-            period_start=self.period_start,
-            period_end=self.period_end,
-            cancel_at_period_end=self.cancel_at_period_end,
-            external_id=self.external_id or "",
-            metadata=self.metadata or {},
-            event_id=self.event_id or "",
-            updated_at=self.updated_at or now,
-        )
-
-
-_PER_APP = "needed: a grant is drawn per app, so it names both userId and appId"
-
-
-def _present(value: object) -> object:
-    if value in (None, ""):
-        raise ValueError(_PER_APP)
-    return value
-
-
-Owner = Annotated[str, BeforeValidator(_present), Field(max_length=MAX_TEXT)]
-
-
-class GrantBody(BaseModel):
-    """`POST /api/internal/grants/sync`; camelCase or snake_case, unknown fields ignored."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, populate_by_name=True)
-
-    grant_id: Name = Field(validation_alias=_either("grantId", "grant_id"))
-    user_id: Owner = Field(validation_alias=_either("userId", "user_id"))
-    app_id: Owner = Field(validation_alias=_either("appId", "app_id"))
-    amount: Count
-    limit: Text | None = None
-    meter: Literal["tokens", "input_tokens", "output_tokens", "requests", "cost"] | None = None
-    effective_at: Instant | None = Field(
-        None, validation_alias=_either("effectiveAt", "effective_at")
-    )
-    expires_at: Instant | None = Field(None, validation_alias=_either("expiresAt", "expires_at"))
-    reason: Text | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _whose(cls, body: object) -> object:
-        """Let both owners stand there, so that whoever left one out is told why it is needed."""
-        if not isinstance(body, dict):
-            return body
-        names = (("userId", "user_id"), ("appId", "app_id"))
-        absent = {camel: None for camel, snake in names if snake not in body}
-        return absent | body
-
-    def grant(self, now: datetime) -> Grant:
-        """The units that are granted; from their arrival on where nothing else is said.
-
-        Raises:
-            ValueError: it does not say what they are units of, or they can never be drawn.
-        """
-        if (not self.limit) == (self.meter is None):
-            raise ValueError("limit: give limit or meter, the one or the other")
-        if self.effective_at and self.expires_at and self.expires_at <= self.effective_at:
-            raise ValueError("expiresAt: not after effectiveAt")
-        return Grant(
-            id=self.grant_id,
-            app_id=self.app_id,
-            user_id=self.user_id,
-            limit=self.limit or "",
-            meter=self.meter and MeterKind(self.meter),
-            amount=self.amount,
-            effective_at=self.effective_at or now,
-            expires_at=self.expires_at,
-            reason=self.reason or "",
-        )
-
-
 LONGEST_REPORT = timedelta(days=90)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
@@ -501,6 +351,4 @@ CHECKS = TypeAdapter(ChecksBody)
 COMMIT = TypeAdapter(CommitBody)
 EXTEND = TypeAdapter(ExtendBody)
 USAGE_EVENT = TypeAdapter(UsageEventBody)
-SUBSCRIPTION = TypeAdapter(SubscriptionBody)
-GRANT = TypeAdapter(GrantBody)
 USAGE_QUERY = TypeAdapter(UsageQuery)

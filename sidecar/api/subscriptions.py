@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
 from sidecar.api.problem import FieldFault, InvalidBody, misfit
+from sidecar.api.pushes import SUBSCRIPTION
 from sidecar.api.render import json_response, subscription_body
-from sidecar.api.schemas import SUBSCRIPTION
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import KNOWN_CYCLES
 from sidecar.ports import Clock, Policies
