@@ -37,7 +37,7 @@ from sidecar.domain.usage import (
     reservation_token,
 )
 from sidecar.errors import RequestFault, Unavailable
-from sidecar.ports import Clock, DecisionLog, Meter, Policies, Rules, Subscriptions
+from sidecar.ports import Checked, Clock, DecisionLog, Meter, Policies, Rules, Subscriptions
 
 T = TypeVar("T")
 _BATCH = 50
@@ -99,7 +99,7 @@ class PDP:
             # A rule changed its mind between two readings. If this is lost, the hold still
             # ends by its own expiry.
             await _unless_unavailable(self._meter.withdraw(metering.reservation.id, since=since))
-        self._log.record(request, decision)
+        self._log.record(Checked(request, subscription, decision, rules))
         return decision
 
     async def check_all(self, requests: Sequence[CheckRequest]) -> list[Decision | RequestFault]:
@@ -151,7 +151,7 @@ class PDP:
             readings = tuple(fresh.get(reading.limit.id, reading) for reading in readings)
             metering = replace(metering, readings=readings)
             decision = _decide(rules, hold, entitlement, metering, now)
-        self._log.record(request, decision)
+        self._log.record(Checked(request, subscription, decision, rules))
         return decision
 
     async def commit(

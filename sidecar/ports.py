@@ -6,6 +6,7 @@ one request together are bounded.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -274,10 +275,25 @@ class Meter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A decision beside the facts that it was made from; all of it stays as it was.
+
+    Attributes:
+        subscription: None where it could not be had.
+        rules: the set that decided, which can say more of it later.
+    """
+
+    request: CheckRequest
+    subscription: Subscription | None
+    decision: Decision
+    rules: Rules
+
+
 class DecisionLog(Protocol):
     """Where decisions are told; it never waits and never fails a decision."""
 
-    def record(self, request: CheckRequest, decision: Decision) -> None:
+    def record(self, checked: Checked) -> None:
         """Note one decision."""
         ...
 

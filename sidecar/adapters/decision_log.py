@@ -4,8 +4,7 @@ from typing import Final
 
 import structlog
 
-from sidecar.domain.decision import Decision
-from sidecar.domain.request import CheckRequest
+from sidecar.ports import Checked
 
 _MOST_MODELS: Final = 100
 """Unknown models that are told apart: a caller may invent any number of names."""
@@ -18,8 +17,9 @@ class LoggedDecisions:
         self._log = structlog.get_logger("sidecar.decisions")
         self._unknown_models: dict[str, int] = {}
 
-    def record(self, request: CheckRequest, decision: Decision) -> None:
+    def record(self, checked: Checked) -> None:
         """Note one decision."""
+        decision, request = checked.decision, checked.request
         if not decision.is_denied:
             return
         self._log.info(
@@ -53,7 +53,7 @@ class LoggedDecisions:
 class NoDecisions:
     """Tells nobody: for a command whose answer is on the screen."""
 
-    def record(self, request: CheckRequest, decision: Decision) -> None:
+    def record(self, checked: Checked) -> None:
         """Note nothing."""
 
     def unknown_model(self, model: str) -> None:

@@ -47,13 +47,33 @@ class Compiled:
     failure_mode: FailureMode
 
 
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What became of the files of a directory.
+
+    Attributes:
+        compiled: None where something is wrong.
+        units: one for each file, with what was found wrong in it.
+        plans: as they are written, by name.
+    """
+
+    compiled: Compiled | None
+    units: Sequence[Unit]
+    plans: Plans
+
+    @property
+    def findings(self) -> Sequence[Diagnostic]:
+        """Everything that is wrong between the files."""
+        return [finding for unit in self.units for finding in unit.findings]
+
+
 def compile_files(
     files: Sequence[tuple[SourceFile, PolicyFile]],
     ceiling: Ceiling,
     lost: Collection[str] = (),
     *,
     counts_cost: bool = False,
-) -> tuple[Compiled | None, Sequence[Diagnostic]]:
+) -> Compilation:
     """Policies from files that could be read, or everything that is wrong between them.
 
     Args:
@@ -73,14 +93,12 @@ def compile_files(
     ids.refuse_shared()
     default, mode, failure_mode = default_plan(units, plans.units, lost)
     terms = subscription_terms(units, plans.units, lost)
-    findings = [finding for unit in units for finding in unit.findings]
-    if findings or lost:
-        return None, findings
+    if lost or any(unit.findings for unit in units):
+        return Compilation(None, units, plans)
     compiled = {name: _plan(plans, name, limits, rules) for name in plans.units}
     for name, plan in compiled.items():
         _refuse_costly(plans.units[name], plan)
-    findings = [finding for unit in units for finding in unit.findings]
-    return Compiled(compiled, default, terms, mode, failure_mode), findings
+    return Compilation(Compiled(compiled, default, terms, mode, failure_mode), units, plans)
 
 
 def _units(

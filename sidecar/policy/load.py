@@ -1,6 +1,8 @@
 """From a directory of policy files to one compiled set, or to everything that is wrong with it."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.domain.modes import Ceiling
@@ -9,12 +11,14 @@ from sidecar.policy.compiler import compile_files
 from sidecar.policy.diagnostics import Diagnostic, InvalidPolicies
 from sidecar.policy.files import content_of, source_of
 from sidecar.policy.format import PolicyFile
+from sidecar.policy.lineage import Plans
 from sidecar.policy.price_file import is_price_file
 from sidecar.policy.prices import PriceList
 from sidecar.policy.reader import read
 from sidecar.policy.remedies import Urls
 from sidecar.policy.snapshot import PolicySet
 from sidecar.policy.source import SourceFile
+from sidecar.policy.unit import Unit
 
 _SUFFIXES = {".yaml", ".yml", ".json"}
 SHIPPED_SETS = ("quickstart", "self-hosted", "platform")
@@ -68,6 +72,23 @@ def policy_files(path: Path) -> list[Path]:
     return files
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A directory as it was found.
+
+    Attributes:
+        policies: what it says; None where something is wrong.
+        units: its files, of those that could be read.
+        plans: as they are written, by name.
+        findings: everything that is wrong.
+    """
+
+    policies: PolicySet | None
+    units: Sequence[Unit]
+    plans: Plans
+    findings: Sequence[Diagnostic]
+
+
 def load(
     path: Path,
     *,
@@ -83,6 +104,24 @@ def load(
 
     Raises:
         InvalidPolicies: with every finding of every file.
+        ConfigurationError: there is nothing to load.
+    """
+    examined = examine(path, ceiling=ceiling, urls=urls, prices=prices)
+    if examined.policies is None:
+        raise InvalidPolicies(examined.findings)
+    return examined.policies
+
+
+def examine(
+    path: Path,
+    *,
+    ceiling: Ceiling,
+    urls: Urls | None = None,
+    prices: PriceList | None = None,
+) -> Examined:
+    """The files of a directory with all that they say, and everything that is wrong with them.
+
+    Raises:
         ConfigurationError: there is nothing to load.
     """
     digest = hashlib.sha256()
@@ -111,11 +150,15 @@ def load(
             unreadable = True
         else:
             files.append((source, policy))
-    compiled, misfits = compile_files(files, ceiling, lost, counts_cost=prices is not None)
+    compilation = compile_files(files, ceiling, lost, counts_cost=prices is not None)
     # A file that cannot be read at all may hold every name that seems to be missing.
-    findings.extend(found for found in misfits if not (unreadable and found.code == "C1"))
-    if findings or compiled is None:
-        raise InvalidPolicies(findings)
-    if prices is not None:
-        digest.update(prices.digest)
-    return PolicySet(compiled, f"sha256:{digest.hexdigest()}", urls, prices)
+    findings.extend(
+        found for found in compilation.findings if not (unreadable and found.code == "C1")
+    )
+    policies = None
+    if compilation.compiled is not None and not findings:
+        if prices is not None:
+            digest.update(prices.digest)
+        revision = f"sha256:{digest.hexdigest()}"
+        policies = PolicySet(compilation.compiled, revision, urls, prices)
+    return Examined(policies, compilation.units, compilation.plans, findings)
