@@ -25,6 +25,32 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Related:
+    """Another place that a finding speaks of, and what is there."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    length: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What a machine may write instead, because nobody could have meant anything else.
+
+    Attributes:
+        start, end: characters [start, end) of the file's text, a byte order mark among them.
+        replacement: what to write there.
+    """
+
+    file: str
+    start: int
+    end: int
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding.
 
@@ -34,6 +60,8 @@ class Diagnostic:
         length: characters to underline.
         path: of the value in the file, `plans.free.limits[0].max`.
         source_line: the text of the line, for the caret.
+        related: other places that have to do with it.
+        fix: what can be written instead without thinking.
     """
 
     code: str
@@ -46,6 +74,8 @@ class Diagnostic:
     path: str = ""
     source_line: str = ""
     severity: Severity = Severity.ERROR
+    related: tuple[Related, ...] = ()
+    fix: Fix | None = None
 
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""
@@ -56,6 +86,8 @@ class Diagnostic:
             underline = min(self.length, max(1, len(line) - indent))
             text += f"\n   | {line}\n   | {' ' * indent}{'^' * underline}"
             text += f"   at {self.path}" if self.path else ""
+        for other in self.related:
+            text += f"\n   = {other.file}:{other.line}:{other.column}: {other.message}"
         return text
 
     def _shown_line(self) -> tuple[str, int]:

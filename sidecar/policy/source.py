@@ -45,6 +45,25 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Scalar:
+    """Text, a number or a word as it stands in the file.
+
+    Attributes:
+        style: the quote or the sign of its block, empty where it stands plain.
+        start, end: characters [start, end) of the file, quotes among them.
+        is_key: whether it names what its path leads to.
+    """
+
+    value: str
+    style: str
+    place: Place
+    start: int
+    end: int
+    path: Path
+    is_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Child:
     """A value with its key, where it has one, and its path as the file has it."""
 
@@ -62,6 +81,10 @@ class SourceFile:
     Args:
         kind: what it is meant to be, as its `kind` says.
         fraction: makes a value of the text of a number with a point or an exponent.
+
+    Attributes:
+        text: without a byte order mark.
+        mark: the byte order mark, if there was one.
     """
 
     def __init__(
@@ -74,6 +97,7 @@ class SourceFile:
     ) -> None:
         self.name = name
         self.text = text.removeprefix("\ufeff")
+        self.mark = text[: len(text) - len(self.text)]
         self.kind = kind
         self._fraction = fraction
         self.root: yaml.Node | None = None
@@ -88,6 +112,14 @@ class SourceFile:
     def lines(self) -> list[str]:
         """The text by lines, without their ends."""
         return _LINE_ENDS.split(self.text)
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(end.end() for end in _LINE_ENDS.finditer(self.text))]
+
+    def offset(self, line: int, column: int) -> int:
+        """Characters of the file before a place, a byte order mark among them."""
+        return len(self.mark) + self._line_starts[line - 1] + column - 1
 
     @property
     def beginning(self) -> str:
@@ -125,6 +157,43 @@ class SourceFile:
         """The node of a path, None if there is none."""
         found, missing = self._find(path)
         return None if missing else found.node
+
+    def scalar(self, path: Path) -> Scalar | None:
+        """The scalar of a path, None if there is none."""
+        node = self.node(path)
+        return self._scalar(node, path) if isinstance(node, yaml.ScalarNode) else None
+
+    def scalars(self) -> Iterator[Scalar]:
+        """Every scalar of the file, keys among them, from its beginning to its end."""
+        for node, path in _walk(self.root, ()):
+            if isinstance(node, yaml.ScalarNode):
+                yield self._scalar(node, path)
+            elif isinstance(node, yaml.MappingNode):
+                for key, _ in node.value:
+                    if isinstance(key, yaml.ScalarNode):
+                        yield self._scalar(key, (*path, key.value), is_key=True)
+
+    def span(self, path: Path) -> tuple[int, int] | None:
+        """The characters [start, end) of the file in which a value stands, its key among them."""
+        found, missing = self._find(path)
+        if found.node is None or missing:
+            return None
+        return self._offset_of(found.key or found.node)[0], self._offset_of(found.node)[1]
+
+    def steps(self, path: Path) -> list[str | int]:
+        """The keys of a mapping or the positions of a list."""
+        found, missing = self._find(path)
+        return [] if missing else list(self._children_of(found.node, found.written))
+
+    def _offset_of(self, node: yaml.Node) -> tuple[int, int]:
+        start, end = (
+            self.offset(mark.line + 1, mark.column + 1) for mark in (node.start_mark, node.end_mark)
+        )
+        return start, end
+
+    def _scalar(self, node: yaml.ScalarNode, path: Path, *, is_key: bool = False) -> Scalar:
+        start, end = self._offset_of(node)
+        return Scalar(node.value, node.style or "", _place(node), start, end, path, is_key)
 
     def expression_place(self, path: Path, start: int, end: int) -> Place:
         """Where characters [start, end) of an expression stand in the file."""
