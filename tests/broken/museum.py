@@ -1,4 +1,4 @@
-"""What does the sidecar say to each wrong policy of this directory, and to wrong prices?
+"""What does `lint` say to each wrong policy of this directory, and to wrong prices?
 
 An exhibit is `NAME.yaml`, or a directory `NAME/` where the mistake needs several files; price
 files are in `prices/`. The answer stands in `NAME.txt`; `python -m tests.broken --write` writes
@@ -8,9 +8,11 @@ the answers anew.
 from pathlib import Path
 
 from sidecar.domain.modes import Ceiling
-from sidecar.policy.diagnostics import InvalidFiles
-from sidecar.policy.load import load
+from sidecar.policy.diagnostics import InvalidFiles, InvalidPolicies
+from sidecar.policy.lint import lint
+from sidecar.policy.load import examine
 from sidecar.policy.price_file import load_prices
+from tests.broken.pages import TODAY
 
 ROOM = Path(__file__).parent
 PRICES = ROOM / "prices"
@@ -34,8 +36,10 @@ def answer(exhibit: Path) -> str:
         if exhibit.parent == PRICES:
             load_prices(exhibit)
         else:
-            load(exhibit, ceiling=Ceiling.AS_WRITTEN)
+            findings = lint(examine(exhibit, ceiling=Ceiling.AS_WRITTEN), TODAY)
+            if findings:
+                raise InvalidPolicies(findings)
     except InvalidFiles as error:
         around = exhibit if exhibit.is_dir() else exhibit.parent
         return f"{error}\n".replace(f"{around}/", "")
-    return "it loads\n"
+    return "nobody finds anything wrong with it\n"

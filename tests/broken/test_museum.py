@@ -19,19 +19,20 @@ def test_a_wrong_policy_is_answered_with_exactly_these_words(exhibit: Path) -> N
 
 @pytest.mark.parametrize("exhibit", exhibits(), ids=lambda exhibit: exhibit.stem)
 def test_an_exhibit_has_one_mistake(exhibit: Path) -> None:
-    assert answer_of(exhibit).read_text(encoding="utf-8").count(": error[") == 1
+    said = answer_of(exhibit).read_text(encoding="utf-8")
+    assert len(re.findall(r": (?:error|warning)\[", said)) == 1
 
 
 def test_the_museum_is_large() -> None:
-    assert len(exhibits()) >= 55
+    assert len(exhibits()) >= 75
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_has_an_exhibit(code: str) -> None:
-    assert f"error[{code}]" in ANSWERS
+    assert f"error[{code}]" in ANSWERS or f"warning[{code}]" in ANSWERS
 
 
 def test_every_code_in_the_source_is_explained() -> None:
     package = Path(sidecar.policy.__file__).parent
-    source = "".join(file.read_text(encoding="utf-8") for file in package.glob("*.py"))
-    assert set(re.findall(r'"([A-K][0-9]{1,2})"', source)) == set(CODES)
+    source = "".join(file.read_text(encoding="utf-8") for file in package.rglob("*.py"))
+    assert set(re.findall(r'"([A-M][0-9]{1,2})"', source)) == set(CODES)
