@@ -5,6 +5,7 @@ from sidecar.cel.fuse import fuse
 from sidecar.cel.outcome import Step
 from sidecar.cel.problems import Problem
 from sidecar.cel.program import Program, compile, over_budget
+from sidecar.cel.references import Read
 from sidecar.cel.times import Duration, Timestamp
 from sidecar.cel.types import (
     BOOL,
@@ -52,6 +53,7 @@ __all__ = [
     "Object",
     "Problem",
     "Program",
+    "Read",
     "Step",
     "String",
     "Timestamp",

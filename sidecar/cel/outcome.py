@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 from typing import Any
 
@@ -67,24 +68,32 @@ def _message(error: Exception) -> str:
     return f"no such overload ({type(error).__name__})"
 
 
-def trace_of(source: str, node: Node, wanted: str, bindings: Bindings) -> tuple[Step, ...]:
-    """Every part that is evaluated, in the order in which their values are known."""
-    traced, spans = traced_form(node, wanted)
-    steps: list[Step] = []
+def tracer(source: str, node: Node, wanted: str) -> Callable[[Bindings], tuple[Step, ...]]:
+    """A function from the bindings to every part that is evaluated, in the order in which their values are known.
 
-    def note(line: int, part: Callable[[], object]) -> object:
-        start, end = spans[line]
+    Few expressions are ever traced, so its code is made when it is first called.
+    """
+    form = cache(lambda: traced_form(node, wanted))
+
+    def trace(bindings: Bindings) -> tuple[Step, ...]:
+        traced, spans = form()
+        steps: list[Step] = []
+
+        def note(line: int, part: Callable[[], object]) -> object:
+            start, end = spans[line]
+            try:
+                value = part()
+            except Exception as error:
+                steps.append(Step(start, end, source[start:end], error_of(error, spans)))
+                raise
+            steps.append(Step(start, end, source[start:end], value))
+            return value
+
         try:
-            value = part()
-        except Exception as error:
-            steps.append(Step(start, end, source[start:end], error_of(error, spans)))
-            raise
-        steps.append(Step(start, end, source[start:end], value))
-        return value
+            traced(bindings, note)
+        except Exception as error:  # noqa: BLE001  the last step already says so
+            if not steps:
+                steps.append(Step(0, len(source), source, error_of(error, spans)))
+        return tuple(steps)
 
-    try:
-        traced(bindings, note)
-    except Exception as error:  # noqa: BLE001  the last step already says so
-        if not steps:
-            steps.append(Step(0, len(source), source, error_of(error, spans)))
-    return tuple(steps)
+    return trace

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from sidecar.cel.branches import branches_of
 from sidecar.cel.check import Checker
 from sidecar.cel.cost import Costs, dearest
 from sidecar.cel.environment import Budget, Environment
 from sidecar.cel.exact import exact_form
 from sidecar.cel.extent import sized
 from sidecar.cel.fold import folded
-from sidecar.cel.outcome import Bindings, Step, second_tier, trace_of
+from sidecar.cel.outcome import Bindings, Step, second_tier, tracer
 from sidecar.cel.parse import parse
 from sidecar.cel.plain import plain_form
 from sidecar.cel.presence import proved_paths
 from sidecar.cel.problems import Problem
-from sidecar.cel.references import references_of
+from sidecar.cel.references import Read, reads_of, references_of
 from sidecar.cel.size import size_problem
 from sidecar.cel.typed import Node
 from sidecar.cel.types import DYN, Type, is_open
@@ -57,6 +58,16 @@ class Program:
     evaluate: Callable[[Bindings], object]
     trace: Callable[[Bindings], tuple[Step, ...]]
     form: Form = field(repr=False, compare=False)
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """Every place that looks at an input; what cannot matter, whatever the inputs are, left out."""
+        return tuple(reads_of(self.form.node))
+
+    @property
+    def branches(self) -> tuple[tuple[int, int], ...]:
+        """The places of the parts that turn the value one way or the other, see `branches_of`."""
+        return tuple(branches_of(self.form.node))
 
 
 def compile(
@@ -115,13 +126,9 @@ def _assembled(source: str, node: Node, of: Type, cost: int, size: int) -> Progr
     wanted = of.kind if is_open(node.type) else "dyn"
     exact, spans = exact_form(smaller, wanted)
     again = second_tier(exact, spans)
-
-    def trace(bindings: Bindings) -> tuple[Step, ...]:
-        return trace_of(source, node, wanted, bindings)
-
     return Program(
         source, of, references_of(node), proved_paths(node), cost, size,
-        plain_form(smaller, wanted, again), trace, Form(smaller, wanted, again),
+        plain_form(smaller, wanted, again), tracer(source, node, wanted), Form(smaller, wanted, again),
     )  # fmt: skip
 
 
