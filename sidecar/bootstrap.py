@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from sidecar.adapters.address import SqliteAddress, read_address
 from sidecar.adapters.cached import CachedSubscriptions
 from sidecar.adapters.clock import SystemClock
-from sidecar.adapters.decision_log import LoggedDecisions, NoDecisions
+from sidecar.adapters.decisions.told import LoggedDecisions, NoDecisions
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.leased import LEASE, LeasedMeter
 from sidecar.adapters.redis.meter import SCRIPTS

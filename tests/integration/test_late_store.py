@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sidecar.adapters.clock import SystemClock
-from sidecar.adapters.decision_log import NoDecisions
+from sidecar.adapters.decisions.told import NoDecisions
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions

@@ -2,7 +2,7 @@
 
 from structlog.testing import capture_logs
 
-from sidecar.adapters.decision_log import LoggedDecisions
+from sidecar.adapters.decisions.told import LoggedDecisions
 
 
 def test_an_unknown_model_is_named_once_and_counted_until_prices_are_read_again() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
-from sidecar.adapters.counting import Counter
+from sidecar.domain.counting import Counter
 
 EVERY_APP = "s2:{*}"
 """In front of what holds for all apps; no app has this prefix, because `*` is escaped."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sidecar.adapters.counting import Counter, Layout, lay_out
+from sidecar.domain.counting import Counter, Layout, lay_out
 from sidecar.domain.limits import Charge, Reading
 from sidecar.domain.request import UNTOLD, Amounts, MeterKind
 from sidecar.domain.usage import Hold

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from sidecar.adapters.counting import lay_out
 from sidecar.adapters.redis.lease import (
     HOT,
     LONGEST_S,
@@ -21,6 +20,7 @@ from sidecar.adapters.redis.lease import (
     slice_for,
 )
 from sidecar.adapters.redis.settling import Settling
+from sidecar.domain.counting import lay_out
 from sidecar.domain.limits import Charge, Reading
 from sidecar.domain.usage import Hold, Metering, name_reservation
 from sidecar.domain.windows import to_ms

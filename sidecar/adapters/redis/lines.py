@@ -10,7 +10,9 @@ from urllib.parse import unquote
 
 import orjson
 
-from sidecar.adapters.counting import (
+from sidecar.adapters.documents import read_limits, short_digest
+from sidecar.adapters.redis.keys import quoted
+from sidecar.domain.counting import (
     Content,
     Counter,
     Layout,
@@ -18,8 +20,6 @@ from sidecar.adapters.counting import (
     lay_out,
     readings_of,
 )
-from sidecar.adapters.documents import read_limits, short_digest
-from sidecar.adapters.redis.keys import quoted
 from sidecar.domain.grants import Grant, GrantBalance
 from sidecar.domain.limits import Charge, Reading
 from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest, MeterKind

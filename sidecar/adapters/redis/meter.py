@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-from sidecar.adapters.counting import Layout, lay_out
 from sidecar.adapters.documents import fingerprint, read_request, write_limits, write_request
 from sidecar.adapters.redis.connection import Argument, RedisConnection, Script
 from sidecar.adapters.redis.epochs import Epochs
@@ -28,6 +27,7 @@ from sidecar.adapters.redis.lines import (
     write_group,
     write_numbers,
 )
+from sidecar.domain.counting import Layout, lay_out
 from sidecar.domain.decision import Reservation
 from sidecar.domain.grants import MOST_GRANTS, Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from sidecar.adapters.counting import instant_or_none
 from sidecar.adapters.documents import read_limits
 from sidecar.adapters.redis.lease import Child, Lease, parent_of
+from sidecar.domain.counting import instant_or_none
 from sidecar.domain.limits import Reading
 from sidecar.domain.request import Amounts
 from sidecar.domain.usage import PLACE, token_of

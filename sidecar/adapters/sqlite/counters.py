@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from sidecar.adapters.counting import Content, Counter
 from sidecar.adapters.sqlite.reservations import Entry
 from sidecar.adapters.sqlite.times import DAY_MS, KEPT_MS, NEVER
+from sidecar.domain.counting import Content, Counter
 from sidecar.domain.request import MAX_INTEGER
 
 _PERIOD = """

@@ -13,7 +13,6 @@ from dataclasses import replace
 from operator import sub
 from typing import Final
 
-from sidecar.adapters.counting import Content, Counter, Layout, lay_out
 from sidecar.adapters.documents import digest
 from sidecar.adapters.sqlite.counters import Cell, Counters, Place
 from sidecar.adapters.sqlite.database import Unfinished
@@ -30,6 +29,7 @@ from sidecar.adapters.sqlite.reservations import (
 )
 from sidecar.adapters.sqlite.rollups import Rollups, dimensions_of
 from sidecar.adapters.sqlite.times import EVENTS_REMEMBERED_MS, HOUR_MS
+from sidecar.domain.counting import Content, Counter, Layout, lay_out
 from sidecar.domain.limits import Charge, Limit
 from sidecar.domain.prices import NO_RATES
 from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, MeterKind

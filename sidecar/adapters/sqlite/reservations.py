@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import orjson
 
-from sidecar.adapters.counting import Counter
 from sidecar.adapters.sqlite.grants import Owner
 from sidecar.adapters.sqlite.times import KEPT_MS, REQUESTS_REMEMBERED_MS
+from sidecar.domain.counting import Counter
 from sidecar.domain.prices import Rates
 from sidecar.domain.request import MAX_INTEGER, Amounts, MeterKind
 from sidecar.domain.usage import ReservationState
