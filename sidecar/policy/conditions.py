@@ -22,6 +22,7 @@ from sidecar.cel import (
     Object,
     Problem,
     Program,
+    Step,
     String,
     Type,
 )
@@ -30,7 +31,7 @@ from sidecar.domain.request import MAX_INTEGER, CheckRequest
 from sidecar.domain.subscription import Status, Subscription
 from sidecar.policy.codes import code_of
 from sidecar.policy.diagnostics import Diagnostic, did_you_mean
-from sidecar.policy.source import Path, SourceFile
+from sidecar.policy.source import Path, Place, SourceFile
 
 _FREE = Map(STRING, Dyn(guarded=True), max_size=64, guarded=True)
 """What others fill as they like: a member of it is asked for with `has()` before it is read."""
@@ -89,10 +90,16 @@ def plan_type(plan_ids: Sequence[str]) -> Object:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled expression, with the variables that must be had before it."""
+    """A compiled expression, with the variables that must be had before it.
+
+    Attributes:
+        path: where it stands in its file, `("rules", 0, "when")`.
+    """
 
     program: Program
     scope: "Scope"
+    source: SourceFile
+    path: Path
     variables: tuple[str, ...] = ()
 
     @property
@@ -100,6 +107,10 @@ class Condition:
         """Whether it, or a variable that it needs, looks at a counter."""
         direct = any(reference[0] == "limits" for reference in self.program.references)
         return direct or not self.scope.reads_limits.isdisjoint(self.variables)
+
+    def place(self, start: int, end: int) -> Place:
+        """Where characters [start, end) of the expression stand in its file."""
+        return self.source.expression_place(self.path, start, end)
 
 
 @dataclass(slots=True)
@@ -173,7 +184,8 @@ class Scope:
         if findings or direct & self.broken:
             return findings
         needed = direct | {deep for name in direct for deep in self.variables[name].variables}
-        return Condition(program, self, tuple(name for name in self.variables if name in needed))
+        variables = tuple(name for name in self.variables if name in needed)
+        return Condition(program, self, source, path, variables)
 
     def _words(self, text: str, problem: Problem) -> tuple[str, str, int, int, str]:
         start, end = problem.start, problem.end
@@ -249,6 +261,18 @@ class Context:
 
     def evaluate(self, condition: Condition) -> object:
         """The value of a condition, or the `CelError` of it or of a variable that it needs."""
+        bindings = self._bindings(condition)
+        if isinstance(bindings, CelError):
+            return bindings
+        return condition.program.evaluate(bindings)
+
+    def trace(self, condition: Condition) -> tuple[Step, ...]:
+        """The value of every part that is evaluated; nothing where a variable errs before it."""
+        bindings = self._bindings(condition)
+        return () if isinstance(bindings, CelError) else condition.program.trace(bindings)
+
+    def _bindings(self, condition: Condition) -> dict[str, object] | CelError:
+        """What the condition sees, or the error of a variable that it needs."""
         scope = condition.scope
         bindings = self._by_scope.get(id(scope))
         if bindings is None:
@@ -262,7 +286,7 @@ class Context:
                     if isinstance(value, CelError):
                         return value
                     values[name] = value
-        return condition.program.evaluate(bindings)
+        return bindings
 
 
 def _request_bindings(request: CheckRequest) -> dict[str, object]:
