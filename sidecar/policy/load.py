@@ -1,7 +1,7 @@
 """From a directory of policy files to one compiled set, or to everything that is wrong with it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,13 +124,24 @@ def examine(
     Raises:
         ConfigurationError: there is nothing to load.
     """
+    read_now = [(file, content_of(file)) for file in policy_files(path)]
+    return examine_contents(read_now, ceiling=ceiling, urls=urls, prices=prices)
+
+
+def examine_contents(
+    contents: Iterable[tuple[Path, bytes]],
+    *,
+    ceiling: Ceiling,
+    urls: Urls | None = None,
+    prices: PriceList | None = None,
+) -> Examined:
+    """The same of files whose contents were read before, whatever stands there now."""
     digest = hashlib.sha256()
     findings: list[Diagnostic] = []
     files: list[tuple[SourceFile, PolicyFile]] = []
     lost: set[str] = set()
     unreadable = False
-    for file in policy_files(path):
-        content = content_of(file)
+    for file, content in contents:
         digest.update(f"{file.name}\0{len(content)}\0".encode())
         digest.update(content)
         source = source_of(file, content)
