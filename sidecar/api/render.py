@@ -1,6 +1,6 @@
 """How does a decision, a limit, a subscription look in JSON and in headers?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from pydantic_core import to_json
@@ -11,6 +11,7 @@ from sidecar.domain.decision import Decision, ReasonCode, Remedy, RemedyKind
 from sidecar.domain.grants import GrantBalance
 from sidecar.domain.limits import Reading
 from sidecar.domain.modes import Refusal
+from sidecar.domain.shown import limits_shown, reasons_shown
 from sidecar.domain.subscription import Subscription
 from sidecar.domain.usage import Settlement
 from sidecar.domain.windows import Sliding
@@ -51,7 +52,7 @@ def decision_response(decision: Decision) -> Response:
     if not decision.is_denied:
         response = json_response(body)
     else:
-        response = json_response(body, _status(decision), MEDIA_TYPE)
+        response = json_response(body, decision.status, MEDIA_TYPE)
         seconds = _retry_after(decision)
         if seconds is not None:
             response.headers["Retry-After"] = str(seconds)
@@ -61,28 +62,18 @@ def decision_response(decision: Decision) -> Response:
 
 def decision_body(decision: Decision) -> dict[str, object]:
     """The whole decision; a deny carries the members of a problem beside it."""
-    status = _status(decision)
     reservation = decision.reservation
     body: dict[str, object] = {
         "decision_id": decision.id,
         "effect": decision.effect,
         "allowed": not decision.is_denied,
-        "status": status,
+        "status": decision.status,
         "mode": decision.mode,
         "plan": decision.plan,
         "subscription_status": decision.subscription_status,
-        "reasons": [
-            {
-                "code": reason.code,
-                "id": reason.id,
-                "effect": reason.effect,
-                "mode": reason.mode,
-                "message": reason.message,
-            }
-            for reason in decision.reasons
-        ],
+        "reasons": reasons_shown(decision.reasons),
         "would_deny": decision.would_deny,
-        "limits": limits_body(decision.readings),
+        "limits": limits_shown(decision.readings),
         "reservation": None
         if reservation is None
         else {
@@ -105,26 +96,6 @@ def decision_body(decision: Decision) -> dict[str, object]:
     return body
 
 
-def limits_body(readings: Sequence[Reading]) -> list[dict[str, object]]:
-    """Limits with what is used and left of them."""
-    return [
-        {
-            "id": reading.limit.id,
-            "meter": reading.limit.meter,
-            "window": str(reading.limit.window),
-            "per": reading.limit.per,
-            "limit": reading.limit.maximum,
-            "granted": reading.granted,
-            "used": reading.used,
-            "reserved": reading.reserved,
-            "requested": reading.requested,
-            "remaining": reading.remaining,
-            "resets_at": reading.resets_at,
-        }
-        for reading in readings
-    ]
-
-
 def settlement_body(settlement: Settlement) -> dict[str, object]:
     """A reservation after a commit or a release."""
     return {
@@ -134,7 +105,7 @@ def settlement_body(settlement: Settlement) -> dict[str, object]:
             "expires_at": settlement.expires_at,
             "granted": {"tokens": settlement.tokens},
         },
-        "limits": limits_body(settlement.readings),
+        "limits": limits_shown(settlement.readings),
     }
 
 
@@ -186,15 +157,11 @@ def overview_body(overview: Overview) -> dict[str, object]:
             "deny": plan.plugins_deny if plan else [],
         },
         "features": plan.features if plan else {},
-        "limits": limits_body(overview.readings),
+        "limits": limits_shown(overview.readings),
         "grants": [{"id": balance.grant.id, **grant_body(balance)} for balance in overview.grants],
         "subscription": entitlement.subscription and subscription_body(entitlement.subscription),
         "policy": {"revision": overview.revision},
     }
-
-
-def _status(decision: Decision) -> int:
-    return decision.reasons[0].refusal.value if decision.is_denied else 200
 
 
 def _remedy(remedy: Remedy) -> dict[str, object]:

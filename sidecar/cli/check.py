@@ -148,10 +148,9 @@ def _print(decision: Decision) -> None:
     # Nothing is cut off where nobody looks at a screen.
     width = None if sys.stdout.isatty() else 200
     console = Console(highlight=False, soft_wrap=True, width=width)
-    status = decision.reasons[0].refusal.value if decision.is_denied else 200
     head = Text.assemble(
         (decision.effect.value.upper(), _STYLES[decision.effect]),
-        f"  {status}  plan {decision.plan or '(none)'}, mode {decision.mode.value}",
+        f"  {decision.status}  plan {decision.plan or '(none)'}, mode {decision.mode.value}",
     )
     console.print(head)
     for reason in decision.reasons:

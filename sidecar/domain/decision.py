@@ -128,6 +128,11 @@ class Decision:
         return self.effect is Effect.DENY
 
     @property
+    def status(self) -> int:
+        """The HTTP status that says it."""
+        return self.reasons[0].refusal.value if self.is_denied else 200
+
+    @property
     def would_deny(self) -> tuple[str, ...]:
         """Ids of what would have refused, had it been enforced."""
         return tuple(
