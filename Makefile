@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 
-.PHONY: run test check lint format bench bench-meter bench-leases lock system-packages clean
+.PHONY: run test check lint format bench bench-meter bench-leases bench-policy lock system-packages clean
 
 run: $(VENV)/run
 	$(BIN)/sidecar serve --policies policies/quickstart
@@ -67,6 +67,9 @@ bench-meter: $(VENV)/dev
 
 bench-leases: $(VENV)/dev
 	$(BIN)/python -m tests.benchmarks.leases
+
+bench-policy: $(VENV)/dev
+	$(BIN)/python -m tests.benchmarks.policy
 
 clean:
 	rm -rf $(VENV) data .mypy_cache .pytest_cache .ruff_cache dist build

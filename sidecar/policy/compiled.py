@@ -1,15 +1,20 @@
 """Policies after compilation: everything that a decision needs, prepared at load."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from sidecar.domain.limits import Limit
 from sidecar.domain.modes import FailureMode, Mode, Refusal
-from sidecar.domain.request import CheckRequest, Subject
+from sidecar.domain.request import Subject
 from sidecar.policy.conditions import Condition
+from sidecar.policy.glob_index import GlobIndex
 from sidecar.policy.globs import Globs
+
+MOST_NAMES = 4096
+"""Plugins of which is remembered what concerns them. They repeat; callers may invent them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +123,47 @@ class CompiledRule:
         """Whether it can make an answer a deny, by its effect or by an error in it."""
         return self.mode is Mode.ENFORCE and "deny" in (self.effect, self.on_error)
 
-    def concerns(self, request: CheckRequest) -> bool:
-        """Whether its `match` names what is asked for."""
-        return self.plugins is None or (request.plugin != "" and self.plugins.match(request.plugin))
+
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """The rules that look at requests for one plugin, in file order.
+
+    Attributes:
+        early: those that look at no counter.
+        waits: whether one that may refuse looks at counters.
+    """
+
+    rules: tuple[CompiledRule, ...]
+    early: tuple[CompiledRule, ...] = field(init=False)
+    waits: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        early = tuple(rule for rule in self.rules if not rule.reads_limits)
+        waits = any(rule.reads_limits and rule.may_refuse for rule in self.rules)
+        object.__setattr__(self, "early", early)
+        object.__setattr__(self, "waits", waits)
+
+
+class Concerns:
+    """The rules of a plan by the plugin that is asked for."""
+
+    def __init__(self, rules: Sequence[CompiledRule]) -> None:
+        self._rules = tuple(rules)
+        self._index = GlobIndex([rule.plugins for rule in rules])
+        # Of names that the same rules concern, as invented ones are, one answer is kept.
+        self._shared: dict[tuple[int, ...], Concerned] = {}
+        self.find = lru_cache(maxsize=MOST_NAMES)(self._find)
+
+    def _find(self, plugin: str) -> Concerned:
+        """The rules that concern a plugin; with none asked for, those without globs."""
+        positions = self._index.find(plugin)
+        known = self._shared.get(positions)
+        if known is None:
+            if len(self._shared) >= MOST_NAMES:
+                self._shared.clear()
+            known = Concerned(tuple(self._rules[position] for position in positions))
+            self._shared[positions] = known
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +174,7 @@ class CompiledPlan:
         limits: longest window first.
         rules: those whose `match` names this plan or none, in file order.
         facts: what expressions see as `plan`.
+        concerns: the rules again, by the plugin that is asked for.
     """
 
     id: str
@@ -144,6 +188,10 @@ class CompiledPlan:
     rules: tuple[CompiledRule, ...]
     facts: Mapping[str, object]
     origin: Origin
+    concerns: Concerns = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "concerns", Concerns(self.rules))
 
     def allows_plugin(self, name: str) -> bool:
         """Whether the plan includes a plugin; a deny wins."""

@@ -28,13 +28,12 @@ def entitle(
 ) -> Entitlement:
     """The plan's refusals and the limits that apply; `reason` is the subscription's own."""
     charges, errors = charges_of(plan, request, subscription, now)
-    rules = [rule for rule in plan.rules if rule.concerns(request)]
+    concerned = plan.concerns.find(request.plugin)
     rule_reasons: dict[str, Reason] = {}
     rule_errors: list[RuleError] = []
-    early = [rule for rule in rules if not rule.reads_limits]
-    if early:
+    if concerned.early:
         context = Context(request, subscription, plan.facts, now)
-        for rule in early:
+        for rule in concerned.early:
             found = reason_of(rule, context, rule_errors)
             if found is not None:
                 rule_reasons[rule.id] = found
@@ -47,7 +46,7 @@ def entitle(
         reasons=(*([reason] if reason else ()), *_refusals(plan, request)),
         charges=charges,
         rule_reasons=rule_reasons,
-        rules_read_limits=any(rule.reads_limits and rule.may_refuse for rule in rules),
+        rules_read_limits=concerned.waits,
         errors=(*errors, *rule_errors),
     )
 

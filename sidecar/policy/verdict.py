@@ -75,16 +75,14 @@ def _of_rules(
 ) -> Iterable[Reason]:
     """Of all rules in file order; those that look at no counter have spoken already."""
     context: Context | None = None
-    for rule in plan.rules:
+    for rule in plan.concerns.find(request.plugin).rules:
         if not rule.reads_limits:
             reason = entitlement.rule_reasons.get(rule.id)
-        elif rule.concerns(request):
+        else:
             context = context or Context(
                 request, entitlement.subscription, plan.facts, now, readings
             )
             reason = reason_of(rule, context, errors)
-        else:
-            continue
         if reason is not None:
             yield reason
 
