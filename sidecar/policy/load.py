@@ -48,17 +48,7 @@ def policy_files(path: Path) -> list[Path]:
             f"{path}: there is no such policy directory; name one with --policies or "
             "SIDECAR_POLICIES, or leave both out for the self-hosted set"
         )
-    try:
-        entries = sorted(path.iterdir())
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
-    files = [
-        entry
-        for entry in entries
-        if entry.suffix.lower() in _SUFFIXES
-        and not entry.stem.lower().endswith("_test")
-        and not entry.name.startswith(".")
-    ]
+    files = [entry for entry in _written_in(path) if not _is_test(entry)]
     for entry in files:
         if not entry.is_file():
             what = "a link to nothing" if entry.is_symlink() and not entry.exists() else "no file"
@@ -70,6 +60,31 @@ def policy_files(path: Path) -> list[Path]:
             f"{path}: no policy in this directory; it needs at least one file that ends in .yaml"
         )
     return files
+
+
+def test_files(path: Path) -> list[Path]:
+    """The tests beside the policies of a directory, by name; one policy file has none.
+
+    Raises:
+        ConfigurationError: the directory cannot be read.
+    """
+    return [entry for entry in _written_in(path) if _is_test(entry)] if path.is_dir() else []
+
+
+def _written_in(directory: Path) -> list[Path]:
+    try:
+        entries = sorted(directory.iterdir())
+    except OSError as error:
+        raise ConfigurationError(f"{directory}: cannot be read: {error.strerror}") from error
+    return [
+        entry
+        for entry in entries
+        if entry.suffix.lower() in _SUFFIXES and not entry.name.startswith(".")
+    ]
+
+
+def _is_test(file: Path) -> bool:
+    return file.stem.lower().endswith("_test")
 
 
 @dataclass(frozen=True, slots=True)
