@@ -27,20 +27,22 @@ F = TypeVar("F", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class _Form(Generic[F]):
+class Form(Generic[F]):
     """What a file of one kind looks like.
 
     Attributes:
         header: what its head can only be, for whoever left it out.
         not_taken: fields that people look for here, and why there are none.
+        examples: what to write for a field that is missing, where that is not said for all files.
     """
 
     model: type[F]
     header: Mapping[str, object]
     not_taken: Mapping[str, str]
+    examples: Mapping[str, str]
 
 
-_POLICY = _Form(
+_POLICY = Form(
     PolicyFile,
     {"apiVersion": "sidecar/v1", "kind": "Policy", "metadata": {"name": "unnamed"}},
     {
@@ -48,9 +50,13 @@ _POLICY = _Form(
         "rollover": "rollover is not supported by this version",
         "price": "the sidecar knows no price of a plan; the payment side keeps it",
     },
+    {},
 )
-_PRICES = _Form(
-    PriceFile, {"apiVersion": "sidecar/v1", "kind": "Prices", "currency": "USD", "models": {}}, {}
+_PRICES = Form(
+    PriceFile,
+    {"apiVersion": "sidecar/v1", "kind": "Prices", "currency": "USD", "models": {}},
+    {},
+    {},
 )
 _UNLIMITED = {"unlimited", "none", "infinite", "infinity", "inf", ".inf", "no"}
 _EXAMPLES = {
@@ -95,15 +101,16 @@ def read(source: SourceFile) -> tuple[PolicyFile | None, tuple[Diagnostic, ...]]
     What is wrong is taken out, so that one mistake does not hide another; the model is None
     where nothing is left to judge.
     """
-    return _read(source, _POLICY)
+    return read_form(source, _POLICY)
 
 
 def read_prices(source: SourceFile) -> tuple[PriceFile | None, tuple[Diagnostic, ...]]:
     """A price file as its model, and what is wrong with it."""
-    return _read(source, _PRICES)
+    return read_form(source, _PRICES)
 
 
-def _read(source: SourceFile, form: _Form[F]) -> tuple[F | None, tuple[Diagnostic, ...]]:
+def read_form(source: SourceFile, form: Form[F]) -> tuple[F | None, tuple[Diagnostic, ...]]:
+    """A file of any kind as its model, and what is wrong with it."""
     findings = list(source.diagnostics)
     if source.root is None:
         return None, tuple(findings)
@@ -141,7 +148,7 @@ def _take_out(source: SourceFile, errors: Iterable[ErrorDetails]) -> bool:
     return completed or bool(wrong)
 
 
-def _errors_of(form: _Form[F], plain: dict[str, object]) -> list[ErrorDetails]:
+def _errors_of(form: Form[F], plain: dict[str, object]) -> list[ErrorDetails]:
     try:
         form.model.model_validate(plain)
     except ValidationError as error:
@@ -149,7 +156,7 @@ def _errors_of(form: _Form[F], plain: dict[str, object]) -> list[ErrorDetails]:
     return []
 
 
-def _meant(source: SourceFile, form: _Form[F], error: ErrorDetails) -> Path | None:
+def _meant(source: SourceFile, form: Form[F], error: ErrorDetails) -> Path | None:
     """The field that a misspelt one stands for; that it is missing is not said too."""
     if error["type"] != "extra_forbidden":
         return None
@@ -158,7 +165,7 @@ def _meant(source: SourceFile, form: _Form[F], error: ErrorDetails) -> Path | No
 
 
 def _diagnose(
-    source: SourceFile, form: _Form[F], errors: Iterable[ErrorDetails], meant: Collection[Path]
+    source: SourceFile, form: Form[F], errors: Iterable[ErrorDetails], meant: Collection[Path]
 ) -> Iterable[Diagnostic]:
     seen: set[tuple[Path, str]] = set()
     for error in errors:
@@ -180,7 +187,7 @@ def _path_in(source: SourceFile, loc: tuple[int | str, ...]) -> Path:
     return path
 
 
-def _diagnostic(source: SourceFile, form: _Form[F], error: ErrorDetails, path: Path) -> Diagnostic:
+def _diagnostic(source: SourceFile, form: Form[F], error: ErrorDetails, path: Path) -> Diagnostic:
     kind, found, context = error["type"], error["input"], error.get("ctx", {})
     name = str(error["loc"][-1]) if error["loc"] else ""
     is_key = name == "[key]"
@@ -194,7 +201,8 @@ def _diagnostic(source: SourceFile, form: _Form[F], error: ErrorDetails, path: P
         case "missing":
             parent = dotted_or_top(path)
             message = f"{parent} lacks the field {name!r}"
-            hint = f"write kind: {source.kind}" if name == "kind" else _EXAMPLES.get(name, "")
+            hint = form.examples.get(name) or _EXAMPLES.get(name, "")
+            hint = f"write kind: {source.kind}" if name == "kind" else hint
             return source.report("B2", message, path, hint=hint, key=True)
         case "enum" | "literal_error":
             expected = _choices(context)
@@ -311,7 +319,7 @@ def dotted_or_top(path: Path) -> str:
     return f"{named[-1]}[{path[-1]}]" if isinstance(path[-1], int) and named else str(path[-1])
 
 
-def _fields_at(form: _Form[F], loc: tuple[int | str, ...]) -> list[str]:
+def _fields_at(form: Form[F], loc: tuple[int | str, ...]) -> list[str]:
     """Names that a model at this location knows."""
     annotation: Any = form.model
     for step in loc:
@@ -331,16 +339,22 @@ def _fields_at(form: _Form[F], loc: tuple[int | str, ...]) -> list[str]:
 
 def _model(annotation: Any) -> type[BaseModel] | None:
     bare = _bare(annotation)
-    return bare if isinstance(bare, type) and issubclass(bare, BaseModel) else None
+    return bare if _is_model(bare) else None
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _bare(annotation: Any) -> Any:
-    """An annotation without `Annotated` and without `| None`."""
+    """An annotation without `Annotated`, without `| None` and without what is no mapping."""
     while True:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
         elif get_origin(annotation) in (Union, types.UnionType):
             rest = [part for part in get_args(annotation) if part is not type(None)]
+            if len(rest) != 1:
+                rest = [part for part in map(_bare, rest) if _is_model(part)]
             if len(rest) != 1:
                 return annotation
             annotation = rest[0]

@@ -26,7 +26,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?=[0-9]*\.?[0-9])[0-9]*(\.[0-9]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)")
 _CONSTANTS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
-_NOUNS = {"Policy": "a policy", "Prices": "a price file"}
+_NOUNS = {"Policy": "a policy", "Prices": "a price file", "PolicyTest": "a test file"}
 _LINE_ENDS = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _WRITTEN_CHARACTERS = {
     "'": re.compile(r"''|."),
