@@ -14,6 +14,7 @@ from functools import cached_property
 import yaml
 
 from sidecar.policy.diagnostics import Diagnostic
+from sidecar.policy.writing import Writing
 from sidecar.policy.yaml_words import UNPRINTABLE, began_earlier, in_plain_words
 
 MAX_BYTES = 1 << 20
@@ -197,23 +198,30 @@ class SourceFile:
 
     def expression_place(self, path: Path, start: int, end: int) -> Place:
         """Where characters [start, end) of an expression stand in the file."""
+        node, writing = self.node(path), self.writing(path)
+        if not isinstance(node, yaml.ScalarNode) or writing is None:
+            return self.place(path)
+        line, column = writing.at(node.value, start)
+        last_line, last = writing.at(node.value, end)
+        return Place(line, column, max(1, last - column if last_line == line else end - start))
+
+    def writing(self, path: Path) -> Writing | None:
+        """How the text of a path is written, None if there is none."""
         node = self.node(path)
         if not isinstance(node, yaml.ScalarNode):
-            return self.place(path)
+            return None
         line, column = node.start_mark.line, node.start_mark.column
         if node.style == "|":
-            line_start = node.value.rfind("\n", 0, start) + 1
             block = self.lines[line + 1 :]
             first = next((text for text in block if text.strip()), "")
-            line += 1 + node.value.count("\n", 0, start)
-            column = len(first) - len(first.lstrip(" ")) + start - line_start
-            return Place(line + 1, column + 1, max(1, end - start))
-        if node.style in _WRITTEN_CHARACTERS:
-            written = self.lines[line][column + 1 : node.end_mark.column - 1]
-            edges = [match.start() for match in _WRITTEN_CHARACTERS[node.style].finditer(written)]
-            edges.append(len(written))
-            start, end = (1 + edges[min(at, len(edges) - 1)] for at in (start, end))
-        return Place(line + 1, column + start + 1, max(1, end - start))
+            return Writing(line + 2, len(first) - len(first.lstrip(" ")) + 1, is_block=True)
+        if node.style not in _WRITTEN_CHARACTERS:
+            return Writing(line + 1, column + 1)
+        written = self.lines[line][column + 1 : node.end_mark.column - 1]
+        edges = [match.start() for match in _WRITTEN_CHARACTERS[node.style].finditer(written)]
+        edges.append(len(written))
+        is_plain = edges[-1] == len(node.value)
+        return Writing(line + 1, column + 2, edges=() if is_plain else tuple(edges))
 
     def awkward_expression(self, path: Path) -> Diagnostic | None:
         """A way of writing text in which a column of the expression is no column of the file."""
