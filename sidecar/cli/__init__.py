@@ -6,6 +6,8 @@ import click
 
 from sidecar import __version__
 from sidecar.cli.check import check
+from sidecar.cli.explain_code import explain_code
+from sidecar.cli.lint import lint
 from sidecar.cli.serve import serve
 from sidecar.cli.validate import validate
 from sidecar.errors import SidecarError
@@ -23,6 +25,8 @@ def cli() -> None:
 cli.add_command(serve)
 cli.add_command(check)
 cli.add_command(validate)
+cli.add_command(lint)
+cli.add_command(explain_code)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """What is wrong in a policy or price file, where, and what to write instead."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +15,18 @@ _CANDIDATES = 500
 """Names that a wrong one is compared with; comparing is slow."""
 _COMPARED = 64
 """Characters of a wrong name that are compared; no known name is longer."""
+
+
+class Part(StrEnum):
+    """A kind of piece of what is written of a finding."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    PLACE = "place"
+    MESSAGE = "message"
+    HINT = "hint"
+    LINE = "line"
+    ASIDE = "aside"
 
 
 class Severity(StrEnum):
@@ -78,17 +90,23 @@ class Diagnostic:
     fix: Fix | None = None
 
     def __str__(self) -> str:
-        hint = f" ({self.hint})" if self.hint else ""
-        head = f"{self.file}:{self.line}:{self.column}: {self.severity}[{self.code}] "
-        text = head + self.message + hint
+        return "".join(text for _, text in self.parts())
+
+    def parts(self) -> Iterator[tuple[Part, str]]:
+        """What is written of it, piece by piece, so that a terminal can colour them."""
+        yield Part.PLACE, f"{self.file}:{self.line}:{self.column}: "
+        yield Part(self.severity), f"{self.severity}[{self.code}] "
+        yield Part.MESSAGE, self.message
+        if self.hint:
+            yield Part.HINT, f" ({self.hint})"
         if self.source_line:
             line, indent = self._shown_line()
             underline = min(self.length, max(1, len(line) - indent))
-            text += f"\n   | {line}\n   | {' ' * indent}{'^' * underline}"
-            text += f"   at {self.path}" if self.path else ""
+            yield Part.LINE, f"\n   | {line}\n   | {' ' * indent}"
+            yield Part(self.severity), "^" * underline
+            yield Part.ASIDE, f"   at {self.path}" if self.path else ""
         for other in self.related:
-            text += f"\n   = {other.file}:{other.line}:{other.column}: {other.message}"
-        return text
+            yield Part.ASIDE, f"\n   = {other.file}:{other.line}:{other.column}: {other.message}"
 
     def _shown_line(self) -> tuple[str, int]:
         """What a terminal can show of the line, and how far in the finding begins."""

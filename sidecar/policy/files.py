@@ -1,5 +1,7 @@
-"""How do the bytes of a file become text in which every value has its place?"""
+"""How do the bytes of a file become text in which every value has its place, and back?"""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,3 +44,32 @@ def source_of(
             "A1", "this is not UTF-8", str(file), len(before), len(before[-1]) + 1,
             hint="save the file as UTF-8", source_line=line,
         )  # fmt: skip
+
+
+def text_of(file: Path) -> str:
+    """All characters of a file that was read before: its line ends and byte order mark as well.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    return content_of(file).decode("utf-8")
+
+
+def rewrite(file: Path, text: str) -> None:
+    """Give a file other text at once, so that nobody reads half of it; its mode stays.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    # What a link points to is written; a link stays one.
+    target = file.resolve()
+    new = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        try:
+            new.write_bytes(text.encode("utf-8"))
+            shutil.copymode(target, new)
+            new.replace(target)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from error

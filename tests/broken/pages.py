@@ -7,7 +7,6 @@ A policy without `apiVersion` gets the usual head, one without `plans` a plan `f
 
 import re
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 
 from sidecar.domain.modes import Ceiling
@@ -17,15 +16,9 @@ from sidecar.policy.load import examine
 
 TODAY = datetime(2026, 6, 1, 12, tzinfo=UTC)
 """The day on which exhibits and examples are looked at."""
-PAGES = resources.files("sidecar.policy") / "pages"
 _HEAD = "apiVersion: sidecar/v1\nkind: Policy\nmetadata: {name: example}\n"
 _PLANS = 'plans: {free: {plugins: ["*"]}}\n'
 _BLOCK = re.compile(r"(?ms)^```yaml *(\S*)\n(.*?)^```$")
-
-
-def page(code: str) -> str:
-    """The text of a code's page."""
-    return (PAGES / f"{code}.md").read_text(encoding="utf-8")
 
 
 def section(text: str, heading: str) -> str:

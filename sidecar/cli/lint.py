@@ -1,0 +1,73 @@
+"""`sidecar lint`: what is wrong with policies, and what is legal but surely not meant?"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from sidecar.cli.findings import counted, exit_code, format_option, prices_option, tell
+from sidecar.cli.inspection import Inspection, inspected
+from sidecar.policy.diagnostics import Diagnostic, in_order
+from sidecar.policy.files import rewrite, text_of
+from sidecar.policy.lint import lint as linted
+from sidecar.policy.lint.fixes import repaired
+
+_ROUNDS = 10
+"""Times that a file is looked at again after it was repaired: a repair may uncover another."""
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@format_option
+@prices_option
+@click.option("--strict", is_flag=True, help="Exit 5 where there are warnings.")
+@click.option("--fix", is_flag=True, help="Repair in the files what is mechanical.")
+@click.option("--require-tests", is_flag=True, help="Warn of what no test is about.")
+@click.pass_context
+def lint(
+    context: click.Context,
+    path: Path,
+    form: str,
+    prices: Path | None,
+    strict: bool,
+    fix: bool,
+    require_tests: bool,
+) -> None:
+    """Show what `validate` shows and, where there is no mistake, what is surely not meant.
+
+    A comment `# lint:ignore CODE reason` behind a line or above it takes a warning back.
+    """
+    inspection, findings = _look(path, prices, require_tests=require_tests)
+    for _ in range(_ROUNDS if fix else 0):
+        if not _repair(findings):
+            break
+        inspection, findings = _look(path, prices, require_tests=require_tests)
+    tell(findings, form, otherwise=inspection.summary)
+    context.exit(exit_code(findings, strict=strict))
+
+
+def _look(
+    path: Path, prices: Path | None, *, require_tests: bool
+) -> tuple[Inspection, Sequence[Diagnostic]]:
+    inspection = inspected(path, prices)
+    if inspection.examined is None:
+        return inspection, in_order(inspection.mistakes)
+    return inspection, linted(inspection.examined, datetime.now(UTC))
+
+
+def _repair(findings: Sequence[Diagnostic]) -> bool:
+    """Write what can be repaired into the files, and say so; False where there is nothing."""
+    files = sorted({found.fix.file for found in findings if found.fix is not None})
+    changed = False
+    for file in files:
+        done = repaired(file, text_of(Path(file)), findings)
+        if done is None:
+            continue
+        rewrite(Path(file), done.text)
+        changed = True
+        for found in in_order(done.done):
+            place = f"{found.file}:{found.line}:{found.column}"
+            click.echo(f"{place}: fixed[{found.code}] {found.message}", err=True)
+        click.echo(f"{file}: {counted(len(done.done), 'repair')}", err=True)
+    return changed

@@ -1,0 +1,71 @@
+"""What is a file's text after everything mechanical was repaired in it?"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sidecar.policy.diagnostics import Diagnostic, Fix
+from sidecar.policy.reader import read
+from sidecar.policy.source import SourceFile
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A file with other text.
+
+    Attributes:
+        done: the findings that are no more.
+    """
+
+    file: str
+    text: str
+    done: tuple[Diagnostic, ...]
+
+
+def repaired(file: str, text: str, findings: Iterable[Diagnostic]) -> Repaired | None:
+    """The text with the fixes of its findings; None where none of them can be made.
+
+    A fix that meets another one waits: whoever looks at the file again finds it again. Nothing
+    is done that makes a file worse than it was.
+    """
+    wanted = _apart(found for found in findings if found.fix and found.fix.file == file)
+    mistakes = _mistakes(file, text)
+    if _mistakes(file, _with(text, wanted)) <= mistakes:
+        return Repaired(file, _with(text, wanted), tuple(wanted)) if wanted else None
+    done: list[Diagnostic] = []
+    for found in wanted:
+        if _mistakes(file, _with(text, [*done, found])) <= mistakes:
+            done.append(found)
+    return Repaired(file, _with(text, done), tuple(done)) if done else None
+
+
+def _apart(findings: Iterable[Diagnostic]) -> Sequence[Diagnostic]:
+    """Those that touch different characters, from the end of the file to its beginning."""
+    chosen: list[Diagnostic] = []
+    first = None
+    for found in sorted(findings, key=_position, reverse=True):
+        if first is None or _fix(found).end < first:
+            chosen.append(found)
+            first = _fix(found).start
+    return chosen
+
+
+def _position(found: Diagnostic) -> tuple[int, int]:
+    return _fix(found).start, _fix(found).end
+
+
+def _fix(found: Diagnostic) -> Fix:
+    assert found.fix is not None, "only findings that have one come here"
+    return found.fix
+
+
+def _with(text: str, findings: Sequence[Diagnostic]) -> str:
+    for fix in map(_fix, findings):
+        text = text[: fix.start] + fix.replacement + text[fix.end :]
+    return text
+
+
+def _mistakes(file: str, text: str) -> tuple[bool, int]:
+    """Whether a text is no YAML, and how much is wrong in it by itself."""
+    source = SourceFile(file, text)
+    policy, findings = read(source)
+    return policy is None, len(findings)
