@@ -47,6 +47,7 @@ class Program:
         evaluate: from the bindings to a value or a `CelError`; never raises.
         trace: from the bindings to the value of every sub-expression that was evaluated, innermost first.
         form: what `fuse` puts together with others.
+        tree: the expression as it was written, every part with its type and its place.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Program:
     evaluate: Callable[[Bindings], object]
     trace: Callable[[Bindings], tuple[Step, ...]]
     form: Form = field(repr=False, compare=False)
+    tree: Node = field(repr=False, compare=False)
 
     @property
     def reads(self) -> tuple[Read, ...]:
@@ -129,6 +131,7 @@ def _assembled(source: str, node: Node, of: Type, cost: int, size: int) -> Progr
     return Program(
         source, of, references_of(node), proved_paths(node), cost, size,
         plain_form(smaller, wanted, again), tracer(source, node, wanted), Form(smaller, wanted, again),
+        node,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ class Unit:
     Attributes:
         mode: the file's mode under the operator's ceiling.
         findings: filled by everything that looks at the file.
+        expressions: those that compiled, by their paths.
     """
 
     source: SourceFile
@@ -26,6 +27,7 @@ class Unit:
     scope: Scope
     mode: Mode
     findings: list[Diagnostic] = field(default_factory=list)
+    expressions: dict[Path, Condition] = field(default_factory=dict)
 
     def origin(self, path: Path, *, key: bool = False) -> Origin:
         """Where a path of this file stands."""
@@ -62,6 +64,7 @@ class Unit:
             self.source, path, text, result, present=present, before_counting=before_counting
         )
         if isinstance(compiled, Condition):
+            self.expressions[path] = compiled
             return compiled
         self.findings.extend(compiled)
         return None
