@@ -6,20 +6,7 @@ from dataclasses import replace
 
 from sidecar.cel.runtime import CHECKED
 from sidecar.cel.times import Duration, Timestamp
-from sidecar.cel.typed import (
-    Apply,
-    Bind,
-    Choice,
-    Const,
-    Elements,
-    Entries,
-    Field,
-    Item,
-    Logic,
-    Loop,
-    Node,
-    OptionalMap,
-)
+from sidecar.cel.typed import Apply, Choice, Const, Logic, Node, changed
 from sidecar.cel.values import CelType, Uint
 
 _SCALARS = (type(None), bool, int, Uint, float, str, bytes, Timestamp, Duration, CelType)
@@ -28,42 +15,17 @@ _LONGEST = 1_000
 
 def folded(node: Node) -> Node:
     """The tree with its constant parts replaced by their values; a part that fails is left to fail at run time."""
-    match node:
+    smaller = changed(node, folded)
+    match smaller:
         case Apply():
-            return _applied(replace(node, arguments=tuple(folded(each) for each in node.arguments)))
+            return _applied(smaller)
         case Logic():
-            return _logic(replace(node, operands=tuple(folded(each) for each in node.operands)))
-        case Choice():
-            condition, then, otherwise = (
-                folded(node.condition),
-                folded(node.then),
-                folded(node.otherwise),
-            )
-            if isinstance(condition, Const) and isinstance(condition.value, bool):
-                # the type of the whole stays: it was joined from both branches
-                chosen = then if condition.value else otherwise
-                return replace(chosen, type=node.type) if isinstance(chosen, Const) else chosen
-            return replace(node, condition=condition, then=then, otherwise=otherwise)
-        case Field():
-            return replace(node, operand=folded(node.operand))
-        case Item():
-            return replace(node, operand=folded(node.operand), index=folded(node.index))
-        case Elements():
-            return replace(
-                node, elements=tuple((folded(each), optional) for each, optional in node.elements)
-            )
-        case Entries():
-            entries = tuple(
-                (folded(key), folded(value), optional) for key, value, optional in node.entries
-            )
-            return replace(node, entries=entries)
-        case Loop():
-            filtering = None if node.condition is None else folded(node.condition)
-            step = None if node.step is None else folded(node.step)
-            return replace(node, range=folded(node.range), condition=filtering, step=step)
-        case Bind() | OptionalMap():
-            return replace(node, value=folded(node.value), body=folded(node.body))
-    return node
+            return _logic(smaller)
+        case Choice(condition=Const(value=bool(value)), then=then, otherwise=otherwise):
+            # the type of the whole stays: it was joined from both branches
+            chosen = then if value else otherwise
+            return replace(chosen, type=node.type) if isinstance(chosen, Const) else chosen
+    return smaller
 
 
 def _applied(node: Apply) -> Node:

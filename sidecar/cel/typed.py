@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from sidecar.cel.types import Type
 
@@ -162,3 +163,35 @@ def parts(node: Node) -> tuple[Node, ...]:
             return (node.value, node.body)
         case _:
             return ()
+
+
+def changed(node: Node, change: Callable[[Node], Node]) -> Node:
+    """The node with every direct part replaced by what becomes of it."""
+    match node:
+        case Field():
+            return replace(node, operand=change(node.operand))
+        case Item():
+            return replace(node, operand=change(node.operand), index=change(node.index))
+        case Apply():
+            return replace(node, arguments=tuple(change(each) for each in node.arguments))
+        case Logic():
+            return replace(node, operands=tuple(change(each) for each in node.operands))
+        case Choice():
+            condition, then = change(node.condition), change(node.then)
+            return replace(node, condition=condition, then=then, otherwise=change(node.otherwise))
+        case Elements():
+            return replace(
+                node, elements=tuple((change(each), optional) for each, optional in node.elements)
+            )
+        case Entries():
+            entries = tuple(
+                (change(key), change(value), optional) for key, value, optional in node.entries
+            )
+            return replace(node, entries=entries)
+        case Loop():
+            condition = None if node.condition is None else change(node.condition)
+            step = None if node.step is None else change(node.step)
+            return replace(node, range=change(node.range), condition=condition, step=step)
+        case Bind() | OptionalMap():
+            return replace(node, value=change(node.value), body=change(node.body))
+    return node
