@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from sidecar.api.auth import Keys, Role
+from sidecar.api.authzen import AuthZen, configuration
 from sidecar.api.checks import Checks
 from sidecar.api.endpoint import BATCH_LIMIT, Either, Endpoint, echo_request_id
 from sidecar.api.entitlements import Entitlements
@@ -45,7 +46,7 @@ def build_app(
     lifespan: Lifespan | None = None,
 ) -> Starlette:
     """The ASGI application over a decision point."""
-    checks, reservations = Checks(pdp), Reservations(pdp)
+    checks, reservations, authzen = Checks(pdp), Reservations(pdp), AuthZen(pdp)
     usage, entitlements = Usage(pdp, clock), Entitlements(pdp)
     syncs, health = Subscriptions(subscriptions, policies, clock), Health(policies, meter, clock)
     grants, reports = Grants(meter, policies, clock), Reports(meter, policies, clock)
@@ -76,6 +77,12 @@ def build_app(
         get("/v1/subscriptions/{app_id}/{user_id:path}", Endpoint(syncs.show, keys, _READERS)),
         post("/api/internal/subscription/sync", Endpoint(syncs.sync, keys, _INTERNAL)),
         post("/api/internal/grants/sync", Endpoint(grants.sync, keys, _INTERNAL)),
+        post("/access/v1/evaluation", Endpoint(authzen.evaluation, keys, _CALLERS)),
+        post(
+            "/access/v1/evaluations",
+            Endpoint(authzen.evaluations, keys, _CALLERS, body_limit=BATCH_LIMIT),
+        ),
+        Route("/.well-known/authzen-configuration", configuration, methods=["GET"]),
         get("/healthz", Endpoint(health.alive, anyone, ())),
         get("/readyz", Endpoint(health.ready, anyone, ())),
     ]

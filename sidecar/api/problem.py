@@ -111,9 +111,9 @@ def of_status(status: int, headers: Mapping[str, str] | None = None) -> Response
     return problem(status, code, standard.phrase, standard.description, headers=headers)
 
 
-def of_invalid_body(error: InvalidBody) -> Response:
-    """422, with each field that is wrong."""
+def of_invalid_body(error: InvalidBody, status: int = 422) -> Response:
+    """422, or what a standard wants in its place, with each field that is wrong."""
     members = {
         "errors": [{"field": fault.field, "message": fault.message} for fault in error.faults]
     }
-    return problem(422, "invalid_body", "The body is not valid", str(error), members=members)
+    return problem(status, "invalid_body", "The body is not valid", str(error), members=members)
