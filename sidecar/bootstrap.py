@@ -17,6 +17,11 @@ from starlette.applications import Starlette
 from sidecar.adapters.address import SqliteAddress, read_address
 from sidecar.adapters.cached import CachedSubscriptions
 from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.decisions.files import Series
+from sidecar.adapters.decisions.hidden import Hidden
+from sidecar.adapters.decisions.lines import Lines
+from sidecar.adapters.decisions.recorder import RecordedDecisions
+from sidecar.adapters.decisions.several import DecisionLogs
 from sidecar.adapters.decisions.told import LoggedDecisions, NoDecisions
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.leased import LEASE, LeasedMeter
@@ -167,16 +172,16 @@ def create_app(settings: Settings, log_format: str = "console") -> Starlette:
     configure_logging(log_format)
     policies = LoadedPolicies(load_policies(settings))
     store = _store(settings)
-    decisions = LoggedDecisions()
-    pdp = _decision_point(store, policies, decisions)
+    told, decisions = LoggedDecisions(), _recorded(settings)
+    pdp = _decision_point(store, policies, DecisionLogs(told, decisions))
 
     def reload() -> None:
         policies.reload(settings)
-        decisions.begin_anew()
+        told.begin_anew()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with store.opened():
+        async with store.opened(), decisions.opened():
             _calm_garbage_collection()
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, reload)
@@ -263,6 +268,20 @@ def _store(settings: Settings) -> Store:
         settings.sidecar_on_expiry,
         leases=settings.sidecar_leases,
     )
+
+
+def _recorded(settings: Settings) -> RecordedDecisions:
+    folder, allows = settings.sidecar_decision_log, settings.sidecar_decision_log_allows
+    series = None
+    if folder is not None:
+        series = Series(
+            folder,
+            SystemClock(),
+            file_bytes=settings.sidecar_decision_log_file_mb << 20,
+            files=settings.sidecar_decision_log_files,
+        )
+    lines = Lines(Hidden(settings.sidecar_sensitive_attributes), allows)
+    return RecordedDecisions(lines, series, folder, allows)
 
 
 def _decision_point(store: Store, policies: LoadedPolicies, log: DecisionLog) -> PDP:

@@ -5,7 +5,7 @@ up, with `Unavailable`, when its own time-out has passed since then, so that all
 one request together are bounded.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -14,6 +14,7 @@ from sidecar.domain.decision import Decision, Effect, Reason, Remedy, RuleError
 from sidecar.domain.entitlement import Entitlement, PlanSummary
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.policies import PolicyReport, Reloaded
 from sidecar.domain.prices import Rates
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome
@@ -150,6 +151,23 @@ class Policies(Protocol):
     @property
     def snapshot(self) -> Rules:
         """The set in force at this instant."""
+        ...
+
+
+class Directory(Protocol):
+    """A directory of policies, for whoever looks after it."""
+
+    @property
+    def report(self) -> PolicyReport:
+        """What of it is in force, and what was refused."""
+        ...
+
+    async def reload(self) -> Reloaded:
+        """Read it again, and put all of it in force if it may be.
+
+        Raises:
+            Unavailable: what became of it is not known in time.
+        """
         ...
 
 
@@ -299,4 +317,23 @@ class DecisionLog(Protocol):
 
     def unknown_model(self, model: str) -> None:
         """Note that something was asked of, or used with, a model that has no price."""
+        ...
+
+
+class Decisions(Protocol):
+    """What was decided before, as it was recorded."""
+
+    @property
+    def lost(self) -> int:
+        """How many could not be recorded."""
+        ...
+
+    async def find(self, decision_id: str) -> Mapping[str, object] | None:
+        """A decision by its id, None where it is not known, or not any more."""
+        ...
+
+    async def latest(
+        self, app_id: str, user_id: str, effect: str, limit: int
+    ) -> Sequence[Mapping[str, object]]:
+        """The latest decisions of an app, a user, an effect; empty text is any."""
         ...

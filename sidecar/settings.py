@@ -63,6 +63,17 @@ def _unset_if_empty(value: object) -> object:
     return None if value == "" else value
 
 
+def _names(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+_SECRETIVE = (
+    "*password*", "*secret*", "*token", "*apikey*", "*api_key*", "*authorization*", "*cookie*",
+)  # fmt: skip
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
 Keys = Annotated[list[SecretStr], NoDecode, BeforeValidator(_keys)]
 
 
@@ -136,6 +147,28 @@ class Settings(BaseSettings):
         False,
         description="true: checks of users who ask often and have plenty of room are answered "
         "in memory, out of units held in Redis in advance; for one worker beside its runtime.",
+    )
+
+    sidecar_decision_log: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = Field(
+        None,
+        description="The directory that decisions are written to, a line of JSON each: refusals, "
+        "warnings and what was decided without a fact always, allows as the next one says. Unset: "
+        "the latest refusals and warnings are kept in memory alone.",
+    )
+    sidecar_decision_log_allows: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0,
+        description="The part of users, 0 to 1, whose allows are written to the decision log too.",
+    )
+    sidecar_decision_log_file_mb: Annotated[int, Field(ge=1, le=4_096)] = Field(
+        64, description="Megabytes after which a file of the decision log is followed by another."
+    )
+    sidecar_decision_log_files: Annotated[int, Field(ge=2, le=10_000)] = Field(
+        16, description="Files that the decision log keeps, of all processes; the oldest go first."
+    )
+    sidecar_sensitive_attributes: Names = Field(
+        list(_SECRETIVE),
+        description="Names of request attributes and subscription metadata whose values are never "
+        "written down, as globs in any case, comma-separated; * hides all values.",
     )
 
     @property

@@ -26,6 +26,7 @@ MAX_DEPTH = 4
 MAX_TTL_S = 86_400
 MAX_EVENTS = 1_000
 MAX_CHECKS = 100
+MAX_DECISIONS = 500
 OLDEST_EVENT = timedelta(days=7)
 EVENT_AHEAD = timedelta(minutes=5)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -329,6 +330,15 @@ class UsageQuery(Body):
         return first, end_hour
 
 
+class DecisionsQuery(Body):
+    """The parameters of `GET /v1/decisions`."""
+
+    app_id: Name | None = None
+    user_id: Name | None = None
+    effect: Literal["allow", "warn", "deny"] | None = None
+    limit: Annotated[int, Field(strict=False, ge=1, le=MAX_DECISIONS)] = 50
+
+
 def known_fields(schema: str, location: tuple[str | int, ...]) -> list[str]:
     """The fields of a body, or of the part of it at a location; empty for an unknown one."""
     part = _PARTS.get(str(location[0])) if location else None
@@ -342,7 +352,15 @@ def known_fields(schema: str, location: tuple[str | int, ...]) -> list[str]:
 
 _BODIES: dict[str, type[Body]] = {
     model.__name__: model
-    for model in (CheckBody, ChecksBody, CommitBody, ExtendBody, UsageEventBody, UsageQuery)
+    for model in (
+        CheckBody,
+        ChecksBody,
+        CommitBody,
+        ExtendBody,
+        UsageEventBody,
+        UsageQuery,
+        DecisionsQuery,
+    )
 }
 _PARTS: dict[str, type[Body]] = {"estimate": EstimateBody, "checks": CheckBody}
 
@@ -352,3 +370,4 @@ COMMIT = TypeAdapter(CommitBody)
 EXTEND = TypeAdapter(ExtendBody)
 USAGE_EVENT = TypeAdapter(UsageEventBody)
 USAGE_QUERY = TypeAdapter(UsageQuery)
+DECISIONS_QUERY = TypeAdapter(DecisionsQuery)
