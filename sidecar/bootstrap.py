@@ -194,7 +194,9 @@ def create_app(settings: Settings, log_format: str = "console") -> Starlette:
         internal=_revealed(settings.internal_api_keys),
         read=_revealed(settings.sidecar_read_keys),
     )
-    return build_app(pdp, store.subscriptions, store.meter, policies, SystemClock(), keys, lifespan)
+    return build_app(
+        pdp, store.subscriptions, store.meter, policies, SystemClock(), keys, decisions, lifespan
+    )
 
 
 def describe_store(url: str) -> str:

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from sidecar.api.auth import Keys, Role
 from sidecar.api.authzen import AuthZen, configuration
 from sidecar.api.checks import Checks
+from sidecar.api.decisions import Decisions
 from sidecar.api.endpoint import BATCH_LIMIT, Either, Endpoint, echo_request_id
 from sidecar.api.entitlements import Entitlements
 from sidecar.api.grants import Grants
@@ -24,6 +25,7 @@ from sidecar.api.subscriptions import Subscriptions
 from sidecar.api.usage import Usage
 from sidecar.pdp import PDP
 from sidecar.ports import Clock, Meter, Policies
+from sidecar.ports import Decisions as DecisionsPort
 from sidecar.ports import Subscriptions as SubscriptionsPort
 
 _CALLERS = (Role.RUNTIME, Role.INTERNAL)
@@ -43,6 +45,7 @@ def build_app(
     policies: Policies,
     clock: Clock,
     keys: Keys,
+    decisions: DecisionsPort,
     lifespan: Lifespan | None = None,
 ) -> Starlette:
     """The ASGI application over a decision point."""
@@ -50,7 +53,7 @@ def build_app(
     usage, entitlements = Usage(pdp, clock), Entitlements(pdp)
     syncs, health = Subscriptions(subscriptions, policies, clock), Health(policies, meter, clock)
     grants, reports = Grants(meter, policies, clock), Reports(meter, policies, clock)
-    anyone = Keys()
+    recorded, anyone = Decisions(decisions), Keys()
 
     def post(path: str, endpoint: Endpoint) -> Route:
         return Route(path, endpoint, methods=["POST"])
@@ -83,6 +86,8 @@ def build_app(
             Endpoint(authzen.evaluations, keys, _CALLERS, body_limit=BATCH_LIMIT),
         ),
         Route("/.well-known/authzen-configuration", configuration, methods=["GET"]),
+        get("/v1/decisions", Endpoint(recorded.list, keys, _REPORTED)),
+        get("/v1/decisions/{id}", Endpoint(recorded.show, keys, _REPORTED)),
         get("/healthz", Endpoint(health.alive, anyone, ())),
         get("/readyz", Endpoint(health.ready, anyone, ())),
     ]
