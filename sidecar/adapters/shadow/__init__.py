@@ -1,0 +1,1 @@
+"""What would another set of policies have decided? Asked beside the answers, never before one."""
