@@ -37,11 +37,12 @@ _log = structlog.get_logger("sidecar.api")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, its body read and its caller known."""
+    """One request, its body read and its caller known; names of headers are in lower case."""
 
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
+    headers: Mapping[bytes, bytes]
 
     def read(self, schema: TypeAdapter[T]) -> T:
         """The body as a value of a schema.
@@ -180,7 +181,7 @@ class Endpoint:
             self._keys.require(self._roles, headers)
             body = await self._read_body(headers, receive)
             query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-            call = Call(scope["path_params"], query, body)
+            call = Call(scope["path_params"], query, body, headers)
             _refuse_long_names(call)
             return await self._handle(call)
         except Unauthenticated:

@@ -1,8 +1,11 @@
 """`POST /v1/usage`: what was really used, after the fact."""
 
+from collections.abc import Callable, Sequence
+
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from sidecar.api.cloudevents import envelope_of, event_of, is_batch, is_cloud_event
 from sidecar.api.endpoint import Call, fault_of
 from sidecar.api.problem import FieldFault, InvalidBody, misfit
 from sidecar.api.render import json_response
@@ -23,8 +26,10 @@ class Usage:
         self._clock = clock
 
     async def report(self, call: Call) -> Response:
-        """One event, an array of them, or `{"events": [...]}`."""
+        """One event, an array of them, `{"events": [...]}`, or CloudEvents."""
         body = call.json()
+        if is_cloud_event(call.headers):
+            return await self._report_cloud_events(call, body)
         match body:
             case {"events": list() as items, **rest} if not rest:
                 pass
@@ -35,13 +40,28 @@ class Usage:
             case _:
                 fault = "expected an event, an array of events or an object with events"
                 raise InvalidBody([FieldFault("body", fault)])
+        return await self._report_several(items, self._read)
+
+    async def _report_cloud_events(self, call: Call, body: object) -> Response:
+        envelope = envelope_of(call.headers, body)
+        if not is_batch(call.headers):
+            return await self._report_one(event_of(envelope))
+        if not isinstance(envelope, list):
+            raise InvalidBody([FieldFault("body", "a batch of CloudEvents is an array")])
+        return await self._report_several(
+            envelope, lambda item, faults_told: self._read(event_of(item), faults_told)
+        )
+
+    async def _report_several(
+        self, items: Sequence[object], read: Callable[[object, int], UsageEvent]
+    ) -> Response:
         if len(items) > MAX_EVENTS:
             raise InvalidBody([FieldFault("events", f"more than {MAX_EVENTS} events")])
         events: list[UsageEvent] = []
         rejected: list[dict[str, object]] = []
         for index, item in enumerate(items):
             try:
-                events.append(self._read(item, 3 if len(rejected) < _EXPLAINED else 0))
+                events.append(read(item, 3 if len(rejected) < _EXPLAINED else 0))
             except InvalidBody as error:
                 rejected.append({"index": index, "error": str(error)})
         return await self._record(events, rejected)
