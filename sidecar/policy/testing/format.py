@@ -63,9 +63,9 @@ Told = Annotated[
 class CountersSection(Section):
     """What counters hold, by the id of a limit."""
 
-    used: dict[Id, Units] = {}
-    reserved: dict[Id, Units] = {}
-    granted: dict[Id, Units] = {}
+    used: dict[Id, Units] = Field({})
+    reserved: dict[Id, Units] = Field({})
+    granted: dict[Id, Units] = Field({})
 
 
 class UserSection(CountersSection):
@@ -174,6 +174,6 @@ class SuiteFile(Section):
     policies: Annotated[list[FileName], Field(min_length=1)] | None = None
     prices: FileName | None = None
     now: Instant | None = None
-    users: dict[ExactName, UserSection] = {}
-    requests: dict[ExactName, RequestSection] = {}
+    users: dict[ExactName, UserSection] = Field({})
+    requests: dict[ExactName, RequestSection] = Field({})
     tests: Annotated[list[ScenarioSection], Field(min_length=1, max_length=1_000)]

@@ -1,0 +1,42 @@
+"""Which counters does a test fill that none of its cases looks at?"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sidecar.policy.testing.format import ScenarioSection
+from sidecar.policy.testing.report import Outcome, Result
+from sidecar.policy.testing.suites import Suite
+
+
+def with_idle_counters(
+    suite: Suite, scenario: ScenarioSection, results: Sequence[Result]
+) -> Sequence[Result]:
+    """The results of one test; the first is an error where what is given cannot matter.
+
+    A limit whose `when` does not choose the request may be told of: that it does not apply is
+    what such a test shows.
+    """
+    plans = {result.decision.plan for result in results if result.decision is not None}
+    known = {
+        limit.limit.id for plan in suite.policies.plans if plan.id in plans for limit in plan.limits
+    }
+    if not known:
+        return results
+    path = ("tests", suite.file.tests.index(scenario), "given")
+    names = ", ".join(sorted(plan for plan in plans if plan))
+    findings = tuple(
+        suite.source.report(
+            "L4", f"the plan {names} has no limit {limit!r}, so nothing reads this counter",
+            (*path, kind, limit), hint="name a limit of the plan, or leave it out", key=True,
+        )
+        for kind in ("used", "reserved", "granted")
+        for limit in getattr(scenario.given, kind)
+        if limit not in known
+    )  # fmt: skip
+    if not findings:
+        return results
+    first = results[0]
+    return [
+        replace(first, outcome=Outcome.ERROR, findings=(*first.findings, *findings)),
+        *results[1:],
+    ]

@@ -1,0 +1,148 @@
+"""Do the tests of a policy directory hold?"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from sidecar.domain.modes import Ceiling
+from sidecar.errors import ConfigurationError
+from sidecar.policy.diagnostics import in_order
+from sidecar.policy.files import content_of
+from sidecar.policy.load import policy_files
+from sidecar.policy.prices import PriceList
+from sidecar.policy.testing.cases import TIMELESS, Case, cases_of
+from sidecar.policy.testing.comparing import differences
+from sidecar.policy.testing.coverage import coverage_of
+from sidecar.policy.testing.format import ScenarioSection
+from sidecar.policy.testing.idle import with_idle_counters
+from sidecar.policy.testing.lacking import lacking
+from sidecar.policy.testing.observing import Observed, observe
+from sidecar.policy.testing.report import Outcome, Report, Result
+from sidecar.policy.testing.saying import said_by
+from sidecar.policy.testing.spots import Key, spots_of
+from sidecar.policy.testing.suites import Contents, Suite, read_suites
+from sidecar.policy.trial import decide
+
+_ENDINGS = ("_test.yaml", "_test.yml", "_test.json")
+Wanted = Callable[[str, str], bool]
+"""Whether a case is wanted, by the name of its file and its own."""
+
+
+def run_tests(
+    path: Path,
+    *,
+    ceiling: Ceiling = Ceiling.AS_WRITTEN,
+    prices: PriceList | None = None,
+    time_cap_s: float | None = None,
+    wanted: Wanted = lambda file, name: True,
+) -> Report:
+    """Run the tests of a directory, or one test file, on the policies beside them.
+
+    Args:
+        ceiling: tests say what files mean by themselves, so that of an operator is seldom meant.
+        prices: of models, for test files that name none.
+        time_cap_s: after so many seconds no further case is begun.
+
+    Raises:
+        ConfigurationError: there is no such directory or file, or no policy in it.
+    """
+    tests = test_files(path)
+    directory = path if path.is_dir() else path.parent
+    policies = [(file, content_of(file)) for file in policy_files(directory)]
+    return run_contents(
+        policies,
+        [(file, content_of(file)) for file in tests],
+        ceiling=ceiling,
+        prices=prices,
+        time_cap_s=time_cap_s,
+        wanted=wanted,
+    )
+
+
+def run_contents(
+    policies: Contents,
+    tests: Contents,
+    *,
+    ceiling: Ceiling = Ceiling.AS_WRITTEN,
+    prices: PriceList | None = None,
+    time_cap_s: float | None = None,
+    wanted: Wanted = lambda file, name: True,
+) -> Report:
+    """The same of files that were read before, whatever stands there now; see `run_tests`."""
+    read = read_suites(policies, tests, ceiling, prices)
+    files = [str(file) for file, _ in tests]
+    if read.findings:
+        return Report(files, findings=in_order(read.findings))
+    began = time.monotonic()
+    results: list[Result] = []
+    seen: list[tuple[Key, str]] = []
+    unfinished = 0
+    for suite, scenario, cases in _chosen(read.suites, wanted):
+        ran = []
+        for case in cases:
+            if time_cap_s is not None and time.monotonic() - began > time_cap_s:
+                unfinished += 1
+                continue
+            ran.append(_run(suite, case))
+        results += with_idle_counters(suite, scenario, [result for result, _ in ran])
+        seen += [each for _, observed in ran for each in observed.seen]
+    return Report(files, results, coverage_of(spots_of(read.examined), seen), (), unfinished)
+
+
+def _chosen(
+    suites: Iterable[Suite], wanted: Wanted
+) -> Iterator[tuple[Suite, ScenarioSection, list[Case]]]:
+    for suite in suites:
+        for index, scenario in enumerate(suite.file.tests):
+            cases = cases_of(scenario, ("tests", index), suite.file)
+            chosen = [case for case in cases if wanted(suite.source.name, case.name)]
+            if chosen:
+                yield suite, scenario, chosen
+
+
+def _run(suite: Suite, case: Case) -> tuple[Result, Observed]:
+    began = time.monotonic()
+    source, policies = suite.source, suite.policies
+    line = source.place((*case.path, "name")).line
+    if case.skip:
+        skipped = Result(source.name, line, case.name, Outcome.SKIPPED, skipped=case.skip)
+        return skipped, Observed()
+    now = case.now or TIMELESS
+    trial = decide(policies, case.request, case.subscription, case.told, now)
+    observed = observe(policies, case, trial)
+    findings = tuple(lacking(source, policies, case, trial, observed))
+    unlike = tuple(differences(policies, case, trial))
+    outcome = Outcome.ERROR if findings else Outcome.FAILED if unlike else Outcome.PASSED
+    result = Result(
+        file=source.name,
+        line=line,
+        name=case.name,
+        outcome=outcome,
+        differences=unlike,
+        findings=findings,
+        decision=trial.decision,
+        said=tuple(said_by(policies, trial.decision)),
+        seconds=time.monotonic() - began,
+    )
+    return result, observed
+
+
+def test_files(path: Path) -> list[Path]:
+    """The test files of a directory, by name; a test file stands for itself.
+
+    Raises:
+        ConfigurationError: there is no such path, or it is a file of another kind.
+    """
+    if path.is_dir():
+        return sorted(
+            entry
+            for entry in path.iterdir()
+            if entry.name.lower().endswith(_ENDINGS) and not entry.name.startswith(".")
+        )
+    if not path.exists():
+        raise ConfigurationError(f"{path}: there is no such file or directory")
+    if not path.name.lower().endswith(_ENDINGS):
+        raise ConfigurationError(
+            f"{path}: this is no test file: name a directory, or a file that ends in _test.yaml"
+        )
+    return [path]
