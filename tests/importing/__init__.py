@@ -1,0 +1,1 @@
+"""Old configurations, and what is said to wrong ones."""
