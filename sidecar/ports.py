@@ -12,6 +12,7 @@ from typing import Protocol
 
 from sidecar.domain.decision import Decision, Effect, Reason, Remedy, RuleError
 from sidecar.domain.entitlement import Entitlement, PlanSummary
+from sidecar.domain.explanation import Explanation
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge, Reading
 from sidecar.domain.policies import PolicyReport, Reloaded
@@ -142,6 +143,18 @@ class Rules(Protocol):
         now: datetime,
     ) -> Verdict:
         """The conclusion; readings None means that the counters could not be had."""
+        ...
+
+    def explain(
+        self,
+        request: CheckRequest,
+        subscription: Subscription | None,
+        readings: Sequence[Reading] | None,
+        now: datetime,
+        *,
+        trace: bool = False,
+    ) -> Explanation:
+        """The same taken apart; with a trace, down to each part of an expression."""
         ...
 
 

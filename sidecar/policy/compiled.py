@@ -26,6 +26,21 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanPlaces:
+    """Where a plan, or one that it extends, names plugins and features.
+
+    Attributes:
+        plugins: the whole list.
+        allow, deny: each of its globs, in their order.
+    """
+
+    plugins: Origin
+    allow: tuple[Origin, ...]
+    deny: tuple[Origin, ...]
+    features: Mapping[str, Origin]
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
     """Another maximum for some subjects, for a time."""
 
@@ -65,8 +80,9 @@ class Overrides:
     """The overrides of one limit, found by whom they are for: there may be thousands."""
 
     def __init__(self, overrides: Iterable[Override] = ()) -> None:
+        self.all = tuple(sorted(overrides, key=lambda it: -it.rank))
         self._by_name: dict[tuple[str, str], list[Override]] = {}
-        for override in sorted(overrides, key=lambda it: -it.rank):
+        for override in self.all:
             kind, names = override.leading
             for name in names:
                 self._by_name.setdefault((kind, name), []).append(override)
@@ -188,6 +204,7 @@ class CompiledPlan:
     rules: tuple[CompiledRule, ...]
     facts: Mapping[str, object]
     origin: Origin
+    places: PlanPlaces
     concerns: Concerns = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -12,11 +12,11 @@ from sidecar.domain.modes import Ceiling, FailureMode, Mode
 from sidecar.domain.request import MeterKind
 from sidecar.domain.subscription import Terms
 from sidecar.domain.windows import rough_length_ms
-from sidecar.policy.compiled import CompiledLimit, CompiledPlan
+from sidecar.policy.compiled import CompiledLimit, CompiledPlan, PlanPlaces
 from sidecar.policy.conditions import Scope, plan_type
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.directory import default_plan, subscription_terms
-from sidecar.policy.format import PolicyFile
+from sidecar.policy.format import PluginsSection, PolicyFile
 from sidecar.policy.globs import Globs
 from sidecar.policy.limits import (
     compile_limit,
@@ -25,7 +25,7 @@ from sidecar.policy.limits import (
     refuse_cost,
     written_limits,
 )
-from sidecar.policy.lineage import Plans
+from sidecar.policy.lineage import Ancestor, Plans
 from sidecar.policy.names import Ids
 from sidecar.policy.overrides import compile_overrides
 from sidecar.policy.rules import PlannedRule, compile_rules
@@ -38,9 +38,14 @@ Limits = Mapping[tuple[str, str], CompiledLimit]
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A directory after compilation."""
+    """A directory after compilation.
+
+    Attributes:
+        rules: of all plans, in file order.
+    """
 
     plans: Mapping[str, CompiledPlan]
+    rules: Sequence[PlannedRule]
     default_plan: str | None
     terms: Terms
     mode: Mode
@@ -98,7 +103,7 @@ def compile_files(
     compiled = {name: _plan(plans, name, limits, rules) for name in plans.units}
     for name, plan in compiled.items():
         _refuse_costly(plans.units[name], plan)
-    return Compilation(Compiled(compiled, default, terms, mode, failure_mode), units, plans)
+    return Compilation(Compiled(compiled, rules, default, terms, mode, failure_mode), units, plans)
 
 
 def _units(
@@ -159,7 +164,9 @@ def _plan(plans: Plans, name: str, limits: Limits, rules: Sequence[PlannedRule])
     features: dict[str, bool] = {}
     for ancestor in reversed(lineage):
         features.update(ancestor.section.features)
-    plugins = next(it.section.plugins for it in lineage if it.section.plugins is not None)
+    writer, plugins = next(
+        (it, it.section.plugins) for it in lineage if it.section.plugins is not None
+    )
     display_name = lineage[0].section.name or name
     return CompiledPlan(
         id=name,
@@ -173,6 +180,25 @@ def _plan(plans: Plans, name: str, limits: Limits, rules: Sequence[PlannedRule])
         rules=tuple(planned.rule for planned in rules if planned.is_for(name)),
         facts={"id": name, "name": display_name, "features": features},
         origin=unit.origin(("plans", name), key=True),
+        places=_places(lineage, writer, plugins),
+    )
+
+
+def _places(lineage: Sequence[Ancestor], writer: Ancestor, plugins: PluginsSection) -> PlanPlaces:
+    """Where the plugins and features of a plan are named; `writer` writes the plugins."""
+    unit, at = writer.unit, ("plans", writer.id, "plugins")
+    # A bare list is short for one under `allow`.
+    allow: Path = at if unit.source.node((*at, 0)) is not None else (*at, "allow")
+    features = {
+        feature: ancestor.unit.origin(("plans", ancestor.id, "features", feature), key=True)
+        for ancestor in reversed(lineage)
+        for feature in ancestor.section.features
+    }
+    return PlanPlaces(
+        plugins=unit.origin(at, key=True),
+        allow=tuple(unit.origin((*allow, index)) for index in range(len(plugins.allow))),
+        deny=tuple(unit.origin((*at, "deny", index)) for index in range(len(plugins.deny))),
+        features=features,
     )
 
 

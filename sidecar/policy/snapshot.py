@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sidecar.domain.decision import Effect, Reason, ReasonCode
 from sidecar.domain.entitlement import Entitlement, PlanSummary
+from sidecar.domain.explanation import Explanation
 from sidecar.domain.limits import Charge, Dimension, Reading
 from sidecar.domain.modes import FailureMode, Refusal
 from sidecar.domain.request import CheckRequest, MeterKind, Subject
@@ -13,6 +14,7 @@ from sidecar.domain.subscription import Standing, Subscription, standing
 from sidecar.policy.compiled import CompiledPlan
 from sidecar.policy.compiler import Compiled
 from sidecar.policy.entitling import charge_of, charges_of, entitle
+from sidecar.policy.explaining import explain
 from sidecar.policy.prices import PriceList
 from sidecar.policy.remedies import Urls, remedies
 from sidecar.policy.verdict import Verdict, judge
@@ -135,6 +137,26 @@ class PolicySet:
             return verdict
         found = remedies(verdict, self.plans, request, entitlement, readings, now, self._urls)
         return replace(verdict, remedies=found)
+
+    def explain(
+        self,
+        request: CheckRequest,
+        subscription: Subscription | None,
+        readings: Sequence[Reading] | None,
+        now: datetime,
+        *,
+        trace: bool = False,
+    ) -> Explanation:
+        """A decision taken apart: every limit and rule with what it saw, and its place.
+
+        Args:
+            readings: that the decision was made from; None if they could not be had.
+            trace: whether the value of each part of an expression is told too.
+        """
+        entitlement = self.resolve(subscription, request, now)
+        return explain(
+            self._compiled, self._revision, request, entitlement, readings, now, trace=trace
+        )
 
     # -- plans ------------------------------------------------------------------------------
 
