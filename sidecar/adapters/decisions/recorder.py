@@ -125,6 +125,7 @@ class RecordedDecisions:
                 self._losses.end()
         if self._writer is not None:
             await self._writer.close()
+        self._losses.sum_up()
 
     async def _take_in(self) -> None:
         """Turn what was decided into lines."""

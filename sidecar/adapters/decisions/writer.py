@@ -44,6 +44,12 @@ class Losses:
             self._log.info("decisions_written_again", lost=self.count)
 
 
+    def sum_up(self) -> None:
+        """Say in the end how many there were."""
+        if self.count:
+            self._log.error("decisions_lost", lost=self.count)
+
+
 class Writer:
     """Brings lines to the disk in a thread of its own, several together."""
 
