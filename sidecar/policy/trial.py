@@ -1,40 +1,15 @@
 """What do these policies answer, with counters as they are told?"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sidecar.domain.decision import Decision
 from sidecar.domain.entitlement import Entitlement
-from sidecar.domain.limits import Charge, Reading
 from sidecar.domain.prices import NO_RATES
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.subscription import Subscription
-from sidecar.domain.windows import Sliding, from_ms, to_ms
+from sidecar.domain.told import Told
 from sidecar.policy.snapshot import PolicySet
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What counters hold, by the id of the limit that reads them; what is not told is 0."""
-
-    used: Mapping[str, int] = field(default_factory=dict)
-    reserved: Mapping[str, int] = field(default_factory=dict)
-    granted: Mapping[str, int] = field(default_factory=dict)
-
-    def reading(self, charge: Charge, now: datetime) -> Reading:
-        """What a store that holds this would have read for a charge."""
-        name = charge.limit.id
-        used, reserved = self.used.get(name, 0), self.reserved.get(name, 0)
-        return Reading(
-            limit=charge.limit,
-            used=used,
-            reserved=reserved,
-            requested=charge.amount,
-            resets_at=_resets_at(charge, now, is_empty=not used),
-            is_asked=charge.is_asked,
-            granted=self.granted.get(name, 0) if charge.limit.scopes else 0,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +64,3 @@ def priced(policies: PolicySet, request: CheckRequest) -> CheckRequest:
         return request
     cost = rates.cost(estimate.tokens, estimate.input_tokens, estimate.output_tokens)
     return replace(request, estimate=replace(estimate, cost=cost))
-
-
-def _resets_at(charge: Charge, now: datetime, *, is_empty: bool) -> datetime | None:
-    window = charge.limit.window
-    if isinstance(window, Sliding):
-        # Nobody told when it was used: as if it had been this instant.
-        return None if is_empty else now + timedelta(milliseconds=window.length_ms)
-    end_ms = window.period(to_ms(now), charge.cycle).end_ms
-    return None if end_ms is None else from_ms(end_ms)

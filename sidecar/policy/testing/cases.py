@@ -8,6 +8,7 @@ from math import prod
 
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.subscription import Subscription, never_synced
+from sidecar.domain.told import Told
 from sidecar.policy.source import Path
 from sidecar.policy.testing.format import (
     EstimateSection,
@@ -19,7 +20,6 @@ from sidecar.policy.testing.format import (
     SuiteFile,
     UserSection,
 )
-from sidecar.policy.trial import Told
 
 MOST_CASES = 1_000
 """Of one test."""
