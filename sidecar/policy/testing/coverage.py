@@ -41,6 +41,11 @@ class Gap:
     spot: Spot
     unseen: tuple[str, ...]
 
+    @property
+    def is_of_a_silent_condition(self) -> bool:
+        """Whether it is a condition that was never evaluated."""
+        return self.spot.kind is Kind.CONDITION and self.unseen == self.spot.ways
+
     def __str__(self) -> str:
         spot = self.spot
         where = f"{spot.file}:{spot.place.line}:{spot.place.column}"
@@ -65,9 +70,15 @@ class Coverage:
 
     @property
     def gaps(self) -> Sequence[Gap]:
-        """What was not seen in all its ways."""
-        gaps = [Gap(spot, self._unseen(spot)) for spot in self.spots]
-        return [gap for gap in gaps if gap.unseen]
+        """What was not seen in all its ways, by place; of what was never evaluated, no parts."""
+        gaps = [Gap(spot, unseen) for spot in self.spots if (unseen := self._unseen(spot))]
+        silent = {gap.spot.key[:2] for gap in gaps if gap.is_of_a_silent_condition}
+        told = [
+            gap for gap in gaps if gap.spot.kind is not Kind.PART or gap.spot.key[:2] not in silent
+        ]
+        return sorted(
+            told, key=lambda gap: (gap.spot.file, gap.spot.place.line, gap.spot.place.column)
+        )
 
     @property
     def shares(self) -> Sequence[Share]:

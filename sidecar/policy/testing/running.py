@@ -8,7 +8,7 @@ from sidecar.domain.modes import Ceiling
 from sidecar.errors import ConfigurationError
 from sidecar.policy.diagnostics import in_order
 from sidecar.policy.files import content_of
-from sidecar.policy.load import policy_files
+from sidecar.policy.load import policy_files, test_files
 from sidecar.policy.prices import PriceList
 from sidecar.policy.testing.cases import TIMELESS, Case, cases_of
 from sidecar.policy.testing.comparing import differences
@@ -23,7 +23,6 @@ from sidecar.policy.testing.spots import Key, spots_of
 from sidecar.policy.testing.suites import Contents, Suite, read_suites
 from sidecar.policy.trial import decide
 
-_ENDINGS = ("_test.yaml", "_test.yml", "_test.json")
 Wanted = Callable[[str, str], bool]
 """Whether a case is wanted, by the name of its file and its own."""
 
@@ -46,7 +45,7 @@ def run_tests(
     Raises:
         ConfigurationError: there is no such directory or file, or no policy in it.
     """
-    tests = test_files(path)
+    tests = _tests_at(path)
     directory = path if path.is_dir() else path.parent
     policies = [(file, content_of(file)) for file in policy_files(directory)]
     return run_contents(
@@ -127,21 +126,13 @@ def _run(suite: Suite, case: Case) -> tuple[Result, Observed]:
     return result, observed
 
 
-def test_files(path: Path) -> list[Path]:
-    """The test files of a directory, by name; a test file stands for itself.
-
-    Raises:
-        ConfigurationError: there is no such path, or it is a file of another kind.
-    """
+def _tests_at(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(
-            entry
-            for entry in path.iterdir()
-            if entry.name.lower().endswith(_ENDINGS) and not entry.name.startswith(".")
-        )
+        return test_files(path)
     if not path.exists():
         raise ConfigurationError(f"{path}: there is no such file or directory")
-    if not path.name.lower().endswith(_ENDINGS):
+    beside = test_files(path.parent)
+    if path.name not in {file.name for file in beside}:
         raise ConfigurationError(
             f"{path}: this is no test file: name a directory, or a file that ends in _test.yaml"
         )

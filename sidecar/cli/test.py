@@ -1,0 +1,87 @@
+"""`sidecar test`: do the tests beside the policies hold, and what do they cover?"""
+
+import json
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import click
+
+from sidecar.bootstrap import prices_named_by
+from sidecar.cli.findings import EXIT_INVALID, prices_option, tell
+from sidecar.cli.tested import tell_coverage, tell_results
+from sidecar.errors import ConfigurationError
+from sidecar.policy.testing import Report, run_tests
+from sidecar.policy.testing.rendering import as_json, as_junit
+from sidecar.settings import read_settings
+
+EXIT_FAILED = 4
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "junit"]),
+    default="text",
+    show_default=True,
+    help="For a person, a program or a build server.",
+)
+@click.option("--coverage", is_flag=True, help="Show what no test has seen at work.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="GLOB",
+    help="Only tests whose name, or file and name, match; * is any run of characters.",
+)
+@prices_option
+@click.pass_context
+def test(
+    context: click.Context,
+    path: Path,
+    form: str,
+    coverage: bool,
+    filters: tuple[str, ...],
+    prices: Path | None,
+) -> None:
+    """Run the tests of the policies in PATH: the files that end in _test.yaml.
+
+    PATH is a directory of policies, or one test file. Exits 4 if a test fails, 3 if policies or
+    tests do not load.
+    """
+    settings = read_settings(sidecar_prices=prices)
+    report = run_tests(path, prices=prices_named_by(settings), wanted=_wanted(filters))
+    if not report.findings:
+        _refuse_nothing(path, report, filters)
+    match form:
+        case "json":
+            click.echo(json.dumps(as_json(report), indent=2))
+        case "junit":
+            click.echo(as_junit(report))
+        case _:
+            if report.findings:
+                tell(report.findings, form, otherwise="")
+            else:
+                tell_results(report)
+                if coverage:
+                    tell_coverage(report.coverage)
+    if report.findings:
+        context.exit(EXIT_INVALID)
+    context.exit(0 if report.is_good else EXIT_FAILED)
+
+
+def _refuse_nothing(path: Path, report: Report, filters: tuple[str, ...]) -> None:
+    if not report.files:
+        raise ConfigurationError(f"{path}: no test here: a test file ends in _test.yaml")
+    if not report.results:
+        raise ConfigurationError(f"{path}: no test matches --filter {' '.join(filters)}")
+
+
+def _wanted(filters: tuple[str, ...]) -> Callable[[str, str], bool]:
+    def wanted(file: str, name: str) -> bool:
+        names = (name, f"{Path(file).name} › {name}")
+        return not filters or any(fnmatchcase(it, glob) for it in names for glob in filters)
+
+    return wanted
