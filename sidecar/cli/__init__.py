@@ -7,9 +7,10 @@ import click
 from sidecar import __version__
 from sidecar.cli.check import check
 from sidecar.cli.explain_code import explain_code
-from sidecar.cli.lint import lint
 from sidecar.cli.import_ import import_
+from sidecar.cli.lint import lint
 from sidecar.cli.serve import serve
+from sidecar.cli.test import test
 from sidecar.cli.validate import validate
 from sidecar.errors import SidecarError
 
@@ -26,6 +27,7 @@ def cli() -> None:
 cli.add_command(serve)
 cli.add_command(check)
 cli.add_command(validate)
+cli.add_command(test)
 cli.add_command(import_)
 cli.add_command(lint)
 cli.add_command(explain_code)
