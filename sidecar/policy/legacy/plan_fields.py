@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from sidecar.domain.request import MAX_INTEGER
-from sidecar.policy.format import FEATURE_PATTERN, GLOB_PATTERN
 from sidecar.policy.globs import Globs, is_wild
 from sidecar.policy.legacy.json_text import Value
 from sidecar.policy.legacy.notes import Findings
+from sidecar.policy.values import FEATURE_PATTERN, GLOB_PATTERN
 
 _UNLIMITED = {"unlimited", "infinite", "infinity", "none"}
 
