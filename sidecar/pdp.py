@@ -22,10 +22,12 @@ from typing import TypeVar
 
 from sidecar.domain.decision import Decision, Effect, RuleError, combine
 from sidecar.domain.entitlement import Entitlement, PlanSummary
+from sidecar.domain.explanation import Explanation
 from sidecar.domain.grants import GrantBalance
 from sidecar.domain.limits import Reading
 from sidecar.domain.prices import NO_RATES, Rates
 from sidecar.domain.request import UNTOLD, Amounts, CheckRequest, Subject
+from sidecar.domain.told import AS_IT_IS, WhatIf
 from sidecar.domain.usage import (
     ChargedEvent,
     Hold,
@@ -55,6 +57,14 @@ class Overview:
     readings: tuple[Reading, ...]
     grants: tuple[GrantBalance, ...]
     revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A decision and what each part of the policies had to do with it."""
+
+    decision: Decision
+    explanation: Explanation
 
 
 class PDP:
@@ -112,6 +122,30 @@ class PDP:
                 return fault
 
         return list(await asyncio.gather(*map(check, requests)))
+
+    async def explain(
+        self, request: CheckRequest, what_if: WhatIf = AS_IT_IS, *, trace: bool = False
+    ) -> Explained:
+        """What a check without a hold would answer, and why; nothing is counted or recorded.
+
+        Args:
+            what_if: facts that are taken for granted.
+            trace: whether the value of each part of an expression is told too.
+        """
+        since, rules = self._clock.monotonic(), self._policies.snapshot
+        now = what_if.now or self._clock.now()
+        rates = self._rates(rules, request.model)
+        request = _with_cost(replace(request, reserve=False), request.estimate, rates)
+        subscription = what_if.subscription or await _unless_unavailable(
+            self._subscriptions.find(request.subject, since=since)
+        )
+        entitlement = rules.resolve(subscription, request, now)
+        hold = Hold("", _new_decision_id("exp_"), request, rates)
+        metering = await _unless_unavailable(self._told(hold, entitlement, what_if, now, since))
+        decision = _decide(rules, hold, entitlement, metering, now)
+        readings = None if metering is None else metering.readings
+        explanation = rules.explain(request, subscription, readings, now, trace=trace)
+        return Explained(decision, explanation)
 
     async def extend(
         self, reservation_id: str, ttl_s: int, estimate: Amounts, request_id: str = ""
@@ -247,6 +281,16 @@ class PDP:
                 return read
         return await self._meter.reserve(hold, charges, since=since)
 
+    async def _told(
+        self, hold: Hold, entitlement: Entitlement, what_if: WhatIf, now: datetime, since: float
+    ) -> Metering:
+        """What the counters hold, what is told in its place, or at another time that alone."""
+        told = what_if.counters
+        if what_if.now is not None:
+            return Metering(tuple(told.reading(charge, now) for charge in entitlement.charges))
+        metering = await self._read(hold, entitlement, since)
+        return replace(metering, readings=tuple(map(told.over, metering.readings)))
+
     def _undo(self, hold: Hold) -> None:
         """Give back what a store may have held whose answer did not come in time.
 
@@ -329,8 +373,8 @@ async def _unless_unavailable(fact: Awaitable[T]) -> T | None:
         return None
 
 
-def _new_decision_id() -> str:
-    return "dec_" + secrets.token_urlsafe(16)
+def _new_decision_id(prefix: str = "dec_") -> str:
+    return prefix + secrets.token_urlsafe(16)
 
 
 def _decision_id_of(reservation_id: str, request_id: str) -> str:

@@ -16,6 +16,8 @@ from pydantic import (
 )
 
 from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, CheckRequest, Subject
+from sidecar.domain.subscription import Status, Subscription
+from sidecar.domain.told import Told, WhatIf
 from sidecar.domain.usage import UsageEvent
 
 MAX_TEXT = 256
@@ -26,6 +28,7 @@ MAX_DEPTH = 4
 MAX_TTL_S = 86_400
 MAX_EVENTS = 1_000
 MAX_CHECKS = 100
+MAX_COUNTERS = 500
 MAX_DECISIONS = 500
 OLDEST_EVENT = timedelta(days=7)
 EVENT_AHEAD = timedelta(minutes=5)
@@ -339,9 +342,72 @@ class DecisionsQuery(Body):
     limit: Annotated[int, Field(strict=False, ge=1, le=MAX_DECISIONS)] = 50
 
 
+class HeldBody(Body):
+    """A subscription that is taken for granted; `status_since` is when the status began."""
+
+    plan: Text | None = None
+    status: Annotated[Status, Field(strict=False)] = Status.ACTIVE
+    billing_cycle: Text | None = None
+    next_billing_date: Instant | None = None
+    trial_end: Instant | None = None
+    current_period_start: Instant | None = None
+    current_period_end: Instant | None = None
+    cancel_at_period_end: bool = False
+    status_since: Instant | None = None
+    metadata: Attributes | None = None
+
+    def subscription(self, subject: Subject, now: datetime) -> Subscription:
+        """The state of a subject; it began now where nothing else is said."""
+        return Subscription(
+            user_id=subject.user_id,
+            app_id=subject.app_id,
+            plan=self.plan or "",
+            status=self.status,
+            billing_cycle=self.billing_cycle or "",
+            next_billing_date=self.next_billing_date,
+            trial_end=self.trial_end,
+            period_start=self.current_period_start,
+            period_end=self.current_period_end,
+            cancel_at_period_end=self.cancel_at_period_end,
+            metadata=self.metadata or {},
+            updated_at=self.status_since or now,
+        )
+
+
+Counters = Annotated[dict[Name, Count], Field(max_length=MAX_COUNTERS)]
+
+
+class GivenBody(Body):
+    """Facts that are taken for granted; counters by the id of a limit."""
+
+    subscription: HeldBody | None = None
+    used: Counters = Field({})
+    reserved: Counters = Field({})
+    granted: Counters = Field({})
+    now: Instant | None = None
+
+    def what_if(self, subject: Subject, now: datetime) -> WhatIf:
+        """The same as facts; `now` is the instant unless another is given."""
+        held = self.subscription
+        return WhatIf(
+            subscription=held.subscription(subject, self.now or now) if held else None,
+            counters=Told(self.used, self.reserved, self.granted),
+            now=self.now,
+        )
+
+
+class ExplainBody(CheckBody):
+    """`POST /v1/explain`: a check, and what is to be taken for granted."""
+
+    trace: bool = False
+    given: GivenBody = GivenBody()
+
+
 def known_fields(schema: str, location: tuple[str | int, ...]) -> list[str]:
     """The fields of a body, or of the part of it at a location; empty for an unknown one."""
     part = _PARTS.get(str(location[0])) if location else None
+    if part is GivenBody and location[1:]:
+        part = HeldBody
     if part is CheckBody and len(location) > 2:
         part = EstimateBody
     model = part or _BODIES.get(schema)
@@ -357,17 +423,23 @@ _BODIES: dict[str, type[Body]] = {
         ChecksBody,
         CommitBody,
         ExtendBody,
+        ExplainBody,
         UsageEventBody,
         UsageQuery,
         DecisionsQuery,
     )
 }
-_PARTS: dict[str, type[Body]] = {"estimate": EstimateBody, "checks": CheckBody}
+_PARTS: dict[str, type[Body]] = {
+    "estimate": EstimateBody,
+    "checks": CheckBody,
+    "given": GivenBody,
+}
 
 CHECK = TypeAdapter(CheckBody)
 CHECKS = TypeAdapter(ChecksBody)
 COMMIT = TypeAdapter(CommitBody)
 EXTEND = TypeAdapter(ExtendBody)
+EXPLAIN = TypeAdapter(ExplainBody)
 USAGE_EVENT = TypeAdapter(UsageEventBody)
 USAGE_QUERY = TypeAdapter(UsageQuery)
 DECISIONS_QUERY = TypeAdapter(DecisionsQuery)

@@ -60,6 +60,9 @@ class WhatIf:
     now: datetime | None = None
 
 
+AS_IT_IS = WhatIf()
+
+
 def _resets_at(charge: Charge, now: datetime, *, is_empty: bool) -> datetime | None:
     window = charge.limit.window
     if isinstance(window, Sliding):
