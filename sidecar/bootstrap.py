@@ -3,14 +3,14 @@
 import asyncio
 import gc
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
@@ -27,45 +27,32 @@ from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.leased import LEASE, LeasedMeter
 from sidecar.adapters.redis.meter import SCRIPTS
 from sidecar.adapters.redis.subscriptions import REPLACE, RedisSubscriptions
+from sidecar.adapters.shadow.log import ShadowDecisions
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
 from sidecar.api.app import build_app
 from sidecar.api.auth import Keys
 from sidecar.domain.usage import OnExpiry
-from sidecar.errors import ConfigurationError, Unavailable
+from sidecar.errors import Unavailable
 from sidecar.logs import configure_logging
 from sidecar.pdp import PDP
 from sidecar.policy.load import load, shipped
 from sidecar.policy.price_file import load_prices
 from sidecar.policy.prices import PriceList
+from sidecar.policy.reloading.contents import Origin
+from sidecar.policy.reloading.kept import (
+    Found,
+    KeptPolicies,
+    LoadedPolicies,
+    find,
+    followed,
+    watched,
+)
 from sidecar.policy.remedies import Urls
 from sidecar.policy.snapshot import PolicySet
-from sidecar.ports import Clock, DecisionLog, Meter, Subscriptions
+from sidecar.ports import Clock, DecisionLog, Directories, Meter, Subscriptions
 from sidecar.settings import Settings
-
-
-@dataclass(slots=True)
-class LoadedPolicies:
-    """The policies in force; what does not load never takes the place of what did."""
-
-    snapshot: PolicySet
-
-    def reload(self, settings: Settings) -> None:
-        """Read the files again, and swap the whole set at once if it loads."""
-        log = structlog.get_logger("sidecar.policies")
-        prices = self.snapshot.prices
-        try:
-            prices = prices_named_by(settings)
-        except ConfigurationError as error:
-            log.error("prices_rejected", error=str(error))
-        try:
-            loaded = policies_with(settings, prices)
-        except ConfigurationError as error:
-            log.error("policies_rejected", in_force=self.snapshot.revision, error=str(error))
-            return
-        log.info("policies_loaded", revision=loaded.revision, before=self.snapshot.revision)
-        self.snapshot = loaded
 
 
 class Store:
@@ -126,21 +113,23 @@ def load_policies(settings: Settings) -> PolicySet:
     Raises:
         ConfigurationError: they do not load; the message has every finding.
     """
-    return policies_with(settings, prices_named_by(settings))
+    origin = _origin(settings, _directory(settings))
+    prices = prices_named_by(settings)
+    return load(origin.directory, ceiling=origin.ceiling, urls=origin.urls, prices=prices)
 
 
-def policies_with(settings: Settings, prices: PriceList | None) -> PolicySet:
-    """The policies that the settings name, with prices from elsewhere.
+def find_policies(settings: Settings) -> Found:
+    """The policies that the settings name, judged as a server does before it answers from them.
 
     Raises:
-        ConfigurationError: they do not load; the message has every finding.
+        ConfigurationError: they do not load, or their tests fail; the message has every finding.
     """
-    return load(
-        settings.sidecar_policies or shipped("self-hosted"),
-        ceiling=settings.ceiling,
-        urls=Urls(settings.sidecar_upgrade_url, settings.sidecar_top_up_url),
-        prices=prices,
-    )
+    return find(_origin(settings, _directory(settings)), _shadow_origin(settings))
+
+
+def watched_policies(settings: Settings, found: Found) -> KeptPolicies:
+    """Policies that this process reads for itself."""
+    return watched(found, SystemClock().now, settings.sidecar_policies_poll_s)
 
 
 def prices_named_by(settings: Settings) -> PriceList | None:
@@ -163,28 +152,48 @@ async def running(
         yield pdp, store.subscriptions, SystemClock()
 
 
-def create_app(settings: Settings, log_format: str = "console") -> Starlette:
+def create_app(
+    settings: Settings,
+    log_format: str = "console",
+    found: Found | None = None,
+    followed_in: Path | None = None,
+) -> Starlette:
     """The ASGI application; its lifespan opens and closes the store.
+
+    Args:
+        found: the policies, where they were judged already.
+        followed_in: where another process publishes the policies that all answer from.
 
     Raises:
         ConfigurationError: the policies or the store's address are wrong.
     """
     configure_logging(log_format)
-    policies = LoadedPolicies(load_policies(settings))
+    if followed_in is None:
+        kept = watched_policies(settings, found or find_policies(settings))
+    else:
+        origin, shadow_origin = _origin(settings, _directory(settings)), _shadow_origin(settings)
+        kept = followed(followed_in, origin, shadow_origin, _ask_parent_to_reload)
     store = _store(settings)
     told, decisions = LoggedDecisions(), _recorded(settings)
-    pdp = _decision_point(store, policies, DecisionLogs(told, decisions))
-
-    def reload() -> None:
-        policies.reload(settings)
-        told.begin_anew()
+    kept.loaded.when_put = told.begin_anew
+    logs: list[DecisionLog] = [told, decisions]
+    shadow = None
+    if kept.shadow is not None:
+        shadow = ShadowDecisions(lambda: kept.candidate.snapshot, store.meter, SystemClock())
+        logs.append(shadow)
+    pdp = _decision_point(store, kept.loaded, DecisionLogs(*logs))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with store.opened(), decisions.opened():
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(store.opened())
+            await stack.enter_async_context(decisions.opened())
+            if shadow is not None:
+                await stack.enter_async_context(shadow.opened())
+            await stack.enter_async_context(kept.up_to_date())
             _calm_garbage_collection()
             loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGHUP, reload)
+            loop.add_signal_handler(signal.SIGHUP, kept.reload_soon)
             _end_with_parent(loop)
             yield
             loop.remove_signal_handler(signal.SIGHUP)
@@ -195,7 +204,15 @@ def create_app(settings: Settings, log_format: str = "console") -> Starlette:
         read=_revealed(settings.sidecar_read_keys),
     )
     return build_app(
-        pdp, store.subscriptions, store.meter, policies, SystemClock(), keys, decisions, lifespan
+        pdp,
+        store.subscriptions,
+        store.meter,
+        kept.loaded,
+        SystemClock(),
+        keys,
+        decisions,
+        Directories(kept.live, kept.shadow, lambda: None if shadow is None else shadow.comparison),
+        lifespan,
     )
 
 
@@ -241,6 +258,12 @@ async def look_at_store(settings: Settings) -> StoreReport:
         return StoreReport(note=await store.note())
 
 
+def _ask_parent_to_reload() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        os.kill(parent.pid, signal.SIGHUP)
+
+
 def _end_with_parent(loop: asyncio.AbstractEventLoop) -> None:
     """Let a worker end as it is told to when whoever began it goes away, even by kill -9."""
     parent = multiprocessing.parent_process()
@@ -261,6 +284,25 @@ def _calm_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def _directory(settings: Settings) -> Path:
+    return settings.sidecar_policies or shipped("self-hosted")
+
+
+def _origin(settings: Settings, directory: Path) -> Origin:
+    return Origin(
+        directory,
+        settings.sidecar_prices,
+        settings.ceiling,
+        Urls(settings.sidecar_upgrade_url, settings.sidecar_top_up_url),
+        settings.sidecar_policy_tests_s,
+    )
+
+
+def _shadow_origin(settings: Settings) -> Origin | None:
+    directory = settings.sidecar_shadow_policies
+    return None if directory is None else _origin(settings, directory)
 
 
 def _store(settings: Settings) -> Store:

@@ -5,7 +5,7 @@ up, with `Unavailable`, when its own time-out has passed since then, so that all
 one request together are bounded.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -15,7 +15,7 @@ from sidecar.domain.entitlement import Entitlement, PlanSummary
 from sidecar.domain.explanation import Explanation
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge, Reading
-from sidecar.domain.policies import PolicyReport, Reloaded
+from sidecar.domain.policies import Comparison, PolicyReport, Reloaded
 from sidecar.domain.prices import Rates
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome
@@ -182,6 +182,20 @@ class Directory(Protocol):
             Unavailable: what became of it is not known in time.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """The directories that an installation names.
+
+    Attributes:
+        shadow: of a candidate, None where none is named.
+        comparison: what the candidate would have changed so far.
+    """
+
+    live: Directory
+    shadow: Directory | None
+    comparison: Callable[[], Comparison | None]
 
 
 class Meter(Protocol):

@@ -26,7 +26,7 @@ DEFAULT_STORE = "sqlite:///./data/sidecar.db"
 _NOT_READ_YET = (
     "CONTROL_PLANE_USAGE_INGEST_ENABLED", "CONTROL_PLANE_USAGE_INGEST_URL",
     "SUBSCRIPTION_API_URL", "MOZAIKS_GATEWAY_URL", "WALLET_API_URL",
-    "SIDECAR_WEBHOOK_URL", "SIDECAR_SHADOW_POLICIES", "SIDECAR_JWKS_URL",
+    "SIDECAR_WEBHOOK_URL", "SIDECAR_JWKS_URL",
 )  # fmt: skip
 
 
@@ -94,6 +94,21 @@ class Settings(BaseSettings):
     )
     sidecar_policies: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = Field(
         None, description="The directory of policy files. Default: the shipped self-hosted set."
+    )
+    sidecar_policies_poll_s: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        5,
+        description="How often the server looks whether the files of a policy directory, or the "
+        "price file, have changed, in seconds; 0 for only when it is told to.",
+    )
+    sidecar_policy_tests_s: Annotated[float, Field(ge=0, le=600)] = Field(
+        10,
+        description="How long the tests beside policies may take before the policies are put in "
+        "force, in seconds; 0 runs none.",
+    )
+    sidecar_shadow_policies: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = Field(
+        None,
+        description="The directory of a candidate that every check is put to as well; it changes "
+        "no answer, and `GET /v1/policies` lists what it would have changed.",
     )
     sidecar_store: str = Field(
         DEFAULT_STORE,

@@ -16,15 +16,17 @@ from sidecar.api.checks import Checks
 from sidecar.api.decisions import Decisions
 from sidecar.api.endpoint import BATCH_LIMIT, Either, Endpoint, echo_request_id
 from sidecar.api.entitlements import Entitlements
+from sidecar.api.explain import Explain
 from sidecar.api.grants import Grants
 from sidecar.api.health import Health
+from sidecar.api.policies import PolicyFiles
 from sidecar.api.problem import of_status
 from sidecar.api.reports import Reports
 from sidecar.api.reservations import Reservations
 from sidecar.api.subscriptions import Subscriptions
 from sidecar.api.usage import Usage
 from sidecar.pdp import PDP
-from sidecar.ports import Clock, Meter, Policies
+from sidecar.ports import Clock, Directories, Meter, Policies
 from sidecar.ports import Decisions as DecisionsPort
 from sidecar.ports import Subscriptions as SubscriptionsPort
 
@@ -46,14 +48,16 @@ def build_app(
     clock: Clock,
     keys: Keys,
     decisions: DecisionsPort,
+    directories: Directories,
     lifespan: Lifespan | None = None,
 ) -> Starlette:
     """The ASGI application over a decision point."""
     checks, reservations, authzen = Checks(pdp), Reservations(pdp), AuthZen(pdp)
+    explaining = Explain(pdp, clock)
     usage, entitlements = Usage(pdp, clock), Entitlements(pdp)
     syncs, health = Subscriptions(subscriptions, policies, clock), Health(policies, meter, clock)
     grants, reports = Grants(meter, policies, clock), Reports(meter, policies, clock)
-    recorded, anyone = Decisions(decisions), Keys()
+    recorded, standing, anyone = Decisions(decisions), PolicyFiles(directories), Keys()
 
     def post(path: str, endpoint: Endpoint) -> Route:
         return Route(path, endpoint, methods=["POST"])
@@ -68,6 +72,7 @@ def build_app(
     routes: list[BaseRoute] = [
         post("/v1/check", Endpoint(checks.check, keys, _CALLERS)),
         post("/v1/checks", Endpoint(checks.checks, keys, _CALLERS, body_limit=BATCH_LIMIT)),
+        post("/v1/explain", Endpoint(explaining.explain, keys, _READERS)),
         post("/v1/reservations/{id}/commit", Endpoint(reservations.commit, keys, _CALLERS)),
         post("/v1/reservations/{id}/release", Endpoint(reservations.release, keys, _CALLERS)),
         post("/v1/reservations/{id}/extend", Endpoint(reservations.extend, keys, _CALLERS)),
@@ -88,6 +93,8 @@ def build_app(
         Route("/.well-known/authzen-configuration", configuration, methods=["GET"]),
         get("/v1/decisions", Endpoint(recorded.list, keys, _REPORTED)),
         get("/v1/decisions/{id}", Endpoint(recorded.show, keys, _REPORTED)),
+        get("/v1/policies", Endpoint(standing.show, keys, _REPORTED)),
+        post("/v1/policies/reload", Endpoint(standing.reload, keys, _INTERNAL)),
         get("/healthz", Endpoint(health.alive, anyone, ())),
         get("/readyz", Endpoint(health.ready, anyone, ())),
     ]

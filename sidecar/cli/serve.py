@@ -5,25 +5,29 @@ import ipaddress
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import click
 import uvicorn
+from starlette.applications import Starlette
 
 from sidecar.bootstrap import (
     StoreReport,
     create_app,
     describe_store,
+    find_policies,
     is_in_memory,
-    load_policies,
     look_at_store,
 )
 from sidecar.cli.http import BoundedHttp
-from sidecar.cli.workers import Workers, kept_policies
-from sidecar.domain.modes import Ceiling, Mode
+from sidecar.cli.workers import Workers, published_policies
+from sidecar.domain.modes import Ceiling
 from sidecar.errors import ConfigurationError
 from sidecar.logs import configure_logging
+from sidecar.policy.reloading.judging import Accepted, Refused, strictest
+from sidecar.policy.reloading.kept import Found
 from sidecar.policy.snapshot import PolicySet
 from sidecar.settings import DEFAULT_STORE, Settings, read_settings, unread_variables
 
@@ -71,29 +75,31 @@ def serve(
             "SIDECAR_LEASES: whoever extends a reservation must reach the process that answered "
             "its check, and callers of several workers cannot choose; use --workers 1 or no leases"
         )
-    loaded = load_policies(settings)
+    policies_found = find_policies(settings)
     found = asyncio.run(look_at_store(settings))
     listener, address = _listen(host, port, uds)
-    _introduce(settings, loaded, address, found)
+    _introduce(settings, policies_found, address, found)
     # uvicorn drains, then raises the signal again as if nobody had caught it: that is the
     # ordinary end of a server, not a failure.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: sys.exit(0))
     try:
         if workers == 1:
-            uvicorn.Server(_config(settings, log_format)).run(sockets=[listener])
+            app = partial(create_app, settings, log_format, policies_found)
+            uvicorn.Server(_config(app)).run(sockets=[listener])
         else:
-            with kept_policies(settings) as kept:
-                Workers(_config(kept.settings, log_format, workers), [listener], kept).run()
+            with published_policies(settings, policies_found) as published:
+                app = partial(create_app, settings, log_format, followed_in=published.folder)
+                Workers(_config(app, workers), [listener], published).run()
     finally:
         listener.close()
         if uds is not None:
             uds.unlink(missing_ok=True)
 
 
-def _config(settings: Settings, log_format: str, workers: int = 1) -> uvicorn.Config:
+def _config(app: Callable[[], Starlette], workers: int = 1) -> uvicorn.Config:
     return uvicorn.Config(
-        partial(create_app, settings, log_format),
+        app,
         factory=True,
         http=BoundedHttp,
         workers=workers,
@@ -163,12 +169,19 @@ def _listen_on_file(uds: Path) -> socket.socket:
     return listener
 
 
-def _introduce(settings: Settings, policies: PolicySet, address: str, found: StoreReport) -> None:
+def _introduce(settings: Settings, policies_found: Found, address: str, found: StoreReport) -> None:
     """What a person wants to know at the start."""
+    policies = policies_found.live.policies
     where = settings.sidecar_policies or "the shipped self-hosted set"
     click.echo(f"sidecar listens on {address}")
     click.echo(f"  policies  {where}  {policies.revision}")
     click.echo(f"  mode      {_mode_in_words(settings, policies)}")
+    match policies_found.shadow:
+        case Accepted() as candidate:
+            shadow = settings.sidecar_shadow_policies
+            click.echo(f"  shadow    {shadow}  {candidate.policies.revision}")
+        case Refused() as refused:
+            click.echo(f"  note      the shadow policies are wrong: {refused.message}", err=True)
     store = describe_store(settings.sidecar_store)
     click.echo(f"  store     {store}" + (f"  NOT READY: {found.fault}" if found.fault else ""))
     click.echo(f"  callers   {'show a key' if settings.has_keys else 'need no key'}")
@@ -178,7 +191,6 @@ def _introduce(settings: Settings, policies: PolicySet, address: str, found: Sto
 
 def _mode_in_words(settings: Settings, policies: PolicySet) -> str:
     modes = {plan.mode for plan in policies.plans}
-    strictest = next((mode for mode in (Mode.ENFORCE, Mode.ADVISORY) if mode in modes), Mode.OFF)
     mixed = " for some plans" if len(modes) > 1 else ""
     quotas = settings.mozaiks_enforce_quotas
     match settings.ceiling:
@@ -190,4 +202,4 @@ def _mode_in_words(settings: Settings, policies: PolicySet) -> str:
             why = "MOZAIKS_ENFORCE_QUOTAS=true"
         case Ceiling.RAISED:
             why = "MOZAIKS_MODE=platform"
-    return f"{strictest.value}{mixed}: {why}"
+    return f"{strictest(modes)}{mixed}: {why}"

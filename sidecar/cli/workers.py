@@ -1,108 +1,77 @@
-"""Which policies and prices does a worker begin with? The last that loaded, whatever is edited."""
+"""How do several workers answer from one and the same policies? This process reads them for all.
 
-import contextlib
-import shutil
+What it accepts it publishes in a folder of its own, and every worker follows: those that serve
+take it over in place, one that is begun later begins with it.
+"""
+
+import asyncio
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from sidecar.bootstrap import policies_with
-from sidecar.errors import ConfigurationError
-from sidecar.policy.files import content_of
-from sidecar.policy.load import policy_files, shipped
-from sidecar.policy.price_file import prices_of
-from sidecar.policy.prices import PriceList
+from sidecar.bootstrap import watched_policies
+from sidecar.policy.reloading.kept import Found, KeptPolicies, published
 from sidecar.settings import Settings
 
-_log = structlog.get_logger("sidecar.policies")
 
+class PublishedPolicies:
+    """The policies of all workers, watched in a thread beside the one that looks after these.
 
-class KeptPolicies:
-    """A copy of the policy and price files that loaded last, for every worker that is begun."""
+    Attributes:
+        folder: where they are published.
+    """
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self._settings = settings
-        self._folder = folder
-        self._generation = 0
-        self._prices = self._read_prices()
-        self._keep()
+    def __init__(self, kept: KeptPolicies, folder: Path) -> None:
+        self.folder = folder
+        self._kept = kept
+        self._loop = asyncio.new_event_loop()
+        self._ending = asyncio.Event()
+        published(kept, folder)
 
-    @property
-    def settings(self) -> Settings:
-        """The settings of a worker: what they name stays the copy that loaded last."""
-        current = self._folder / "current"
-        own = {"sidecar_policies": current / "policies"}
-        if self._prices is not None:
-            own["sidecar_prices"] = current / "prices.yaml"
-        return self._settings.model_copy(update=own)
+    def reload_soon(self) -> None:
+        """Read all directories again; returns at once, and may be called by a signal."""
+        self._loop.call_soon_threadsafe(self._kept.reload_soon)
 
-    def refresh(self) -> bool:
-        """Take the files as they are now, if they load; whether the policies did."""
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Read them anew as long as this is open."""
+        thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._watch()))
+        thread.start()
         try:
-            self._prices = self._read_prices()
-        except ConfigurationError as error:
-            _log.error("prices_rejected", error=str(error))
-        try:
-            self._keep()
-        except ConfigurationError as error:
-            _log.error("policies_rejected", error=str(error))
-            return False
-        return True
+            yield
+        finally:
+            self._loop.call_soon_threadsafe(self._ending.set)
+            thread.join()
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
 
-    def _read_prices(self) -> tuple[bytes, PriceList] | None:
-        file = self._settings.sidecar_prices
-        if file is None:
-            return None
-        content = content_of(file)
-        return content, prices_of(file, content)
-
-    def _keep(self) -> None:
-        source = self._settings.sidecar_policies or shipped("self-hosted")
-        self._generation += 1
-        copy = self._folder / str(self._generation)
-        policies = copy / "policies"
-        policies.mkdir(parents=True)
-        try:
-            for file in policy_files(source):
-                shutil.copyfile(file, policies / file.name)
-        except OSError as error:
-            raise ConfigurationError(f"{source}: cannot be read: {error.strerror}") from error
-        content, prices = self._prices or (b"", None)
-        (copy / "prices.yaml").write_bytes(content)
-        # What is judged is the copy, so that no later edit slips in; if it is wrong, the
-        # directory itself is judged again for the sake of the names in the messages.
-        try:
-            policies_with(self._settings.model_copy(update={"sidecar_policies": policies}), prices)
-        except ConfigurationError:
-            policies_with(self._settings, prices)
-            raise
-        following = self._folder / "following"
-        following.symlink_to(copy)
-        following.replace(self._folder / "current")
+    async def _watch(self) -> None:
+        async with self._kept.up_to_date():
+            await self._ending.wait()
 
 
-@contextlib.contextmanager
-def kept_policies(settings: Settings) -> Iterator[KeptPolicies]:
-    """Copies in a folder of their own, which goes away in the end."""
+@contextmanager
+def published_policies(settings: Settings, found: Found) -> Iterator[PublishedPolicies]:
+    """Policies in a folder of their own, which goes away in the end."""
     with tempfile.TemporaryDirectory(prefix="sidecar-policies-") as folder:
-        yield KeptPolicies(settings, Path(folder))
+        policies = PublishedPolicies(watched_policies(settings, found), Path(folder))
+        with policies.watched():
+            yield policies
 
 
 class Workers(Multiprocess):
-    """uvicorn's supervisor; a hang-up begins new workers only with policies that load."""
+    """uvicorn's supervisor; a hang-up reads the policies again and leaves the workers alone."""
 
     def __init__(
-        self, config: uvicorn.Config, sockets: list[socket.socket], kept: KeptPolicies
+        self, config: uvicorn.Config, sockets: list[socket.socket], policies: PublishedPolicies
     ) -> None:
         super().__init__(config, sockets)
-        self._kept = kept
-
-    def handle_hup(self) -> None:
-        """Read the policies again, and replace the workers if they load."""
-        if self._kept.refresh():
-            super().handle_hup()
+        # A worker passes on what it is asked, and an answer waits for the outcome.
+        signal.signal(signal.SIGHUP, lambda *_: policies.reload_soon())

@@ -48,10 +48,10 @@ class PlanName:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """The tests beside a policy, as they went."""
+    """The tests beside a policy that is in force: none of them failed."""
 
     passed: int
-    failed: int
+    skipped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, and where; line and column are 0 where it has no place."""
+    """One thing that is wrong, and where; the code of a test that failed is `TEST`."""
 
     code: str
     severity: str

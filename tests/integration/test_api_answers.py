@@ -120,7 +120,7 @@ async def test_a_problem_of_the_address_bears_the_request_id_too(
 
 async def test_a_defect_of_ours_bears_the_request_id_and_tells_nothing() -> None:
     nothing = cast("Any", object())
-    app = build_app(nothing, nothing, nothing, nothing, SystemClock(), Keys(), nothing)
+    app = build_app(nothing, nothing, nothing, nothing, SystemClock(), Keys(), nothing, nothing)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://sidecar") as client:
         answer = await client.get("/readyz", headers={"X-Request-ID": "abc"})

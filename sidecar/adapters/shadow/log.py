@@ -6,7 +6,8 @@ candidate may fall behind, and never holds anybody up.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
@@ -63,8 +64,18 @@ class ShadowDecisions:
     def unknown_model(self, model: str) -> None:
         """Note nothing."""
 
-    async def run(self) -> None:
-        """Compare what waits; never returns."""
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Compare as long as this is open; what still waits then is forgotten."""
+        task = asyncio.create_task(self._keep_comparing())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _keep_comparing(self) -> None:
         while True:
             began_s, self._waited_s = self._clock.monotonic(), 0.0
             await self._compare_until(began_s + _SLICE_S)

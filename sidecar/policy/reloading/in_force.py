@@ -191,13 +191,6 @@ class WatchedPolicies:
             before = after
 
 
-def begin(origin: Origin) -> Accepted | Refused:
-    """What stands in a directory at the start, judged."""
-    judged = judge(origin)
-    assert judged is not None  # nothing is known yet that it could be the same as
-    return judged
-
-
 def in_short_turns(work: Callable[[], T]) -> T:
     """Do something long in a thread while other threads wait but a moment for their turn."""
     with _one_at_a_time:

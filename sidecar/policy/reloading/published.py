@@ -80,25 +80,21 @@ class FollowedPolicies:
 
     Args:
         origin: how they are taken; where they were read from stands in what is published.
-        put: lets answers be made from a set from now on.
         ask: tells the other process to read its directories again.
     """
 
-    def __init__(
-        self,
-        file: Path,
-        origin: Origin,
-        put: Callable[[PolicySet], None],
-        ask: Callable[[], None],
-    ) -> None:
+    def __init__(self, file: Path, origin: Origin, ask: Callable[[], None]) -> None:
         self._file = file
         self._origin = origin
-        self._put = put
         self._ask = ask
         self._stamp = self._stamp_now()
         self._published = self._read()
-        if self._published.revision is not None:
-            put(self._published.contents.compiled(origin))
+
+    def compiled(self) -> PolicySet | None:
+        """What is in force, None as long as nothing has loaded."""
+        if self._published.revision is None:
+            return None
+        return self._published.contents.compiled(self._origin)
 
     @property
     def report(self) -> PolicyReport:
@@ -119,28 +115,32 @@ class FollowedPolicies:
             await asyncio.sleep(_LOOK_S)
         return Reloaded(self._published.outcome, self._published.report)
 
-    async def follow(self) -> None:
-        """Take over what is published, whenever it is; never returns."""
+    async def follow(self, put: Callable[[PolicySet], None]) -> None:
+        """Take over what is published, whenever it is; never returns.
+
+        Args:
+            put: lets answers be made from a set from now on.
+        """
         while True:
             await asyncio.sleep(_LOOK_S)
             stamp = self._stamp_now()
             if stamp == self._stamp:
                 continue
             try:
-                await self._take(self._read())
+                await self._take(self._read(), put)
             except Exception as error:  # noqa: BLE001  whatever it is, what is in force stays
                 _log.error("policies_not_followed", exc_info=error)
                 await asyncio.sleep(_RETRY_S)
             else:
                 self._stamp = stamp
 
-    async def _take(self, published: _Published) -> None:
+    async def _take(self, published: _Published, put: Callable[[PolicySet], None]) -> None:
         if published.revision not in (None, self._published.revision):
             contents = published.contents
             policies = await asyncio.to_thread(
                 in_short_turns, lambda: contents.compiled(self._origin)
             )
-            self._put(policies)
+            put(policies)
             _log.info("policies_followed", revision=policies.revision)
         # What is told never runs ahead of what is in force.
         self._published = published
