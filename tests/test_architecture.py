@@ -9,7 +9,8 @@ from pathlib import Path
 from tests.processes import ROOT
 
 PACKAGE = ROOT / "sidecar"
-MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+EXAMPLES = PACKAGE / "examples"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != EXAMPLES)
 
 
 def containing(pattern: str) -> set[str]:
@@ -54,6 +55,12 @@ def test_nothing_of_billing_is_in_the_package() -> None:
     shipped = [path.read_text() for path in files]
     assert len(shipped) >= 3
     assert not any(re.search(r"(?i)\bprice|\bfee\b", text) for text in shipped)
+
+
+def test_examples_stand_on_their_own() -> None:
+    """They are programs of an operator, who may hold a key of a provider; nothing needs them."""
+    assert containing(r"sidecar\.examples|import stripe") == set()
+    assert list(EXAMPLES.glob("*.py"))
 
 
 def test_importing_the_package_opens_nothing(tmp_path: Path) -> None:

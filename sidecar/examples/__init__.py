@@ -1,0 +1,1 @@
+"""Small programs to begin with; nothing in the sidecar imports them."""
