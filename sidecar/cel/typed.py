@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from sidecar.cel.types import Type
@@ -163,6 +163,13 @@ def parts(node: Node) -> tuple[Node, ...]:
             return (node.value, node.body)
         case _:
             return ()
+
+
+def within(node: Node) -> Iterator[Node]:
+    """A node and all that is part of it."""
+    yield node
+    for part in parts(node):
+        yield from within(part)
 
 
 def changed(node: Node, change: Callable[[Node], Node]) -> Node:

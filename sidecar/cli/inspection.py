@@ -6,11 +6,10 @@ from pathlib import Path
 
 from sidecar.bootstrap import prices_named_by
 from sidecar.cli.findings import counted
-from sidecar.domain.modes import Ceiling
 from sidecar.errors import ConfigurationError
-from sidecar.policy.diagnostics import Diagnostic, InvalidFiles
+from sidecar.policy.diagnostics import Diagnostic, InvalidFiles, in_order
 from sidecar.policy.files import content_of, source_of
-from sidecar.policy.load import Examined, examine, policy_files
+from sidecar.policy.lint.inspecting import Inspected, inspected
 from sidecar.policy.price_file import is_price_file, load_prices
 from sidecar.settings import read_settings
 
@@ -20,17 +19,17 @@ class Inspection:
     """What was found at a path.
 
     Attributes:
-        mistakes: what keeps it from loading.
+        mistakes: what keeps it from loading, in order of place.
         summary: what a person is told where there is nothing else to tell.
-        examined: the policies; None for a price file, or where prices do not load.
+        policies: None for a price file, or where prices do not load.
     """
 
     mistakes: Sequence[Diagnostic]
     summary: str = ""
-    examined: Examined | None = None
+    policies: Inspected | None = None
 
 
-def inspected(path: Path, prices: Path | None) -> Inspection:
+def inspection_of(path: Path, prices: Path | None) -> Inspection:
     """Policies of a directory or file, or a price file, and all that is wrong with them.
 
     Raises:
@@ -41,7 +40,7 @@ def inspected(path: Path, prices: Path | None) -> Inspection:
     try:
         return _prices(path) if _is_price_file(path) else _policies(path, prices)
     except InvalidFiles as error:
-        return Inspection(error.diagnostics)
+        return Inspection(in_order(error.diagnostics))
 
 
 def _is_price_file(path: Path) -> bool:
@@ -58,10 +57,11 @@ def _prices(path: Path) -> Inspection:
 
 def _policies(path: Path, prices: Path | None) -> Inspection:
     settings = read_settings(sidecar_prices=prices)
-    examined = examine(path, ceiling=Ceiling.AS_WRITTEN, prices=prices_named_by(settings))
+    found = inspected(path, prices_named_by(settings))
+    policies = found.examined.policies
     summary = ""
-    if examined.policies is not None:
-        files = counted(len(policy_files(path)), "file")
-        plans = counted(len(examined.policies.plans), "plan")
-        summary = f"{path}: {files}, {plans}, {examined.policies.revision}"
-    return Inspection(examined.findings, summary, examined)
+    if policies is not None:
+        files = counted(len(found.policies), "file")
+        plans = counted(len(policies.plans), "plan")
+        summary = f"{path}: {files}, {plans}, {policies.revision}"
+    return Inspection(found.mistakes, summary, found)

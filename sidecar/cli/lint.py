@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from sidecar.cli.findings import counted, exit_code, format_option, prices_option, tell
-from sidecar.cli.inspection import Inspection, inspected
+from sidecar.cli.inspection import Inspection, inspection_of
 from sidecar.policy.diagnostics import Diagnostic, in_order
 from sidecar.policy.files import rewrite, text_of
-from sidecar.policy.lint import lint as linted
 from sidecar.policy.lint.fixes import repaired
+from sidecar.policy.lint.inspecting import warned
 
 _ROUNDS = 10
 """Times that a file is looked at again after it was repaired: a repair may uncover another."""
@@ -50,10 +50,11 @@ def lint(
 def _look(
     path: Path, prices: Path | None, *, require_tests: bool
 ) -> tuple[Inspection, Sequence[Diagnostic]]:
-    inspection = inspected(path, prices)
-    if inspection.examined is None:
-        return inspection, in_order(inspection.mistakes)
-    return inspection, linted(inspection.examined, datetime.now(UTC))
+    inspection = inspection_of(path, prices)
+    if inspection.policies is None:
+        return inspection, inspection.mistakes
+    today = datetime.now(UTC)
+    return inspection, warned(inspection.policies, today, require_tests=require_tests)
 
 
 def _repair(findings: Sequence[Diagnostic]) -> bool:

@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 
 from sidecar.cli.findings import exit_code, format_option, prices_option, tell
-from sidecar.cli.inspection import inspected
-from sidecar.policy.diagnostics import in_order
+from sidecar.cli.inspection import inspection_of
 
 
 @click.command()
@@ -17,8 +16,8 @@ from sidecar.policy.diagnostics import in_order
 def validate(context: click.Context, path: Path, form: str, prices: Path | None) -> None:
     """Load the policies in PATH and show every mistake with its place; exits 3 if there is one.
 
-    PATH may be a price file too.
+    Tests beside the policies are read too, but not run. PATH may be a price file.
     """
-    inspection = inspected(path, prices)
-    tell(in_order(inspection.mistakes), form, otherwise=inspection.summary)
+    inspection = inspection_of(path, prices)
+    tell(inspection.mistakes, form, otherwise=inspection.summary)
     context.exit(exit_code(inspection.mistakes, strict=False))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sidecar import cel
@@ -29,6 +29,7 @@ from sidecar.cel import (
 from sidecar.domain.limits import Reading
 from sidecar.domain.request import MAX_INTEGER, CheckRequest
 from sidecar.domain.subscription import Status, Subscription
+from sidecar.policy.blocks import in_block
 from sidecar.policy.codes import code_of
 from sidecar.policy.diagnostics import Diagnostic, did_you_mean
 from sidecar.policy.source import Path, Place, SourceFile
@@ -152,7 +153,7 @@ class Scope:
         """
         awkward = source.awkward_expression(path)
         if awkward is not None:
-            return [awkward]
+            return [replace(awkward, fix=in_block(source, path))]
 
         def finding(code: str, message: str, start: int, end: int, hint: str) -> Diagnostic:
             place = source.expression_place(path, start, end)

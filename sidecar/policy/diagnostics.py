@@ -154,18 +154,26 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 def nearest(wrong: str, known: Iterable[str]) -> str | None:
     """The known name that a wrong one most looks like, None if it looks like none."""
-    by_lower = {name.lower(): name for name in sorted(known, reverse=True)[-_CANDIDATES:]}
-    near = difflib.get_close_matches(wrong.lower()[:_COMPARED], by_lower, n=1, cutoff=0.6)
-    return by_lower[near[0]] if near else None
+    return next(iter(_near(wrong, known)), None)
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """`did you mean 'mode'?` for the nearest known name, else the names there are."""
+    """`did you mean 'mode'?` for the nearest known names, else the names there are."""
     names = sorted(known)
-    near = nearest(wrong, names)
-    if near is not None:
-        return f"did you mean {near!r}?"
+    near = _near(wrong, names)
+    if near:
+        return f"did you mean {' or '.join(map(repr, near))}?"
     if not names:
         return ""
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     return f"expected one of: {shown}" if len(names) > 1 else f"expected {shown}"
+
+
+def _near(wrong: str, known: Iterable[str]) -> list[str]:
+    """The known name that a wrong one most looks like; two where it looks like both as much."""
+    by_lower = {name.lower(): name for name in sorted(known, reverse=True)[-_CANDIDATES:]}
+    written = wrong.lower()[:_COMPARED]
+    near = difflib.get_close_matches(written, by_lower, n=2, cutoff=0.6)
+    likeness = [difflib.SequenceMatcher(None, name, written).ratio() for name in near]
+    as_near = [name for name, it in zip(near, likeness, strict=True) if it == likeness[0]]
+    return [by_lower[name] for name in as_near]

@@ -5,8 +5,8 @@ place and the words that help.
 """
 
 import types
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -20,8 +20,9 @@ from sidecar.policy.format import (
     NAME_PATTERN,
     PolicyFile,
 )
+from sidecar.policy.older import IMPORT_HINT, is_imported, renamed, synonym
 from sidecar.policy.price_format import CURRENCY_PATTERN, PriceFile
-from sidecar.policy.source import MAX_DIGITS, Path, SourceFile
+from sidecar.policy.source import MAX_DIGITS, NOUNS, Path, SourceFile
 
 F = TypeVar("F", bound=BaseModel)
 
@@ -58,6 +59,14 @@ _PRICES = Form(
     {},
     {},
 )
+_HEAD = ("apiVersion", "kind")
+"""Fields of which there is only one value, so that a machine can write them."""
+_PLACES = {
+    "Policy": "a policy's name ends in .yaml, and not in _test.yaml",
+    "PolicyTest": "the name of a test ends in _test.yaml",
+    "Prices": "keep it outside of the directory and name it as SIDECAR_PRICES",
+}
+"""Where a file of a kind belongs."""
 _UNLIMITED = {"unlimited", "none", "infinite", "infinity", "inf", ".inf", "no"}
 _EXAMPLES = {
     "apiVersion": "write apiVersion: sidecar/v1",
@@ -118,6 +127,8 @@ def read_form(source: SourceFile, form: Form[F]) -> tuple[F | None, tuple[Diagno
     if not isinstance(plain, dict):
         message = f"expected a mapping, found {_kind(plain)}"
         return None, (*findings, source.report("B2", message, (), hint=source.beginning))
+    if plain.get("kind") != source.kind and plain.get("kind") in NOUNS:
+        return None, (*findings, _misplaced(source, str(plain["kind"])))
     errors = _errors_of(form, plain)
     meant = {field for error in errors[:MOST_FINDINGS] if (field := _meant(source, form, error))}
     findings.extend(_diagnose(source, form, errors[:MOST_FINDINGS], meant))
@@ -131,6 +142,12 @@ def read_form(source: SourceFile, form: Form[F]) -> tuple[F | None, tuple[Diagno
         if errors and not wrong:
             return None, tuple(findings)
     return form.model.model_validate({**form.header, **plain}), tuple(findings)
+
+
+def _misplaced(source: SourceFile, kind: str) -> Diagnostic:
+    """A file of another kind than its name says."""
+    message = f"this is {NOUNS[kind]}, where {NOUNS[source.kind]} is expected"
+    return source.report("A7", message, ("kind",), hint=_PLACES[kind])
 
 
 def _take_out(source: SourceFile, errors: Iterable[ErrorDetails]) -> bool:
@@ -196,14 +213,17 @@ def _diagnostic(source: SourceFile, form: Form[F], error: ErrorDetails, path: Pa
             if name in form.not_taken:
                 message = form.not_taken[name]
                 return source.report("B1", message, path, hint="leave it out", key=True)
-            hint = did_you_mean(name, _fields_at(form, error["loc"][:-1]))
-            return source.report("B1", f"unknown field {name!r}", path, hint=hint, key=True)
+            return _unknown_field(source, name, path, _fields_at(form, error["loc"][:-1]))
         case "missing":
             parent = dotted_or_top(path)
             message = f"{parent} lacks the field {name!r}"
             hint = form.examples.get(name) or _EXAMPLES.get(name, "")
             hint = f"write kind: {source.kind}" if name == "kind" else hint
-            return source.report("B2", message, path, hint=hint, key=True)
+            lacking = source.report("B2", message, path, hint=hint, key=True)
+            return replace(lacking, fix=source.headed(name)) if name in _HEAD else lacking
+        case "enum" | "literal_error" if path == ("apiVersion",):
+            message = f"{_shown(found)} is no version that is known here"
+            return source.report("B3", message, path, hint="this is sidecar/v1")
         case "enum" | "literal_error":
             expected = _choices(context)
             hint = did_you_mean(_shown(found).strip("'"), expected)
@@ -247,6 +267,20 @@ def _diagnostic(source: SourceFile, form: Form[F], error: ErrorDetails, path: Pa
             if path[-1:] == ("when",) and found is True:
                 hint = "leave when out: it holds for every request then"
             return source.report("B2", message, path, hint=hint, key=is_key)
+
+
+def _unknown_field(source: SourceFile, name: str, path: Path, fields: Sequence[str]) -> Diagnostic:
+    message = f"unknown field {name!r}"
+    now = renamed(name, fields)
+    if now is not None:
+        message = f"{name!r} is of an older format"
+        found = source.report("B3", message, path, hint=f"it is called {now!r} here", key=True)
+        return replace(found, fix=source.over(found, now))
+    if is_imported(name):
+        return source.report("B3", message, path, hint=IMPORT_HINT, key=True)
+    other = synonym(name, fields)
+    hint = f"did you mean {other!r}?" if other else did_you_mean(name, fields)
+    return source.report("B1", message, path, hint=hint, key=True)
 
 
 _WANTED = {

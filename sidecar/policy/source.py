@@ -7,13 +7,15 @@ text: `no` is no boolean, `010` neither eight nor ten.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import yaml
 
-from sidecar.policy.diagnostics import Diagnostic
+from sidecar.policy.diagnostics import Diagnostic, Fix
+from sidecar.policy.repairs import repair_of
 from sidecar.policy.writing import Writing
 from sidecar.policy.yaml_words import UNPRINTABLE, began_earlier, in_plain_words
 
@@ -27,7 +29,9 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?=[0-9]*\.?[0-9])[0-9]*(\.[0-9]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)")
 _CONSTANTS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
-_NOUNS = {"Policy": "a policy", "Prices": "a price file", "PolicyTest": "a test file"}
+NOUNS = {"Policy": "a policy", "Prices": "a price file", "PolicyTest": "a test file"}
+"""What a file is, by its `kind`."""
+_INDENTATION = re.compile(r"(?m)^ *\t[ \t]*")
 _LINE_ENDS = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _WRITTEN_CHARACTERS = {
     "'": re.compile(r"''|."),
@@ -122,10 +126,16 @@ class SourceFile:
         """Characters of the file before a place, a byte order mark among them."""
         return len(self.mark) + self._line_starts[line - 1] + column - 1
 
+    def place_of(self, start: int, end: int) -> Place:
+        """Where characters [start, end) of the file stand, a byte order mark counted."""
+        line = bisect_right(self._line_starts, start - len(self.mark))
+        column = start - len(self.mark) - self._line_starts[line - 1] + 1
+        return Place(line, column, max(1, end - start))
+
     @property
     def beginning(self) -> str:
         """What to write into a file that has nothing of the kind."""
-        return f"{_NOUNS[self.kind]} begins with apiVersion: sidecar/v1 and kind: {self.kind}"
+        return f"{NOUNS[self.kind]} begins with apiVersion: sidecar/v1 and kind: {self.kind}"
 
     # -- diagnostics ------------------------------------------------------------------------
 
@@ -136,8 +146,33 @@ class SourceFile:
         line = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
         return Diagnostic(
             code, message, self.name, place.line, place.column, place.length, hint,
-            dotted(self._written(path)), line,
+            dotted(self._written(path)), line, fix=self._fix(place, line, hint),
         )  # fmt: skip
+
+    def _fix(self, place: Place, line: str, hint: str) -> Fix | None:
+        """What the hint advises for the underlined text, where that can be done blindly."""
+        underlined = line[place.column - 1 : place.column - 1 + place.length]
+        instead = repair_of(underlined, hint) if hint and underlined else None
+        if instead is None:
+            return None
+        start = self.offset(place.line, place.column)
+        return Fix(self.name, start, start + len(underlined), instead)
+
+    def over(self, found: Diagnostic, instead: str) -> Fix:
+        """Other text for what a finding underlines."""
+        start = self.offset(found.line, found.column)
+        return Fix(self.name, start, start + found.length, instead)
+
+    def headed(self, field: str) -> Fix | None:
+        """The one line of a file's head that it lacks; None in JSON, and where braces begin it."""
+        line = f"kind: {self.kind}" if field == "kind" else "apiVersion: sidecar/v1"
+        span = self.span(())
+        above = self.span(("apiVersion",))
+        if span is None or self.text[span[0] - len(self.mark)] == "{":
+            return None
+        if field == "kind" and above is not None:
+            return Fix(self.name, above[1], above[1], f"\n{line}")
+        return Fix(self.name, span[0], span[0], f"{line}\n")
 
     def report(
         self, code: str, message: str, path: Path, *, hint: str = "", key: bool = False
@@ -414,6 +449,15 @@ class SourceFile:
         if mark and quoted is not None and quoted.end_mark.column <= mark.column:
             words, hint = "text stands behind a closing quote", "put the whole in single quotes"
         self._refuse("A1", f"this is not YAML: {words}", place, hint)
+        if "tab" in words:
+            self.diagnostics[-1] = replace(self.diagnostics[-1], fix=self._without_tabs())
+
+    def _without_tabs(self) -> Fix | None:
+        """The lines that begin with tabs, with two spaces for each."""
+        tabs = list(_INDENTATION.finditer(self.text))
+        start, end = tabs[0].start(), tabs[-1].end()
+        spaced = _INDENTATION.sub(lambda found: found[0].replace("\t", "  "), self.text[start:end])
+        return Fix(self.name, start + len(self.mark), end + len(self.mark), spaced)
 
     def _last_quoted(self, line: int) -> yaml.ScalarToken | None:
         """The quoted text before the place where the parser stopped, if it ends in that line."""

@@ -7,10 +7,8 @@ the answers anew.
 
 from pathlib import Path
 
-from sidecar.domain.modes import Ceiling
 from sidecar.policy.diagnostics import InvalidFiles, InvalidPolicies
-from sidecar.policy.lint import lint
-from sidecar.policy.load import examine
+from sidecar.policy.lint.inspecting import inspected, warned
 from sidecar.policy.price_file import load_prices
 from tests.broken.pages import TODAY
 
@@ -36,7 +34,7 @@ def answer(exhibit: Path) -> str:
         if exhibit.parent == PRICES:
             load_prices(exhibit)
         else:
-            findings = lint(examine(exhibit, ceiling=Ceiling.AS_WRITTEN), TODAY)
+            findings = warned(inspected(exhibit), TODAY, require_tests=exhibit.is_dir())
             if findings:
                 raise InvalidPolicies(findings)
     except InvalidFiles as error:

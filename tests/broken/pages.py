@@ -9,10 +9,8 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sidecar.domain.modes import Ceiling
 from sidecar.policy.diagnostics import Diagnostic
-from sidecar.policy.lint import lint
-from sidecar.policy.load import examine
+from sidecar.policy.lint.inspecting import inspected, warned
 
 TODAY = datetime(2026, 6, 1, 12, tzinfo=UTC)
 """The day on which exhibits and examples are looked at."""
@@ -30,7 +28,7 @@ def findings_of(example: str, directory: Path) -> tuple[Diagnostic, ...]:
     """What lint says to the blocks of an example."""
     for name, block in _BLOCK.findall(example):
         (directory / (name or "policy.yaml")).write_text(_completed(block), encoding="utf-8")
-    return lint(examine(directory, ceiling=Ceiling.AS_WRITTEN), TODAY)
+    return warned(inspected(directory), TODAY, require_tests=True)
 
 
 def _completed(block: str) -> str:

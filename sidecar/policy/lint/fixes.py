@@ -29,11 +29,11 @@ def repaired(file: str, text: str, findings: Iterable[Diagnostic]) -> Repaired |
     """
     wanted = _apart(found for found in findings if found.fix and found.fix.file == file)
     mistakes = _mistakes(file, text)
-    if _mistakes(file, _with(text, wanted)) <= mistakes:
+    if _is_no_worse(file, _with(text, wanted), mistakes):
         return Repaired(file, _with(text, wanted), tuple(wanted)) if wanted else None
     done: list[Diagnostic] = []
     for found in wanted:
-        if _mistakes(file, _with(text, [*done, found])) <= mistakes:
+        if _is_no_worse(file, _with(text, [*done, found]), mistakes):
             done.append(found)
     return Repaired(file, _with(text, done), tuple(done)) if done else None
 
@@ -64,8 +64,15 @@ def _with(text: str, findings: Sequence[Diagnostic]) -> str:
     return text
 
 
-def _mistakes(file: str, text: str) -> tuple[bool, int]:
-    """Whether a text is no YAML, and how much is wrong in it by itself."""
-    source = SourceFile(file, text)
-    policy, findings = read(source)
-    return policy is None, len(findings)
+def _mistakes(file: str, text: str) -> tuple[bool, int, int]:
+    """Whether a text is no policy, how often it is no YAML that is taken, and what is wrong."""
+    policy, findings = read(SourceFile(file, text))
+    return policy is None, sum(it.code.startswith("A") for it in findings), len(findings)
+
+
+def _is_no_worse(file: str, text: str, before: tuple[bool, int, int]) -> bool:
+    """Whether a text has no more mistakes of any of these kinds; what was no policy hid them."""
+    after = _mistakes(file, text)
+    return (before[0] and not after[0]) or all(
+        now <= then for now, then in zip(after, before, strict=True)
+    )

@@ -1,0 +1,125 @@
+"""Which warnings does a file take back, and does it say why?
+
+`# lint:ignore CODE reason` behind a value is about its line; on a line of its own it is about the
+next line that says something. Where a `|` block begins on that line, it is about the whole block,
+in which there can be no comment. A warning about a mapping stands at its first line.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sidecar.policy.codes import CODES
+from sidecar.policy.diagnostics import Diagnostic, Fix, Severity, did_you_mean
+from sidecar.policy.source import Place, SourceFile
+
+_COMMENT = re.compile(r"(?m)(?:^|(?<=[ \t]))#[ \t]*lint:ignore\b[ \t]*([^\r\n]*?)[ \t]*\r?$")
+_NOTHING = re.compile(r"[ \t]*(#.*)?")
+_EXAMPLE = "write # lint:ignore E2 and the reason"
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """One such comment.
+
+    Attributes:
+        lines: which it is about.
+    """
+
+    source: SourceFile
+    place: Place
+    code: str
+    reason: str
+    lines: range
+
+    def covers(self, found: Diagnostic) -> bool:
+        """Whether it takes a finding back."""
+        return (
+            found.severity is Severity.WARNING
+            and found.code == self.code
+            and found.file == self.source.name
+            and found.line in self.lines
+        )
+
+
+def without_ignored(
+    findings: Iterable[Diagnostic], sources: Iterable[SourceFile], unjudged: Sequence[str] = ()
+) -> Iterator[Diagnostic]:
+    """Findings but those that files take back, and what is wrong with how they do it.
+
+    Args:
+        unjudged: codes that nobody looked for, so that an ignore of them may be of use.
+    """
+    found = list(findings)
+    ignores = [ignore for source in sources for ignore in ignores_of(source)]
+    by_file: dict[str, list[Ignore]] = {}
+    for ignore in ignores:
+        by_file.setdefault(ignore.source.name, []).append(ignore)
+    used: set[int] = set()
+    for each in found:
+        covering = [it for it in by_file.get(each.file, ()) if it.covers(each)]
+        used.update(map(id, covering))
+        if not any(it.reason for it in covering):
+            yield each
+    for ignore in ignores:
+        yield from _faults(ignore, is_used=id(ignore) in used or ignore.code in unjudged)
+
+
+def ignores_of(source: SourceFile) -> Iterator[Ignore]:
+    """The comments of a file that take warnings back; text that looks like one is none."""
+    if "lint:ignore" not in source.text:
+        return
+    scalars = sorted((scalar.start, scalar.end, scalar) for scalar in source.scalars())
+    starts = [start for start, *_ in scalars]
+    ends = {scalar.place.line: end for _, end, scalar in scalars if scalar.style in ("|", ">")}
+    text = source.mark + source.text
+    for comment in _COMMENT.finditer(text):
+        inside = bisect_right(starts, comment.start()) - 1
+        if inside >= 0 and comment.start() < scalars[inside][1]:
+            continue
+        place = source.place_of(comment.start(), comment.end())
+        line = _line_meant(source, place)
+        last = source.place_of(ends[line] - 1, ends[line]).line if line in ends else line
+        code, _, reason = comment[1].partition(" ")
+        yield Ignore(source, place, code, reason.strip(), range(line, last + 1))
+
+
+def _line_meant(source: SourceFile, place: Place) -> int:
+    """Its own line or, where it stands alone, the next one that says something."""
+    if source.lines[place.line - 1][: place.column - 1].strip():
+        return place.line
+    below = range(place.line, len(source.lines))
+    says = (at + 1 for at in below if not _NOTHING.fullmatch(source.lines[at]))
+    return next(says, place.line)
+
+
+def _faults(ignore: Ignore, *, is_used: bool) -> Iterator[Diagnostic]:
+    if not ignore.code:
+        yield _warning(ignore, "M1", "this ignores nothing: it names no code", _EXAMPLE)
+    elif ignore.code not in CODES:
+        hint = did_you_mean(ignore.code, CODES)
+        yield _warning(ignore, "M1", f"there is no code {ignore.code!r}", hint)
+    elif not ignore.reason:
+        hint = f"write it behind the code: # lint:ignore {ignore.code} because …"
+        yield _warning(ignore, "M1", f"{ignore.code} is ignored without a reason", hint)
+    elif not is_used:
+        message = f"there is no warning {ignore.code} here that could be ignored"
+        yield replace(_warning(ignore, "M2", message, "take the comment away"), fix=_cut(ignore))
+
+
+def _warning(ignore: Ignore, code: str, message: str, hint: str) -> Diagnostic:
+    found = ignore.source.finding(code, message, ignore.place, hint=hint)
+    return replace(found, severity=Severity.WARNING, fix=None)
+
+
+def _cut(ignore: Ignore) -> Fix:
+    """The file without the comment, and without its line if nothing else stands there."""
+    source, place = ignore.source, ignore.place
+    text = source.mark + source.text
+    before = source.lines[place.line - 1][: place.column - 1]
+    start = source.offset(place.line, 1 + len(before.rstrip()))
+    end = source.offset(place.line, place.column) + place.length
+    if not before.strip() and text[end : end + 1]:
+        end += 2 if text.startswith("\r\n", end) else 1
+    return Fix(source.name, start, end, "")
