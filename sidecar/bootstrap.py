@@ -51,7 +51,7 @@ from sidecar.policy.reloading.kept import (
 )
 from sidecar.policy.remedies import Urls
 from sidecar.policy.snapshot import PolicySet
-from sidecar.ports import Clock, DecisionLog, Directories, Meter, Subscriptions
+from sidecar.ports import Checked, Clock, DecisionLog, Directories, Meter, Subscriptions
 from sidecar.settings import Settings
 
 
@@ -324,8 +324,16 @@ def _recorded(settings: Settings) -> RecordedDecisions:
             file_bytes=settings.sidecar_decision_log_file_mb << 20,
             files=settings.sidecar_decision_log_files,
         )
-    lines = Lines(Hidden(settings.sidecar_sensitive_attributes), allows)
+    lines = Lines(Hidden(settings.sidecar_sensitive_attributes), allows, _explained)
     return RecordedDecisions(lines, series, folder, allows)
+
+
+def _explained(checked: Checked) -> object:
+    """What each limit and rule saw that a decision looked at."""
+    decision = checked.decision
+    return checked.rules.explain(
+        checked.request, checked.subscription, decision.readings, decision.at, every_rule=False
+    ).as_plain()
 
 
 def _decision_point(store: Store, policies: LoadedPolicies, log: DecisionLog) -> PDP:

@@ -153,8 +153,13 @@ class Rules(Protocol):
         now: datetime,
         *,
         trace: bool = False,
+        every_rule: bool = True,
     ) -> Explanation:
-        """The same taken apart; with a trace, down to each part of an expression."""
+        """The same taken apart; with a trace, down to each part of an expression.
+
+        Args:
+            every_rule: whether rules are told that the decision did not look at.
+        """
         ...
 
 

@@ -236,7 +236,7 @@ class Explanation:
         missing: what a fact that could not be had does to the answer, and why.
         names: plugin and feature, those that were asked for.
         limits: of the plan, longest window first.
-        rules: of all files, in file order.
+        rules: of all files, or those alone that the decision looked at, in file order.
     """
 
     revision: str

@@ -146,16 +146,24 @@ class PolicySet:
         now: datetime,
         *,
         trace: bool = False,
+        every_rule: bool = True,
     ) -> Explanation:
         """A decision taken apart: every limit and rule with what it saw, and its place.
 
         Args:
             readings: that the decision was made from; None if they could not be had.
             trace: whether the value of each part of an expression is told too.
+            every_rule: whether rules are told that the decision did not look at.
         """
-        entitlement = self.resolve(subscription, request, now)
         return explain(
-            self._compiled, self._revision, request, entitlement, readings, now, trace=trace
+            self._compiled,
+            self._revision,
+            request,
+            self.resolve(subscription, request, now),
+            readings,
+            now,
+            trace=trace,
+            every_rule=every_rule,
         )
 
     # -- plans ------------------------------------------------------------------------------

@@ -1,11 +1,11 @@
 """Every part of a decision, put together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sidecar.domain.decision import ReasonCode
 from sidecar.domain.entitlement import Entitlement
-from sidecar.domain.explanation import Counts, Does, ExplainedLimit, Explanation
+from sidecar.domain.explanation import Counts, Does, ExplainedLimit, ExplainedRule, Explanation
 from sidecar.domain.limits import Reading
 from sidecar.domain.request import CheckRequest
 from sidecar.policy.compiled import CompiledPlan
@@ -35,6 +35,7 @@ def explain(
     now: datetime,
     *,
     trace: bool,
+    every_rule: bool,
 ) -> Explanation:
     """A decision taken apart.
 
@@ -43,6 +44,7 @@ def explain(
         readings: by which it is decided; as if they could not be had unless every limit that
             applies has one.
         trace: whether the parts of expressions are told too.
+        every_rule: whether rules are told that the decision did not look at.
     """
     plan = compiled.plans.get(entitlement.plan or "")
     by_id = {reading.limit.id: reading for reading in readings or ()}
@@ -61,6 +63,12 @@ def explain(
         rule.id: touched_rule(rule, late if rule.reads_limits else early, trace=trace)
         for rule in touched
     }
+    rules: Iterable[ExplainedRule] = told.values()
+    if every_rule:
+        rules = (
+            told.get(planned.rule.id) or untouched_rule(planned, plan, request)
+            for planned in compiled.rules
+        )
     programs = [*choosing.programs(), *early.programs(), *late.programs()]
     return Explanation(
         revision=revision,
@@ -71,10 +79,7 @@ def explain(
         counters=is_read,
         missing=Does.of(unread[0].effect, unread[0].mode) if unread else Does.NOTHING,
         limits=limits,
-        rules=tuple(
-            told.get(planned.rule.id) or untouched_rule(planned, plan, request)
-            for planned in compiled.rules
-        ),
+        rules=tuple(rules),
         counts=Counts(
             rules=len(compiled.rules),
             rules_of_plan=len(plan.rules) if plan else 0,
