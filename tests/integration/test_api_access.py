@@ -23,6 +23,7 @@ RUNTIME_PATHS = [
     ("POST", "/access/v1/evaluations", {}),
 ]
 READ_PATHS = [
+    ("POST", "/v1/explain", WHO),
     ("GET", "/v1/entitlements?app_id=a&user_id=u", None),
     ("GET", "/v1/subscriptions/a/u", None),
 ]
