@@ -30,7 +30,7 @@ class Lines:
 
     Args:
         allows: the part of users whose allows are written too; whoever adds up again has to know.
-        explain: what each rule and limit saw, for whoever was not simply allowed.
+        explain: what each limit and rule saw.
     """
 
     def __init__(self, hidden: Hidden, allows: float, explain: Explain | None = None) -> None:
@@ -38,8 +38,12 @@ class Lines:
         self._allows = allows
         self._explain = explain
 
-    def line(self, checked: Checked, *, explained: bool) -> bytes:
-        """One decision, with the line's end."""
+    def line(self, checked: Checked, *, with_words: bool) -> bytes:
+        """One decision, with the line's end.
+
+        Args:
+            with_words: whether it is told what each limit and rule saw.
+        """
         decision = checked.decision
         request, secrets = self._request(checked.request)
         subscription, behind = self._subscription(checked.subscription)
@@ -48,8 +52,8 @@ class Lines:
             "reasons": reasons_shown(decision.reasons),
             "errors": [{"id": error.id, "message": error.message} for error in decision.errors],
         }
-        if explained and self._explain is not None:
-            said["explanation"] = self._explain(checked)
+        if with_words and self._explain is not None:
+            said["explanation"] = _words(self._explain, checked)
         if secrets:
             said = without(secrets, orjson.loads(orjson.dumps(said, option=_OPTIONS)))
         record = {
@@ -110,6 +114,13 @@ class Lines:
         if state.metadata:
             written["metadata"], secrets = self._hidden.veil(state.metadata)
         return written, secrets
+
+
+def _words(explain: Explain, checked: Checked) -> object:
+    try:
+        return explain(checked)
+    except Exception as error:  # noqa: BLE001  a decision without words is better than none
+        return {"error": repr(error)}
 
 
 def read_request(written: Mapping[str, Any]) -> CheckRequest:

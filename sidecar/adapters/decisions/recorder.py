@@ -22,8 +22,9 @@ from sidecar.ports import Checked
 
 QUEUE: Final = 10_000
 RECENT: Final = 2_000
-_EXPLAINED_UP_TO: Final = 1_000
-"""Decisions that wait: while there are more, no rule is asked again."""
+_WORDS_PART: Final = 0.05
+"""Of all time, for asking limits and rules again what they saw: a flood of refusals has to wait."""
+_WORDS_SAVED_S: Final = 0.5
 _TICK_S: Final = 0.1
 _SLICE_S: Final = 0.002
 """How long writing them down keeps others waiting at a time."""
@@ -47,6 +48,7 @@ class RecordedDecisions:
         self._allows = allows if series is not None else 0.0
         self._queue: deque[Checked] = deque()
         self._recent: OrderedDict[str, bytes] = OrderedDict()
+        self._words_s, self._counted_at = _WORDS_SAVED_S, monotonic()
         self._losses = Losses()
         self._writer = None if series is None else Writer(series, self._losses)
 
@@ -131,10 +133,9 @@ class RecordedDecisions:
         """Turn what was decided into lines."""
         until = monotonic() + _SLICE_S
         while self._queue:
-            explained = len(self._queue) <= _EXPLAINED_UP_TO
             checked = self._queue.popleft()
             try:
-                line = self._lines.line(checked, explained=explained and not _is_allowed(checked))
+                line = self._line(checked)
             except Exception as error:  # noqa: BLE001  one that cannot be written stops no other
                 self._losses.add(1, f"a decision cannot be written: {error!r}")
                 continue
@@ -147,6 +148,17 @@ class RecordedDecisions:
             if monotonic() >= until:
                 await asyncio.sleep(0)
                 until = monotonic() + _SLICE_S
+
+    def _line(self, checked: Checked) -> bytes:
+        if _is_allowed(checked):
+            return self._lines.line(checked, with_words=False)
+        began = monotonic()
+        self._words_s += (began - self._counted_at) * _WORDS_PART
+        self._words_s = min(self._words_s, _WORDS_SAVED_S)
+        line = self._lines.line(checked, with_words=self._words_s > 0)
+        self._counted_at = monotonic()
+        self._words_s -= self._counted_at - began
+        return line
 
 
 def _is_allowed(checked: Checked) -> bool:

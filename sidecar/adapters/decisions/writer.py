@@ -43,7 +43,6 @@ class Losses:
             self._is_told = False
             self._log.info("decisions_written_again", lost=self.count)
 
-
     def sum_up(self) -> None:
         """Say in the end how many there were."""
         if self.count:
