@@ -9,6 +9,7 @@ from sidecar.cli.check import check
 from sidecar.cli.explain_code import explain_code
 from sidecar.cli.import_ import import_
 from sidecar.cli.lint import lint
+from sidecar.cli.schema import schema
 from sidecar.cli.serve import serve
 from sidecar.cli.test import test
 from sidecar.cli.validate import validate
@@ -29,6 +30,7 @@ cli.add_command(check)
 cli.add_command(validate)
 cli.add_command(test)
 cli.add_command(import_)
+cli.add_command(schema)
 cli.add_command(lint)
 cli.add_command(explain_code)
 

@@ -125,15 +125,17 @@ def _constant(value: object) -> object:
 
 
 _DURATION_PATTERN = r"^[1-9][0-9]{0,8}[smhd]$"
-_INSTANT_PATTERN = r"^[0-9]{4}.*(Z|[+-][0-9]{2}[0-9:.]*)$"
+_INSTANT_PATTERN = r"^[0-9W-]{7,10}[^0-9-].*(Z|[+-][0-9]{2}[0-9:.]*)$"
 _SCALAR = {"type": ["string", "number", "boolean"]}
 
 Id = Annotated[StrictStr, Field(pattern=ID_PATTERN)]
 Name = Annotated[StrictStr, Field(pattern=NAME_PATTERN)]
-Glob = Annotated[StrictStr, Field(pattern=GLOB_PATTERN)]
+Glob = Annotated[StrictStr, Field(pattern=GLOB_PATTERN, examples=["basic_*"])]
 Feature = Annotated[StrictStr, Field(pattern=FEATURE_PATTERN)]
 ExactName = Annotated[StrictStr, Field(min_length=1, max_length=256)]
-Expression = Annotated[StrictStr, Field(min_length=1)]
+Expression = Annotated[
+    StrictStr, Field(min_length=1, examples=['request.model.startsWith("gpt-4")'])
+]
 Message = Annotated[StrictStr, Field(min_length=1, max_length=1024)]
 WindowText = Annotated[
     StrictStr,
@@ -143,14 +145,15 @@ WindowText = Annotated[
             "anyOf": [
                 {"type": "string", "enum": [fixed.value for fixed in Fixed]},
                 {"type": "string", "pattern": _DURATION_PATTERN},
-            ]
+            ],
+            "examples": ["1m", "1h", "day", "billing_month"],
         }
     ),
 ]
 DurationText = Annotated[
     StrictStr,
     BeforeValidator(_duration),
-    WithJsonSchema({"type": "string", "pattern": _DURATION_PATTERN}),
+    WithJsonSchema({"type": "string", "pattern": _DURATION_PATTERN, "examples": ["3d"]}),
 ]
 HeldStatus = Annotated[
     Status,
@@ -165,7 +168,9 @@ HeldStatus = Annotated[
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant),
-    WithJsonSchema({"type": "string", "pattern": _INSTANT_PATTERN}),
+    WithJsonSchema(
+        {"type": "string", "pattern": _INSTANT_PATTERN, "examples": ["2026-12-31T00:00:00Z"]}
+    ),
 ]
 Units = Annotated[StrictInt, Field(ge=0, le=MAX_INTEGER)]
 RefusalStatus = Annotated[

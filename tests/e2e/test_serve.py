@@ -103,7 +103,7 @@ def test_a_wrong_policy_stops_the_start_with_its_file_and_line(tmp_path: Path) -
     code, error = refused_start(tmp_path, "--policies", "policies")
 
     assert code == 3
-    assert "policies/policy.yaml:7:1: error[B1] unknown field 'modee'" in error
+    assert "policies/policy.yaml:8:1: error[B1] unknown field 'modee'" in error
     assert "did you mean 'mode'?" in error
     assert "^^^^^" in error
     assert not (tmp_path / "data").exists()
@@ -296,4 +296,4 @@ def test_a_hangup_reloads_the_policies_and_a_broken_one_never_takes_their_place(
 
     assert broken == first
     assert second != first
-    assert "policy.yaml:7:1: error[B1] unknown field 'modee'" in errors
+    assert "policy.yaml:8:1: error[B1] unknown field 'modee'" in errors

@@ -1,0 +1,1 @@
+"""What an editor's checker makes of the shipped schemas."""

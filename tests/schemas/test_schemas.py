@@ -1,0 +1,208 @@
+"""Are the committed schemas current, and do they say of a file what the loader says?"""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from jsonschema import Draft202012Validator
+
+from sidecar.domain.modes import Ceiling
+from sidecar.policy.diagnostics import InvalidPolicies, Severity
+from sidecar.policy.files import source_of
+from sidecar.policy.json_schema import Kind, schema, schema_text
+from sidecar.policy.load import load
+from sidecar.policy.source import SourceFile
+from tests.broken.museum import PRICES, ROOM, exhibits
+from tests.processes import ROOT, clean_environment
+
+POLICIES = ROOT / "policies"
+SHIPPED = sorted(POLICIES.rglob("*.yaml"))
+VALIDATORS = {kind: Draft202012Validator(schema(kind)) for kind in Kind}
+FIRST_LINE = re.compile(r"# yaml-language-server: \$schema=(\S+)")
+
+
+def plain(file: Path) -> Any:
+    """What an editor makes of a YAML file."""
+    source = source_of(file, file.read_bytes())
+    assert isinstance(source, SourceFile)
+    assert not source.diagnostics, file
+    return source.plain()
+
+
+def faults(kind: Kind, value: object) -> list[str]:
+    return [f"{error.json_path}: {error.message}" for error in VALIDATORS[kind].iter_errors(value)]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_committed_schema_is_the_one_that_the_models_give(kind: Kind) -> None:
+    committed = POLICIES / "schema" / kind.file_name
+    assert committed.read_text(encoding="utf-8") == schema_text(kind), (
+        f"write it anew: sidecar schema --kind {kind.value} > {committed.relative_to(ROOT)}"
+    )
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_each_schema_is_one_itself_and_describes_every_field(kind: Kind) -> None:
+    found = schema(kind)
+    Draft202012Validator.check_schema(found)
+    assert [path for path, field in fields(found) if not described(field, found)] == []
+
+
+def fields(found: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    sections = {"": found} | found["$defs"]
+    for section, body in sections.items():
+        for name, field in body.get("properties", {}).items():
+            yield f"{section}.{name}", field
+
+
+def described(field: dict[str, Any], found: dict[str, Any]) -> bool:
+    target = found["$defs"].get(field.get("$ref", "").rpartition("/")[2], {})
+    return bool(field.get("description") or target.get("description"))
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_command_prints_it(kind: Kind, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sidecar", "schema", "--kind", kind.value],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout) == (0, schema_text(kind))
+
+
+# -- good files ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: str(file.relative_to(POLICIES)))
+def test_every_shipped_file_names_its_schema_and_keeps_to_it(file: Path) -> None:
+    named = FIRST_LINE.match(file.read_text(encoding="utf-8"))
+    assert named is not None
+    value = plain(file)
+    kind = Kind(value["kind"])
+    assert (file.parent / named[1]).resolve() == POLICIES / "schema" / kind.file_name
+    assert faults(kind, value) == []
+
+
+def test_every_example_of_the_readme_keeps_to_its_schema() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```yaml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert examples
+    for text in examples:
+        value = SourceFile("README.md", text).plain()
+        assert isinstance(value, dict)
+        assert faults(Kind(value["kind"]), value) == []
+
+
+# -- wrong files --------------------------------------------------------------------------------
+
+WRONG_IN_FORM = Path(__file__).with_name("wrong_in_form.txt").read_text().split()
+"""What an editor underlines before anything is run."""
+
+
+@pytest.mark.parametrize("name", WRONG_IN_FORM)
+def test_what_is_wrong_in_form_is_underlined_in_an_editor(name: str) -> None:
+    assert faults(Kind.POLICY, plain(ROOM / f"{name}.yaml"))
+
+
+def test_an_editor_underlines_nothing_that_loads() -> None:
+    checked = 0
+    for exhibit in exhibits():
+        source = source_of(exhibit, exhibit.read_bytes()) if exhibit.is_file() else None
+        if not isinstance(source, SourceFile) or source.diagnostics:
+            continue
+        kind = Kind.PRICES if exhibit.parent == PRICES else Kind.POLICY
+        checked += 1
+        if faults(kind, source.plain()):
+            answer = exhibit.with_suffix(".txt").read_text(encoding="utf-8")
+            assert f" {Severity.ERROR}[" in answer, exhibit
+    assert checked >= 100
+
+
+SEED: dict[str, Any] = {
+    "apiVersion": "sidecar/v1",
+    "kind": "Policy",
+    "metadata": {"name": "seed", "owner": "nobody"},
+    "mode": "enforce",
+    "defaults": {"plan": "free", "failure_mode": "closed"},
+    "subscription": {
+        "active": ["active", "trialing"],
+        "grace": {"past_due": "3d"},
+        "trial": {"plan": "free", "days": 14},
+    },
+    "constants": {"soft": 0.8, "staff": ["ann", 5, True]},
+    "variables": [{"name": "big", "expr": "request.estimated_tokens > 50000"}],
+    "plans": {
+        "free": {
+            "name": "Free",
+            "plugins": {"allow": ["*"], "deny": ["admin_*"]},
+            "features": {"code": False},
+            "tokens_per_month": 10000,
+            "limits": [
+                {"id": "burst", "meter": "tokens", "max": 2000, "window": "1m", "warn_at": 0.8},
+                {"id": "runs", "meter": "concurrency", "max": 2, "status": 429},
+            ],
+        },
+        "pro": {"extends": "free", "tokens_per_month": None},
+    },
+    "rules": [
+        {"id": "r", "when": "vars.big", "effect": "deny", "on_error": "skip", "message": "No."}
+    ],
+    "overrides": [
+        {"id": "o", "for": {"apps": ["acme"]}, "limit": "burst", "max": 5,
+         "until": "2026-12-31T00:00:00Z", "reason": "launch"}
+    ],
+}  # fmt: skip
+SCALARS = some.one_of(
+    some.none(), some.booleans(), some.integers(-1, 10), some.floats(0, 2), some.text(max_size=3),
+    some.sampled_from(
+        ["enforce", "off", "free", "1m", "3d", "day", "lifetime", "tokens", "concurrency", "deny",
+         "warn", "active", "*", [], {}, ["*"], [1], 402, 429, 503, 2**53, "burst", "true", "big"]
+    ),
+)  # fmt: skip
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from paths(each, (*path, name))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from paths(each, (*path, index))
+
+
+PATHS = [path for path in paths(SEED) if path]
+
+
+@settings(deadline=None, max_examples=400)
+@given(some.sampled_from(PATHS), some.one_of(SCALARS, some.just("(nothing)")))
+def test_what_an_edit_leaves_loading_an_editor_leaves_alone(
+    path: tuple[Any, ...], value: object
+) -> None:
+    edited = copy.deepcopy(SEED)
+    inner: Any = edited
+    for step in path[:-1]:
+        inner = inner[step]
+    if value == "(nothing)":
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    with TemporaryDirectory() as folder:
+        Path(folder, "policy.json").write_text(json.dumps(edited))
+        try:
+            load(Path(folder), ceiling=Ceiling.AS_WRITTEN)
+        except InvalidPolicies:
+            return
+    assert faults(Kind.POLICY, edited) == []
