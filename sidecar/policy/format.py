@@ -22,7 +22,6 @@ from sidecar.domain.limits import Dimension
 from sidecar.domain.modes import FailureMode, Mode, Refusal
 from sidecar.domain.request import MeterKind
 from sidecar.domain.subscription import Status
-from sidecar.policy.values import FEATURE_PATTERN as FEATURE_PATTERN
 from sidecar.policy.values import (
     GLOB_PATTERN,
     Constant,
@@ -40,8 +39,6 @@ from sidecar.policy.values import (
     Units,
     WindowText,
 )
-from sidecar.policy.values import ID_PATTERN as ID_PATTERN
-from sidecar.policy.values import NAME_PATTERN as NAME_PATTERN
 
 
 def _globs(value: object) -> object:

@@ -13,16 +13,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sidecar.policy.diagnostics import MOST_FINDINGS, Diagnostic, did_you_mean, nearest
-from sidecar.policy.format import (
-    FEATURE_PATTERN,
-    GLOB_PATTERN,
-    ID_PATTERN,
-    NAME_PATTERN,
-    PolicyFile,
-)
+from sidecar.policy.format import PolicyFile
 from sidecar.policy.older import IMPORT_HINT, is_imported, renamed, synonym
 from sidecar.policy.price_format import CURRENCY_PATTERN, PriceFile
 from sidecar.policy.source import MAX_DIGITS, NOUNS, Path, SourceFile
+from sidecar.policy.values import FEATURE_PATTERN, GLOB_PATTERN, ID_PATTERN, NAME_PATTERN
 
 F = TypeVar("F", bound=BaseModel)
 
