@@ -1,0 +1,48 @@
+"""`make reload`: 2,000 checks a second while 2,000 rules are replaced, broken and replaced."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.reloading.show import Shown, percentile, show
+
+
+def main() -> int:
+    """Print the table; 0 if nothing failed and every answer is of one whole set."""
+    parser = argparse.ArgumentParser(prog="make reload", description=__doc__)
+    parser.add_argument("--rate", type=float, default=2_000, help="checks a second")
+    parser.add_argument("--rules", type=int, default=2_000)
+    parser.add_argument("--workers", type=int, action="append", help="default: 1, then 2")
+    asked = parser.parse_args()
+    good = True
+    for workers in asked.workers or [1, 2]:
+        with tempfile.TemporaryDirectory(prefix="reload-") as folder:
+            shown = asyncio.run(
+                show(Path(folder), rate=asked.rate, rules=asked.rules, workers=workers)
+            )
+        tell(shown, workers)
+        good = good and not (shown.failed or shown.torn or shown.stale)
+    return 0 if good else 1
+
+
+def tell(shown: Shown, workers: int) -> None:
+    """Print what came of it."""
+    print(
+        f"workers {workers}: {len(shown.answers):,} answers, {len(shown.failed)} failed, ", end=""
+    )
+    print(f"{len(shown.torn)} of no whole set, {len(shown.stale)} of an older one")
+    print(f"  refused with: {str(shown.rejected['message']).splitlines()[0]}")
+    print(f"  {'':18} {'s':>6} {'answers/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}")
+    for phase in shown.phases:
+        took = [it.took_s for it in shown.of(phase)]
+        span_s = phase.end_s - phase.begin_s
+        print(
+            f"  {phase.name:18} {span_s:6.1f} {len(took) / span_s:10.0f} "
+            f"{percentile(took, 0.5):8.1f} {percentile(took, 0.99):8.1f} {max(took) * 1000:8.1f}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
