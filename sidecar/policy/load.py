@@ -48,7 +48,7 @@ def policy_files(path: Path) -> list[Path]:
             f"{path}: there is no such policy directory; name one with --policies or "
             "SIDECAR_POLICIES, or leave both out for the self-hosted set"
         )
-    files = [entry for entry in _written_in(path) if not _is_test(entry)]
+    files = [entry for entry in _written_in(path) if not is_test(entry)]
     for entry in files:
         if not entry.is_file():
             what = "a link to nothing" if entry.is_symlink() and not entry.exists() else "no file"
@@ -68,7 +68,7 @@ def test_files(path: Path) -> list[Path]:
     Raises:
         ConfigurationError: the directory cannot be read.
     """
-    return [entry for entry in _written_in(path) if _is_test(entry)] if path.is_dir() else []
+    return [entry for entry in _written_in(path) if is_test(entry)] if path.is_dir() else []
 
 
 def _written_in(directory: Path) -> list[Path]:
@@ -83,7 +83,8 @@ def _written_in(directory: Path) -> list[Path]:
     ]
 
 
-def _is_test(file: Path) -> bool:
+def is_test(file: Path) -> bool:
+    """Whether a file is a test by its name."""
     return file.stem.lower().endswith("_test")
 
 

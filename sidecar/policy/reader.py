@@ -259,6 +259,8 @@ def _diagnostic(source: SourceFile, form: Form[F], error: ErrorDetails, path: Pa
             wanted = _WANTED.get(kind, "")
             message = f"expected {wanted}, found {_shown(found)}" if wanted else error["msg"]
             hint = _repair_number(path, found) or _repair(kind, found)
+            if path[-1:] == ("id",) and hint:
+                hint = "an id begins with a letter"
             if path[-1:] == ("when",) and found is True:
                 hint = "leave when out: it holds for every request then"
             return source.report("B2", message, path, hint=hint, key=is_key)

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sidecar.policy.diagnostics import Diagnostic, Fix
+from sidecar.policy.load import is_test
+from sidecar.policy.price_file import is_price_file
 from sidecar.policy.reader import read
 from sidecar.policy.source import SourceFile
 
@@ -65,9 +68,11 @@ def _with(text: str, findings: Sequence[Diagnostic]) -> str:
 
 
 def _mistakes(file: str, text: str) -> tuple[bool, int, int]:
-    """Whether a text is no policy, how often it is no YAML that is taken, and what is wrong."""
-    policy, findings = read(SourceFile(file, text))
-    return policy is None, sum(it.code.startswith("A") for it in findings), len(findings)
+    """Whether a text cannot be read, how often it is no YAML that is taken, and what is wrong."""
+    source = SourceFile(file, text)
+    is_policy = not is_test(Path(file)) and not is_price_file(source)
+    read_as, findings = read(source) if is_policy else (source.root, source.diagnostics)
+    return read_as is None, sum(it.code.startswith("A") for it in findings), len(findings)
 
 
 def _is_no_worse(file: str, text: str, before: tuple[bool, int, int]) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sidecar.policy.codes import CODES
 from sidecar.policy.diagnostics import Diagnostic, Fix, Severity, did_you_mean
-from sidecar.policy.source import Place, SourceFile
+from sidecar.policy.source import Place, Scalar, SourceFile
 
 _COMMENT = re.compile(r"(?m)(?:^|(?<=[ \t]))#[ \t]*lint:ignore\b[ \t]*([^\r\n]*?)[ \t]*\r?$")
 _NOTHING = re.compile(r"[ \t]*(#.*)?")
@@ -70,10 +70,11 @@ def ignores_of(source: SourceFile) -> Iterator[Ignore]:
     """The comments of a file that take warnings back; text that looks like one is none."""
     if "lint:ignore" not in source.text:
         return
-    scalars = sorted((scalar.start, scalar.end, scalar) for scalar in source.scalars())
+    text = source.mark + source.text
+    scalars = [(_text_start(text, scalar), scalar.end, scalar) for scalar in source.scalars()]
+    scalars.sort(key=lambda it: it[0])
     starts = [start for start, *_ in scalars]
     ends = {scalar.place.line: end for _, end, scalar in scalars if scalar.style in ("|", ">")}
-    text = source.mark + source.text
     for comment in _COMMENT.finditer(text):
         inside = bisect_right(starts, comment.start()) - 1
         if inside >= 0 and comment.start() < scalars[inside][1]:
@@ -83,6 +84,12 @@ def ignores_of(source: SourceFile) -> Iterator[Ignore]:
         last = source.place_of(ends[line] - 1, ends[line]).line if line in ends else line
         code, _, reason = comment[1].partition(" ")
         yield Ignore(source, place, code, reason.strip(), range(line, last + 1))
+
+
+def _text_start(text: str, scalar: Scalar) -> int:
+    """Where its own text begins: behind the sign of a block there may be a comment."""
+    is_block = scalar.style in ("|", ">")
+    return text.find("\n", scalar.start, scalar.end) if is_block else scalar.start
 
 
 def _line_meant(source: SourceFile, place: Place) -> int:
