@@ -23,6 +23,8 @@ from sidecar.adapters.decisions.lines import Lines
 from sidecar.adapters.decisions.recorder import RecordedDecisions
 from sidecar.adapters.decisions.several import DecisionLogs
 from sidecar.adapters.decisions.told import LoggedDecisions, NoDecisions
+from sidecar.adapters.payments.gateway import GatewayPayments
+from sidecar.adapters.payments.mock import MockPayments
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.leased import LEASE, LeasedMeter
 from sidecar.adapters.redis.meter import SCRIPTS
@@ -31,7 +33,8 @@ from sidecar.adapters.shadow.log import ShadowDecisions
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
-from sidecar.api.app import build_app
+from sidecar.adapters.web import Web
+from sidecar.api.app import Parts, build_app
 from sidecar.api.auth import Keys
 from sidecar.domain.usage import OnExpiry
 from sidecar.errors import Unavailable
@@ -51,7 +54,7 @@ from sidecar.policy.reloading.kept import (
 )
 from sidecar.policy.remedies import Urls
 from sidecar.policy.snapshot import PolicySet
-from sidecar.ports import Checked, Clock, DecisionLog, Directories, Meter, Subscriptions
+from sidecar.ports import Checked, Clock, DecisionLog, Directories, Meter, Payments, Subscriptions
 from sidecar.settings import Settings
 
 
@@ -173,7 +176,7 @@ def create_app(
     else:
         origin, shadow_origin = _origin(settings, _directory(settings)), _shadow_origin(settings)
         kept = followed(followed_in, origin, shadow_origin, _ask_parent_to_reload)
-    store = _store(settings)
+    store, web = _store(settings), Web()
     told, decisions = LoggedDecisions(), _recorded(settings)
     kept.loaded.when_put = told.begin_anew
     logs: list[DecisionLog] = [told, decisions]
@@ -187,6 +190,7 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(store.opened())
+            await stack.enter_async_context(web)
             await stack.enter_async_context(decisions.opened())
             if shadow is not None:
                 await stack.enter_async_context(shadow.opened())
@@ -203,17 +207,20 @@ def create_app(
         internal=_revealed(settings.internal_api_keys),
         read=_revealed(settings.sidecar_read_keys),
     )
-    return build_app(
-        pdp,
-        store.subscriptions,
-        store.meter,
-        kept.loaded,
-        SystemClock(),
-        keys,
-        decisions,
-        Directories(kept.live, kept.shadow, lambda: None if shadow is None else shadow.comparison),
-        lifespan,
+    parts = Parts(
+        pdp=pdp,
+        subscriptions=store.subscriptions,
+        meter=store.meter,
+        policies=kept.loaded,
+        clock=SystemClock(),
+        keys=keys,
+        decisions=decisions,
+        directories=Directories(
+            kept.live, kept.shadow, lambda: None if shadow is None else shadow.comparison
+        ),
+        payments=_payments(settings, web),
     )
+    return build_app(parts, lifespan)
 
 
 def describe_store(url: str) -> str:
@@ -295,7 +302,7 @@ def _origin(settings: Settings, directory: Path) -> Origin:
         directory,
         settings.sidecar_prices,
         settings.ceiling,
-        Urls(settings.sidecar_upgrade_url, settings.sidecar_top_up_url),
+        _urls(settings),
         settings.sidecar_policy_tests_s,
     )
 
@@ -334,6 +341,19 @@ def _explained(checked: Checked) -> object:
     return checked.rules.explain(
         checked.request, checked.subscription, decision.readings, decision.at, every_rule=False
     ).as_plain()
+
+
+def _urls(settings: Settings) -> Urls:
+    return Urls(settings.sidecar_upgrade_url, settings.sidecar_top_up_url)
+
+
+def _payments(settings: Settings, web: Web) -> Payments:
+    if settings.mozaiks_gateway_url is None:
+        return MockPayments(_urls(settings).upgrade_to)
+    key = settings.mozaiks_app_key
+    return GatewayPayments(
+        web, settings.mozaiks_gateway_url, "" if key is None else key.get_secret_value()
+    )
 
 
 def _decision_point(store: Store, policies: LoadedPolicies, log: DecisionLog) -> PDP:

@@ -5,6 +5,8 @@
       Unavailable                  a fact could not be had in time
         SubscriptionsUnavailable
         MeterUnavailable
+        PaymentsUnavailable
+      PaymentsRefused              the payment side said no
       RequestFault                 the caller asked for what cannot be
         UnknownReservation
         ReservationEnded
@@ -33,6 +35,18 @@ class SubscriptionsUnavailable(Unavailable):
 
 class MeterUnavailable(Unavailable):
     """The counters could not be read or written."""
+
+
+class PaymentsUnavailable(Unavailable):
+    """The payment side did not answer, or not in a way that could be understood."""
+
+
+class PaymentsRefused(SidecarError):
+    """The payment side will not do what was asked for."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the payment side answered {status}")
+        self.status = status
 
 
 class RequestFault(SidecarError):

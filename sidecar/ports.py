@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from sidecar.domain.checkout import Checkout, OnBehalf
 from sidecar.domain.decision import Decision, Effect, Reason, Remedy, RuleError
 from sidecar.domain.entitlement import Entitlement, PlanSummary
 from sidecar.domain.explanation import Explanation
@@ -322,6 +323,26 @@ class Meter(Protocol):
 
     async def ping(self, *, since: float) -> None:
         """Return if the store answers."""
+        ...
+
+
+class Payments(Protocol):
+    """Whoever takes the money; what it leads to comes back as a subscription."""
+
+    async def checkout(self, plan: str, who: OnBehalf) -> Checkout:
+        """The page on which a user buys a plan.
+
+        Raises:
+            PaymentsRefused, PaymentsUnavailable: there is none to be had.
+        """
+        ...
+
+    async def cancel(self, who: OnBehalf) -> None:
+        """Ask for the end of a user's subscription.
+
+        Raises:
+            PaymentsRefused, PaymentsUnavailable: it was not taken.
+        """
         ...
 
 

@@ -25,7 +25,7 @@ DEFAULT_STORE = "sqlite:///./data/sidecar.db"
 
 _NOT_READ_YET = (
     "CONTROL_PLANE_USAGE_INGEST_ENABLED", "CONTROL_PLANE_USAGE_INGEST_URL",
-    "SUBSCRIPTION_API_URL", "MOZAIKS_GATEWAY_URL", "WALLET_API_URL",
+    "SUBSCRIPTION_API_URL", "WALLET_API_URL",
     "SIDECAR_WEBHOOK_URL", "SIDECAR_JWKS_URL",
 )  # fmt: skip
 
@@ -149,6 +149,17 @@ class Settings(BaseSettings):
         None,
         description="Where a user can buy further units, shown in refusals that they would mend; "
         "{app_id}, {user_id} and {limit} are filled in.",
+    )
+    mozaiks_gateway_url: Annotated[
+        Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/?$")] | None,
+        BeforeValidator(_unset_if_empty),
+    ] = Field(
+        None,
+        description="The gateway that takes the platform's money, as https://host: checkouts and "
+        "cancellations are handed to it. Unset: SIDECAR_UPGRADE_URL is where users are sent.",
+    )
+    mozaiks_app_key: SecretStr | None = Field(
+        None, description="The key that lets this app in at the gateway."
     )
     sidecar_prices: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = Field(
         None, description="The file that says what the tokens of each model cost."

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
 import structlog
 from starlette.applications import Starlette
@@ -12,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from sidecar.api.auth import Keys, Role
 from sidecar.api.authzen import AuthZen, configuration
+from sidecar.api.checkout import Checkouts
 from sidecar.api.checks import Checks
 from sidecar.api.decisions import Decisions
 from sidecar.api.endpoint import BATCH_LIMIT, Either, Endpoint, echo_request_id
@@ -26,7 +28,7 @@ from sidecar.api.reservations import Reservations
 from sidecar.api.subscriptions import Subscriptions
 from sidecar.api.usage import Usage
 from sidecar.pdp import PDP
-from sidecar.ports import Clock, Directories, Meter, Policies
+from sidecar.ports import Clock, Directories, Meter, Payments, Policies
 from sidecar.ports import Decisions as DecisionsPort
 from sidecar.ports import Subscriptions as SubscriptionsPort
 
@@ -40,24 +42,32 @@ _log = structlog.get_logger("sidecar.api")
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
-def build_app(
-    pdp: PDP,
-    subscriptions: SubscriptionsPort,
-    meter: Meter,
-    policies: Policies,
-    clock: Clock,
-    keys: Keys,
-    decisions: DecisionsPort,
-    directories: Directories,
-    lifespan: Lifespan | None = None,
-) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the paths are answered with."""
+
+    pdp: PDP
+    subscriptions: SubscriptionsPort
+    meter: Meter
+    policies: Policies
+    clock: Clock
+    keys: Keys
+    decisions: DecisionsPort
+    directories: Directories
+    payments: Payments
+
+
+def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
     """The ASGI application over a decision point."""
+    pdp, meter, policies = parts.pdp, parts.meter, parts.policies
+    clock, keys, anyone = parts.clock, parts.keys, Keys()
     checks, reservations, authzen = Checks(pdp), Reservations(pdp), AuthZen(pdp)
-    explaining = Explain(pdp, clock)
-    usage, entitlements = Usage(pdp, clock), Entitlements(pdp)
-    syncs, health = Subscriptions(subscriptions, policies, clock), Health(policies, meter, clock)
+    explaining, usage, entitlements = Explain(pdp, clock), Usage(pdp, clock), Entitlements(pdp)
+    syncs = Subscriptions(parts.subscriptions, policies, clock)
+    health = Health(policies, meter, clock)
     grants, reports = Grants(meter, policies, clock), Reports(meter, policies, clock)
-    recorded, standing, anyone = Decisions(decisions), PolicyFiles(directories), Keys()
+    recorded, standing = Decisions(parts.decisions), PolicyFiles(parts.directories)
+    checkouts = Checkouts(parts.payments, policies, keys)
 
     def post(path: str, endpoint: Endpoint) -> Route:
         return Route(path, endpoint, methods=["POST"])
@@ -85,6 +95,8 @@ def build_app(
         get("/v1/subscriptions/{app_id}/{user_id:path}", Endpoint(syncs.show, keys, _READERS)),
         post("/api/internal/subscription/sync", Endpoint(syncs.sync, keys, _INTERNAL)),
         post("/api/internal/grants/sync", Endpoint(grants.sync, keys, _INTERNAL)),
+        post("/v1/checkout", Endpoint(checkouts.checkout, keys, _CALLERS)),
+        post("/v1/checkout/cancel", Endpoint(checkouts.cancel, keys, _CALLERS)),
         post("/access/v1/evaluation", Endpoint(authzen.evaluation, keys, _CALLERS)),
         post(
             "/access/v1/evaluations",

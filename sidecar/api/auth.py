@@ -1,7 +1,7 @@
 """Who is calling, and may it?"""
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -45,7 +45,7 @@ class Keys:
     def __repr__(self) -> str:
         return f"Keys({len(self._keys)})"
 
-    def require(self, roles: Sequence[Role], headers: dict[bytes, bytes]) -> None:
+    def require(self, roles: Sequence[Role], headers: Mapping[bytes, bytes]) -> None:
         """Return if the caller may.
 
         Args:
@@ -67,10 +67,21 @@ class Keys:
         if known.isdisjoint(roles):
             raise Forbidden
 
+    def of_the_user(self, headers: Mapping[bytes, bytes]) -> str:
+        """The `Authorization` of whoever the caller speaks for; never one of these keys."""
+        credentials = _bearer(headers)
+        # All are compared, as above.
+        ours = [hmac.compare_digest(key.secret, credentials) for key in self._keys]
+        if any(ours):
+            return ""
+        return headers.get(b"authorization", b"").decode("latin-1")
 
-def _presented(headers: dict[bytes, bytes]) -> bytes:
+
+def _presented(headers: Mapping[bytes, bytes]) -> bytes:
     internal = headers.get(b"x-internal-api-key")
-    if internal is not None:
-        return internal
+    return _bearer(headers) if internal is None else internal
+
+
+def _bearer(headers: Mapping[bytes, bytes]) -> bytes:
     scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
     return credentials.strip() if scheme.lower() == b"bearer" else b""

@@ -403,6 +403,21 @@ class ExplainBody(CheckBody):
     given: GivenBody = GivenBody()
 
 
+class CheckoutBody(Body):
+    """`POST /v1/checkout`."""
+
+    app_id: Name
+    user_id: Name
+    plan: Name
+
+
+class CancelBody(Body):
+    """`POST /v1/checkout/cancel`."""
+
+    app_id: Name
+    user_id: Name
+
+
 def known_fields(schema: str, location: tuple[str | int, ...]) -> list[str]:
     """The fields of a body, or of the part of it at a location; empty for an unknown one."""
     part = _PARTS.get(str(location[0])) if location else None
@@ -443,3 +458,5 @@ EXPLAIN = TypeAdapter(ExplainBody)
 USAGE_EVENT = TypeAdapter(UsageEventBody)
 USAGE_QUERY = TypeAdapter(UsageQuery)
 DECISIONS_QUERY = TypeAdapter(DecisionsQuery)
+CHECKOUT = TypeAdapter(CheckoutBody)
+CANCEL = TypeAdapter(CancelBody)

@@ -28,6 +28,10 @@ class Urls:
     upgrade: str | None = None
     top_up: str | None = None
 
+    def upgrade_to(self, plan: str, subject: Subject) -> str | None:
+        """Where a subject gets another plan, None where nobody said so."""
+        return _filled(self.upgrade, subject, {"{plan}": plan})
+
 
 def remedies(
     verdict: Verdict,
@@ -48,7 +52,7 @@ def remedies(
     subject = request.subject
     upgrade = _upgrade(plans, request, entitlement, readings, now)
     if upgrade is not None:
-        url = _filled(urls.upgrade, subject, {"{plan}": upgrade})
+        url = urls.upgrade_to(upgrade, subject)
         found.append(Remedy(RemedyKind.UPGRADE, plan=upgrade, url=url))
     if urls.top_up is not None:
         for limit in _short_of_units(verdict, readings):

@@ -19,6 +19,8 @@ RUNTIME_PATHS = [
     ("POST", "/v1/reservations/res_YQ.x/commit", {"total_tokens": 1}),
     ("POST", "/v1/reservations/res_YQ.x/release", {}),
     ("POST", "/v1/reservations/res_YQ.x/extend", {}),
+    ("POST", "/v1/checkout", WHO | {"plan": "pro"}),
+    ("POST", "/v1/checkout/cancel", WHO),
     ("POST", "/access/v1/evaluation", {}),
     ("POST", "/access/v1/evaluations", {}),
 ]

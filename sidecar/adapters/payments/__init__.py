@@ -1,0 +1,1 @@
+"""Who takes the money: nobody (mock), or the platform's gateway (managed)."""

@@ -1,0 +1,106 @@
+"""Other servers over HTTP: bounded in time and in size, never redirected, nothing sent twice."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from sidecar.errors import Unavailable
+
+MOST_BYTES = 1 << 20
+"""Of an answer that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What another server said; `body` is None where it was no JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: object
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it was done."""
+        return 200 <= self.status < 300
+
+
+class Web:
+    """A client of other servers.
+
+    Args:
+        timeout_s: for the whole exchange, however slowly the answer trickles in.
+        transport: where requests go, by default over the network.
+    """
+
+    def __init__(
+        self, timeout_s: float = 10.0, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._timeout_s = timeout_s
+        # What the environment says of proxies is the operator's word.
+        self._client = httpx.AsyncClient(
+            timeout=timeout_s, transport=transport, follow_redirects=False
+        )
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened before it is needed."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close what is open."""
+        await self._client.aclose()
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: object = None,
+    ) -> Answer:
+        """What a server answers, whatever the status; `body` is sent as JSON.
+
+        Raises:
+            Unavailable: no whole answer came in time, or one that is too long.
+        """
+        content = None if body is None else json.dumps(body).encode()
+        sent = dict(headers or {})
+        if content is not None:
+            sent.setdefault("Content-Type", "application/json")
+        host = httpx.URL(url).host
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._client.stream(method, url, headers=sent, content=content) as response,
+            ):
+                text = await _whole(response)
+        except TimeoutError as error:
+            raise Unavailable(f"{host} did not answer within {self._timeout_s:g} s") from error
+        except httpx.HTTPError as error:
+            raise Unavailable(f"{host} cannot be asked: {error!r}") from error
+        return Answer(response.status_code, response.headers, _json(text))
+
+
+async def _whole(response: httpx.Response) -> bytes:
+    text = b""
+    async for chunk in response.aiter_bytes():
+        text += chunk
+        if len(text) > MOST_BYTES:
+            raise Unavailable(f"{response.url.host} answered more than {MOST_BYTES:,} bytes")
+    return text
+
+
+def _json(text: bytes) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
