@@ -1,6 +1,7 @@
 """What the API answers, member by member."""
 
 import re
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 from sidecar.adapters.clock import SystemClock
-from sidecar.api.app import build_app
+from sidecar.api.app import Parts, build_app
 from sidecar.api.auth import Keys
 from tests.in_process import application
 
@@ -120,7 +121,8 @@ async def test_a_problem_of_the_address_bears_the_request_id_too(
 
 async def test_a_defect_of_ours_bears_the_request_id_and_tells_nothing() -> None:
     nothing = cast("Any", object())
-    app = build_app(nothing, nothing, nothing, nothing, SystemClock(), Keys(), nothing, nothing)
+    named = {each.name: nothing for each in fields(Parts)}
+    app = build_app(Parts(**named | {"clock": SystemClock(), "keys": Keys()}))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://sidecar") as client:
         answer = await client.get("/readyz", headers={"X-Request-ID": "abc"})
