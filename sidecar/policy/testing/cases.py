@@ -9,6 +9,7 @@ from math import prod
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.subscription import Subscription, never_synced
 from sidecar.domain.told import Told
+from sidecar.policy.format import Section
 from sidecar.policy.source import Path
 from sidecar.policy.testing.format import (
     EstimateSection,
@@ -16,7 +17,6 @@ from sidecar.policy.testing.format import (
     HeldSection,
     RequestSection,
     ScenarioSection,
-    Section,
     SuiteFile,
     UserSection,
 )
@@ -118,10 +118,11 @@ def _case(
 
 
 def _stated(section: Section) -> dict[str, object]:
-    """The fields of a request that a section states."""
-    fields = {name: getattr(section, name) for name in section.model_fields_set}
+    """The fields of a request that a section states, in the order of the form."""
     return {
-        name: value for name, value in fields.items() if name != "requests" and value is not None
+        name: value
+        for name in type(section).model_fields
+        if name != "requests" and (value := getattr(section, name)) is not None
     }
 
 

@@ -73,7 +73,7 @@ def _limits(expected: dict[str, RemainsSection], decision: Decision) -> Iterator
         if reading is None:
             yield Difference(f"limits.{name}", "it applies", "it does not apply")
             continue
-        for field in section.model_fields_set:
+        for field in sorted(section.model_fields_set):
             wanted = getattr(section, field)
             yield from _unequal(
                 f"limits.{name}.{field}", _units(wanted), _units(_of(reading, field))

@@ -16,18 +16,19 @@ def with_idle_counters(
     A limit whose `when` does not choose the request may be told of: that it does not apply is
     what such a test shows.
     """
-    plans = {result.decision.plan for result in results if result.decision is not None}
+    decisions = [result.decision for result in results if result.decision is not None]
+    plans = {decision.plan for decision in decisions if decision.plan is not None}
+    if not plans:
+        return results
     known = {
         limit.limit.id for plan in suite.policies.plans if plan.id in plans for limit in plan.limits
     }
-    if not known:
-        return results
     path = ("tests", suite.file.tests.index(scenario), "given")
-    names = ", ".join(sorted(plan for plan in plans if plan))
+    names = " and ".join(sorted(plans))
     findings = tuple(
         suite.source.report(
-            "L4", f"the plan {names} has no limit {limit!r}, so nothing reads this counter",
-            (*path, kind, limit), hint="name a limit of the plan, or leave it out", key=True,
+            "L4", f"{names} has no limit {limit!r}, so nothing reads this counter",
+            (*path, kind, limit), hint="name a limit of the plan, or leave this out", key=True,
         )
         for kind in ("used", "reserved", "granted")
         for limit in getattr(scenario.given, kind)
