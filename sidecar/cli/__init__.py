@@ -8,6 +8,7 @@ from sidecar import __version__
 from sidecar.cli.check import check
 from sidecar.cli.explain_code import explain_code
 from sidecar.cli.import_ import import_
+from sidecar.cli.init import init
 from sidecar.cli.lint import lint
 from sidecar.cli.schema import schema
 from sidecar.cli.serve import serve
@@ -31,6 +32,7 @@ cli.add_command(validate)
 cli.add_command(test)
 cli.add_command(import_)
 cli.add_command(schema)
+cli.add_command(init)
 cli.add_command(lint)
 cli.add_command(explain_code)
 
