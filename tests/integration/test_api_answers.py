@@ -12,6 +12,7 @@ import pytest
 from sidecar.adapters.clock import SystemClock
 from sidecar.api.app import Parts, build_app
 from sidecar.api.auth import Keys
+from sidecar.ports import Directories
 from tests.in_process import application
 
 WHO = {"app_id": "a", "user_id": "u"}
@@ -122,7 +123,12 @@ async def test_a_problem_of_the_address_bears_the_request_id_too(
 async def test_a_defect_of_ours_bears_the_request_id_and_tells_nothing() -> None:
     nothing = cast("Any", object())
     named = {each.name: nothing for each in fields(Parts)}
-    app = build_app(Parts(**named | {"clock": SystemClock(), "keys": Keys()}))
+    known = {
+        "clock": SystemClock(),
+        "keys": Keys(),
+        "directories": Directories(nothing, None, nothing),
+    }
+    app = build_app(Parts(**named | known))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://sidecar") as client:
         answer = await client.get("/readyz", headers={"X-Request-ID": "abc"})
