@@ -6,6 +6,7 @@ import click
 
 from sidecar import __version__
 from sidecar.cli.check import check
+from sidecar.cli.explain import explain
 from sidecar.cli.explain_code import explain_code
 from sidecar.cli.import_ import import_
 from sidecar.cli.init import init
@@ -28,6 +29,7 @@ def cli() -> None:
 
 cli.add_command(serve)
 cli.add_command(check)
+cli.add_command(explain)
 cli.add_command(validate)
 cli.add_command(test)
 cli.add_command(import_)

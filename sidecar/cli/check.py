@@ -14,14 +14,14 @@ from rich.text import Text
 from sidecar.api.render import decision_body
 from sidecar.api.schemas import CHECK
 from sidecar.bootstrap import load_policies, running
+from sidecar.cli.answers import head, remedies_in_words
 from sidecar.cli.asking import asking, body_of, read_body, settings_of
-from sidecar.domain.decision import Decision, Effect, Remedy, RemedyKind
+from sidecar.domain.decision import Decision
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.subscription import Status, Subscription
 from sidecar.settings import Settings
 
 EXIT_DENIED = 2
-_STYLES = {Effect.ALLOW: "bold green", Effect.WARN: "bold yellow", Effect.DENY: "bold red"}
 
 
 @click.command()
@@ -79,16 +79,12 @@ def _print(decision: Decision) -> None:
     # Nothing is cut off where nobody looks at a screen.
     width = None if sys.stdout.isatty() else 200
     console = Console(highlight=False, soft_wrap=True, width=width)
-    head = Text.assemble(
-        (decision.effect.value.upper(), _STYLES[decision.effect]),
-        f"  {decision.status}  plan {decision.plan or '(none)'}, mode {decision.mode.value}",
-    )
-    console.print(head)
+    console.print(head(decision.effect, decision.status, decision.plan, decision.mode))
     for reason in decision.reasons:
         mark = "✗" if reason.refuses else "!"
         console.print(f"  {mark} {reason.code.value}  {reason.id}: {reason.message}", markup=False)
-    for remedy in decision.remedies:
-        console.print(f"  → {_remedy(remedy)}", markup=False)
+    for remedy in remedies_in_words(decision):
+        console.print(f"  {remedy}", markup=False)
     for error in decision.errors:
         console.print(f"  ? {error.id}: {error.message}", markup=False)
     if decision.readings:
@@ -110,13 +106,3 @@ def _print(decision: Decision) -> None:
             )
         console.print(table)
     console.print(Text(f"policies {decision.revision}", style="dim"))
-
-
-def _remedy(remedy: Remedy) -> str:
-    match remedy.kind:
-        case RemedyKind.UPGRADE:
-            return f"upgrade to {remedy.plan}" + (f": {remedy.url}" if remedy.url else "")
-        case RemedyKind.TOP_UP:
-            return f"top up {remedy.limit}" + (f": {remedy.url}" if remedy.url else "")
-        case RemedyKind.WAIT:
-            return f"wait until {remedy.until:%Y-%m-%d %H:%M:%SZ}"

@@ -1,0 +1,148 @@
+"""`sidecar explain`: why is the answer what it is?"""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+from click.core import ParameterSource
+from pydantic_core import to_json
+from rich.console import Console
+
+from sidecar.api.explain import explained_body, refuse_unknown_counters
+from sidecar.api.problem import InvalidBody
+from sidecar.api.schemas import EXPLAIN, ExplainBody
+from sidecar.bootstrap import load_policies, running
+from sidecar.cli.answers import head, remedies_in_words
+from sidecar.cli.asking import asking, body_of, misused, read_body, settings_of
+from sidecar.cli.explained import print_explanation
+from sidecar.cli.remote import DEFAULT_URL, fetch
+from sidecar.domain.decision import Effect
+from sidecar.pdp import Explained
+from sidecar.settings import Settings, read_settings
+
+_WITH_AN_ID = {"decision_id", "url", "key", "as_json"}
+
+
+@click.command()
+@click.argument("decision_id", required=False)
+@asking
+@click.option(
+    "--used", multiple=True, metavar="LIMIT=N", help="Units that the user has used of a limit."
+)
+@click.option("--now", metavar="INSTANT", help="As if it were then; counters are what --used says.")
+@click.option("--trace", is_flag=True, help="Show the value of each part of each expression.")
+@click.option("--json", "as_json", is_flag=True, help="Print what POST /v1/explain answers.")
+@click.option(
+    "--url", default=DEFAULT_URL, show_default=True, help="The server that knows DECISION_ID."
+)
+@click.option("--key", help="A key to show there; else one of SIDECAR_READ_KEYS.")
+@click.pass_context
+def explain(
+    context: click.Context,
+    /,
+    decision_id: str | None,
+    policies: Path | None,
+    prices: Path | None,
+    attribute: tuple[str, ...],
+    plan: str | None,
+    status: str,
+    store: str | None,
+    used: tuple[str, ...],
+    now: str | None,
+    trace: bool,
+    as_json: bool,
+    url: str,
+    key: str | None,
+    **typed: object,
+) -> None:
+    """Show every limit and rule: whether it applied and why, its numbers, and where it stands.
+
+    Of a decision that a running server has recorded, by its DECISION_ID; or of the request that
+    the other options describe, as `sidecar check` decides it.
+    """
+    if decision_id is not None:
+        _refuse_flags(context)
+        _tell_recorded(fetch(url, f"/v1/decisions/{quote(decision_id, '')}", _key(key)), as_json)
+        return
+    given: dict[str, object] = {"used": _counters(used)}
+    given |= {"now": now} if now is not None else {}
+    given |= {"subscription": {"plan": plan, "status": status}} if plan is not None else {}
+    asked = body_of(typed, attribute) | {"trace": trace, "given": given}
+    body = read_body(context, EXPLAIN, asked)
+    settings = settings_of(policies, prices, store, plan)
+    explained = asyncio.run(_explain(settings, body))
+    try:
+        refuse_unknown_counters(body, explained.explanation)
+    except InvalidBody as fault:
+        raise misused(context, fault) from None
+    if as_json:
+        click.echo(to_json(explained_body(explained), indent=2))
+        return
+    decision = explained.decision
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(head(decision.effect, decision.status, decision.plan, decision.mode))
+    print_explanation(explained.explanation.as_plain())
+    for remedy in remedies_in_words(decision):
+        console.print(remedy, markup=False)
+
+
+async def _explain(settings: Settings, body: ExplainBody) -> Explained:
+    async with running(settings, load_policies(settings)) as (pdp, _, clock):
+        request = body.request()
+        what_if = body.given.what_if(request.subject, clock.now())
+        return await pdp.explain(request, what_if, trace=body.trace)
+
+
+def _refuse_flags(context: click.Context) -> None:
+    """A decision is told as it was made."""
+    typed = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name not in _WITH_AN_ID
+        and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    ]
+    if typed:
+        message = f"a recorded decision is told as it was made: leave out {', '.join(typed)}"
+        raise click.UsageError(message)
+
+
+def _tell_recorded(record: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(record, indent=2))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    effect = Effect(record["effect"])
+    console.print(head(effect, record["status"], record["plan"], record["mode"]))
+    subject = record["request"]
+    told = f"{record['decision_id']} of user {subject['user_id']} in app {subject['app_id']}"
+    console.print(f"{told}, {record['at']}", markup=False)
+    if "explanation" in record:
+        print_explanation(record["explanation"])
+        return
+    # An allow is recorded without it, and so are refusals that came too fast.
+    for reason in record["reasons"]:
+        console.print(f" ! {reason['id']}  {reason['message']}", markup=False)
+    for limit in record["limits"]:
+        numbers = f"{limit['used']:,} used, {limit['requested']:,} asked of {limit['limit']}"
+        console.print(f" · {limit['id']}  {numbers}", markup=False)
+    console.print(f"policies {record['policy']['revision']}", style="dim")
+
+
+def _counters(used: Iterable[str]) -> dict[str, int]:
+    counters = {}
+    for item in used:
+        name, _, number = item.partition("=")
+        if not name or not number.isdecimal():
+            raise click.UsageError(f"--used {item!r}: write LIMIT=NUMBER")
+        counters[name] = int(number)
+    return counters
+
+
+def _key(key: str | None) -> str | None:
+    settings = read_settings()
+    keys = [*settings.sidecar_read_keys, *settings.internal_api_keys]
+    return key or (keys[0].get_secret_value() if keys else None)
