@@ -14,8 +14,14 @@ run: $(VENV)/run
 test: system-packages $(VENV)/dev
 	$(MAKE) --no-print-directory check
 
-check: lint
+check: lint test-policies
 	$(BIN)/pytest
+
+# The shipped policies, each with the tests that stand beside it.
+.PHONY: test-policies
+test-policies: $(VENV)/dev
+	@for set in quickstart self-hosted platform; do \
+	  $(BIN)/sidecar test policies/$$set --coverage || exit; done
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check

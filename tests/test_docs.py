@@ -14,6 +14,7 @@ import pytest
 from sidecar.domain.modes import Ceiling
 from sidecar.policy.load import load
 from sidecar.policy.price_file import prices_of
+from sidecar.policy.testing import Outcome, run_tests
 from sidecar.settings import Settings, variable
 from tests.processes import ROOT, Sidecar, clean_environment
 
@@ -90,7 +91,7 @@ def test_the_server_of_make_run_is_the_one_of_the_examples() -> None:
 
 
 def test_every_policy_in_the_readme_loads(tmp_path: Path) -> None:
-    policies = [text for text in blocks("yaml") if "kind: Policy" in text]
+    policies = [text for text in blocks("yaml") if "kind: Policy\n" in text]
     assert policies
     for index, text in enumerate(policies):
         folder = tmp_path / str(index)
@@ -99,8 +100,23 @@ def test_every_policy_in_the_readme_loads(tmp_path: Path) -> None:
         assert load(folder, ceiling=Ceiling.AS_WRITTEN).plans
 
 
+def test_the_tests_in_the_readme_hold_for_its_policy_and_need_all_that_they_state(
+    tmp_path: Path,
+) -> None:
+    policy, *_ = (text for text in blocks("yaml") if "kind: Policy\n" in text)
+    (tests,) = (text for text in blocks("yaml") if "kind: PolicyTest\n" in text)
+    (tmp_path / "policy.yaml").write_text(policy)
+    (tmp_path / "policy_test.yaml").write_text(tests)
+    report = run_tests(tmp_path)
+    (tmp_path / "policy_test.yaml").write_text(tests.replace(", model: [gpt-4o, claude]", ""))
+    without = run_tests(tmp_path)
+
+    assert (len(report.passed), report.is_good) == (3, True), report
+    assert [it.outcome for it in without.results] == [Outcome.ERROR, Outcome.PASSED]
+
+
 def test_every_price_file_in_the_readme_loads() -> None:
-    prices = [text for text in blocks("yaml") if "kind: Policy" not in text]
+    prices = [text for text in blocks("yaml") if "kind: Prices\n" in text]
     assert prices
     for text in prices:
         assert prices_of(Path("README.md"), text.encode()).count
