@@ -89,6 +89,8 @@ def test_the_wheel_carries_the_shipped_policies_and_the_scripts(tmp_path: Path) 
         assert f"sidecar/shipped_policies/{policies}/policy.yaml" in names
     scripts = {path.name for path in (PACKAGE / "adapters/redis").glob("*.lua")}
     assert {name.rpartition("/")[2] for name in names if name.endswith(".lua")} == scripts
+    pages = {path.name for path in (PACKAGE / "policy/pages").glob("*.md")}
+    assert {name.rpartition("/")[2] for name in names if "/policy/pages/" in name} > pages
     assert "sidecar/py.typed" in names
 
 

@@ -23,6 +23,21 @@ def test_an_exhibit_has_one_mistake(exhibit: Path) -> None:
     assert len(re.findall(r": (?:error|warning)\[", said)) == 1
 
 
+def test_a_typo_inside_a_block_is_shown_where_it_stands_in_the_file() -> None:
+    exhibit = next(it for it in exhibits() if it.stem == "unknown-member-in-a-block")
+    lines = exhibit.read_text(encoding="utf-8").splitlines()
+    number = next(at for at, line in enumerate(lines, 1) if "pluginn" in line)
+    column = lines[number - 1].index("pluginn") + 1
+    assert any(line.endswith("when: |") for line in lines[: number - 1])
+
+    place, source, caret = answer(exhibit).splitlines()
+
+    assert place.startswith(f"{exhibit.name}:{number}:{column}: error[G2] ")
+    assert place.endswith("(did you mean 'plugin'?)")
+    assert source == f"   | {lines[number - 1]}"
+    assert caret.index("^") == source.index("pluginn")
+
+
 def test_the_museum_is_large() -> None:
     assert len(exhibits()) >= 75
 

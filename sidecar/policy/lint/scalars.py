@@ -22,22 +22,21 @@ _OLDER = (
 )
 """Plain words that are text here, and what other readers of YAML make of them."""
 _VERSION = re.compile(r"[1-9][0-9]*\.[0-9]+0")
-_DATES = {"from", "until", "now"}
-_VERBATIM = {"when", "expr", "message_expr"}
+_CLOSED = {"from", "until", "mode", "when", "expr", "message_expr"}
+"""Fields of which everybody knows what their words are."""
 
 
 def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
     """A4: plain values that mean one thing here and another elsewhere."""
     for unit in examined.units:
         for scalar in unit.source.scalars():
-            if not scalar.style and scalar.path[-1:] and scalar.path[-1] not in _VERBATIM:
+            is_closed = scalar.path[-1] in _CLOSED and not scalar.is_key
+            if not scalar.style and not is_closed:
                 yield from _ambiguous(unit, scalar)
 
 
 def _ambiguous(unit: Unit, scalar: Scalar) -> Iterable[Diagnostic]:
     text = scalar.value
-    if scalar.path[-1] in _DATES and not scalar.is_key:
-        return
     fix = Fix(unit.source.name, scalar.start, scalar.end, f'"{text}"')
     if _VERSION.fullmatch(text) and not scalar.is_key and scalar.path[0] == "constants":
         message = f"{text} is a number, of which the last zero is lost"
