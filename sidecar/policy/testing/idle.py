@@ -27,7 +27,7 @@ def with_idle_counters(
     names = " and ".join(sorted(plans))
     findings = tuple(
         suite.source.report(
-            "L4", f"{names} has no limit {limit!r}, so nothing reads this counter",
+            "L4", f"no limit of {names} is called {limit!r}, so nothing reads this counter",
             (*path, kind, limit), hint="name a limit of the plan, or leave this out", key=True,
         )
         for kind in ("used", "reserved", "granted")

@@ -224,5 +224,5 @@ def test_a_counter_that_the_plan_does_not_have_is_not_given(tmp_path: Path) -> N
 
     assert result.outcome is Outcome.ERROR
     assert [it.message for it in result.findings] == [
-        "free has no limit 'big-tokens-per-month', so nothing reads this counter"
+        "no limit of free is called 'big-tokens-per-month', so nothing reads this counter"
     ]
