@@ -13,6 +13,7 @@ from sidecar.cli.init import init
 from sidecar.cli.lint import lint
 from sidecar.cli.schema import schema
 from sidecar.cli.serve import serve
+from sidecar.cli.simulate import simulate
 from sidecar.cli.test import test
 from sidecar.cli.validate import validate
 from sidecar.errors import SidecarError
@@ -34,6 +35,7 @@ cli.add_command(validate)
 cli.add_command(test)
 cli.add_command(import_)
 cli.add_command(schema)
+cli.add_command(simulate)
 cli.add_command(init)
 cli.add_command(lint)
 cli.add_command(explain_code)

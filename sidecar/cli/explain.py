@@ -127,7 +127,8 @@ def _tell_recorded(record: dict[str, Any], as_json: bool) -> None:
     for reason in record["reasons"]:
         console.print(f" ! {reason['id']}  {reason['message']}", markup=False)
     for limit in record["limits"]:
-        numbers = f"{limit['used']:,} used, {limit['requested']:,} asked of {limit['limit']}"
+        bound = "no bound" if limit["limit"] is None else f"{limit['limit']:,}"
+        numbers = f"{limit['used']:,} used, {limit['requested']:,} asked of {bound}"
         console.print(f" · {limit['id']}  {numbers}", markup=False)
     console.print(f"policies {record['policy']['revision']}", style="dim")
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
+from sidecar.cli.findings import counted
 from sidecar.domain.explanation import Does, RuleState
 
 MOST_UNTOUCHED = 40
@@ -45,7 +46,7 @@ def print_explanation(explanation: Mapping[str, Any]) -> None:
         left = f" {line.mark} {line.name:{width}}  {line.text}"
         if not line.mark:
             left = f"       {line.name}  {line.text}"
-        place = line.place or ""
+        left, place = _printable(left), _printable(line.place or "")
         gap = max(2, columns - len(left) - len(place)) if place else 0
         console.print(Text.assemble((left, _STYLES[line.mark]), " " * gap, (place, "dim")))
     console.print(Text(_sum(explanation), style="dim"))
@@ -116,7 +117,8 @@ def _expressions(expressions: list[Mapping[str, Any]]) -> Iterator[Line]:
     for each in expressions:
         yield Line("", each["name"], _equation(each), each["place"])
         for step in each["steps"]:
-            yield Line("", "  ", _equation(step), step["place"])
+            if step["text"].strip() != each["text"]:
+                yield Line("", "  ", _equation(step), step["place"])
 
 
 def _equation(part: Mapping[str, Any]) -> str:
@@ -128,10 +130,15 @@ def _equation(part: Mapping[str, Any]) -> str:
 def _sum(explanation: Mapping[str, Any]) -> str:
     counts = explanation["counts"]
     return (
-        f"{counts['rules_touched']:,} of {counts['rules']:,} rules looked at, "
-        f"{counts['expressions']:,} expressions evaluated, at a cost of at most "
+        f"{counts['rules_touched']:,} of {counted(counts['rules'], 'rule')} looked at, "
+        f"{counted(counts['expressions'], 'expression')} evaluated, worst-case cost "
         f"{counts['cost']:,}\npolicies {explanation['revision']}"
     )
+
+
+def _printable(text: str) -> str:
+    """Without what would move a cursor."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _mark(does: str) -> str:

@@ -1,0 +1,203 @@
+"""What does one set of policies say of all that happened, on counters of its own?
+
+It decides as the decision point does. What it lets through counts, in one of two ways: by the use
+that was reported, or, where none was, by what each check said that it may use.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from sidecar.domain.counting import Content, Counter, lay_out
+from sidecar.domain.decision import Effect
+from sidecar.domain.entitlement import Entitlement
+from sidecar.domain.limits import Charge, Limit, Reading
+from sidecar.domain.modes import Mode
+from sidecar.domain.request import CheckRequest, MeterKind
+from sidecar.domain.subscription import Subscription
+from sidecar.domain.windows import from_ms, to_ms
+from sidecar.policy.simulation.counters import Counters
+from sidecar.policy.simulation.events import Asked, Said, Used
+from sidecar.policy.simulation.remembered import Remembered
+from sidecar.policy.snapshot import PolicySet
+from sidecar.policy.verdict import judge
+
+_REMEMBERED: Final = 100_000
+
+
+class CountedBy(StrEnum):
+    """What a request that is let through is taken to have used."""
+
+    USAGE = "usage"
+    ESTIMATES = "estimates"
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """What a set of policies could say something by."""
+
+    limits: frozenset[str]
+    rules: frozenset[str]
+
+    def kind(self, name: str) -> str:
+        """What an id is the id of."""
+        if name in self.limits:
+            return "limit"
+        return "rule" if name in self.rules else "plan"
+
+
+def ids_of(rules: PolicySet) -> Ids:
+    """The ids of limits and rules; what is off says nothing, and is left out."""
+    return Ids(
+        frozenset(
+            compiled.limit.id
+            for plan in rules.plans
+            for compiled in plan.limits
+            if compiled.limit.mode is not Mode.OFF and _is_bound(compiled.limit)
+        ),
+        frozenset(
+            rule.id for plan in rules.plans for rule in plan.rules if rule.mode is not Mode.OFF
+        ),
+    )
+
+
+def _is_bound(limit: Limit) -> bool:
+    return limit.maximum is not None
+
+
+class Side:
+    """One set of policies in the replay.
+
+    Attributes:
+        spoke: ids that gave a reason at least once.
+    """
+
+    def __init__(self, rules: PolicySet, by: CountedBy) -> None:
+        self._rules = rules
+        self._by = by
+        self._plans = {plan.id: plan for plan in rules.plans}
+        self._counters = Counters()
+        self._asked_before = Remembered(_REMEMBERED)
+        self._refused = Remembered(_REMEMBERED)
+        self.spoke: set[str] = set()
+
+    def decide(self, asked: Asked, subscription: Subscription, now_ms: int) -> Said:
+        """The answer to a check; what it lets through counts from here on."""
+        now = from_ms(now_ms)
+        self._counters.reach(now_ms)
+        request = self._priced(asked.request)
+        entitlement = self._rules.resolve(subscription, request, now)
+        if not request.estimate.requests:
+            entitlement = _of_extension(entitlement)
+        counters, readings = self._read(asked, entitlement.charges, now_ms)
+        plan = self._plans.get(entitlement.plan or "")
+        verdict = judge(plan, request, entitlement, readings, now)
+        for reason in verdict.reasons:
+            self.spoke.add(reason.id)
+        if verdict.effect is Effect.DENY:
+            if asked.reservation:
+                self._refused.add(asked.reservation)
+        elif self._is_first(request):
+            self._count(asked, request, counters, now_ms)
+        return Said.of(verdict.effect, verdict.reasons)
+
+    def use(self, used: Used, subscription: Subscription, now_ms: int) -> None:
+        """Count a report of use, unless what it reports would not have run."""
+        event = used.event
+        if event.reservation_id and event.reservation_id in self._refused:
+            return
+        self._counters.reach(now_ms)
+        request = self._priced(replace(event.request, estimate=event.used))
+        if event.reservation_id and self._counters.draw(
+            event.reservation_id, request.estimate, now_ms
+        ):
+            return
+        at_ms = to_ms(event.at)
+        charges = self._rules.charges(subscription, request, from_ms(now_ms))
+        for counter in lay_out(charges, at_ms).counters:
+            if counter.meter is not MeterKind.CONCURRENCY:
+                app = request.subject.app_id
+                self._counters.use(app, counter, at_ms, now_ms, counter.amount)
+
+    def _read(
+        self, asked: Asked, charges: Sequence[Charge], now_ms: int
+    ) -> tuple[Sequence[Counter], tuple[Reading, ...]]:
+        app = asked.request.subject.app_id
+        layout = lay_out(charges, now_ms)
+        contents: list[Content] = []
+        for place, counter in enumerate(layout.counters):
+            begins = _beginning(asked, charges[layout.indexes.index(place)].limit)
+            contents.append(self._counters.content(app, counter, now_ms, begins))
+        readings = tuple(
+            Reading(
+                charge.limit,
+                contents[index].used,
+                contents[index].held,
+                charge.amount,
+                None,
+                charge.is_asked,
+            )
+            for charge, index in zip(charges, layout.indexes, strict=True)
+        )
+        return layout.counters, readings
+
+    def _count(
+        self, asked: Asked, request: CheckRequest, counters: Sequence[Counter], now_ms: int
+    ) -> None:
+        app, ends_ms = request.subject.app_id, now_ms + request.ttl_s * 1000
+        was_denied = asked.said is not None and asked.said.effect is Effect.DENY
+        if self._by is CountedBy.USAGE and not was_denied:
+            if request.reserve:
+                self._counters.hold(asked.reservation, app, counters, now_ms, ends_ms)
+            return
+        # Nobody reports of it: what it said that it may use is all that is known.
+        at_once = [counter for counter in counters if counter.meter is MeterKind.CONCURRENCY]
+        if request.reserve and at_once:
+            self._counters.hold(asked.reservation, app, at_once, now_ms, ends_ms)
+        for counter in counters:
+            if counter.meter is not MeterKind.CONCURRENCY:
+                self._counters.use(app, counter, now_ms, now_ms, counter.amount)
+
+    def _is_first(self, request: CheckRequest) -> bool:
+        """Whether it is no repeat, which would hold nothing more."""
+        if not request.request_id or not request.reserve:
+            return True
+        return self._asked_before.add((request.subject.app_id, request.request_id))
+
+    def _priced(self, request: CheckRequest) -> CheckRequest:
+        """The request with what it costs here."""
+        prices, estimate = self._rules.prices, request.estimate
+        if prices is None:
+            return request
+        rates = prices.of(request.model) or prices.default
+        cost = rates.cost(estimate.tokens, estimate.input_tokens, estimate.output_tokens)
+        return replace(request, estimate=replace(estimate, cost=cost))
+
+
+def _of_extension(entitlement: Entitlement) -> Entitlement:
+    """A run that lives on asks nothing of limits that it takes no more of."""
+    charges = (replace(charge, is_asked=charge.amount > 0) for charge in entitlement.charges)
+    return replace(entitlement, charges=tuple(charges))
+
+
+def _beginning(asked: Asked, limit: Limit) -> Callable[[Counter], int | None]:
+    """What was read then of the counter that a limit reads, where it was written down."""
+
+    def begins(_: Counter) -> int | None:
+        if limit.conditional:
+            same = [it for it in asked.limits if it["id"] == limit.id]
+        else:
+            per: Collection[str] = [dimension.value for dimension in limit.per]
+            same = [it for it in asked.limits if _is_same(it, limit, per)]
+        return int(same[0]["used"]) if same else None
+
+    return begins
+
+
+def _is_same(written: Mapping[str, Any], limit: Limit, per: Collection[str]) -> bool:
+    return (written["meter"], written["window"], written["per"]) == (
+        limit.meter,
+        str(limit.window),
+        per,
+    )
