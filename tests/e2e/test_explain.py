@@ -191,9 +191,7 @@ def test_a_server_on_a_unix_socket_is_asked_there(folder: Path) -> None:
     socket = folder / "s"
     uds = ("--uds", str(socket))
     with (
-        Sidecar(
-            policies=folder / "p", store="sqlite://", cwd=folder, arguments=arguments
-        ) as server,
+        Sidecar(policies=folder / "p", store="sqlite://", cwd=folder, arguments=uds) as server,
         httpx.Client(transport=httpx.HTTPTransport(uds=str(socket))) as client,
     ):
         asked = {"app_id": "acme", "user_id": "bob", "plugin": "admin_x"}
