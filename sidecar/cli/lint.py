@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sidecar.cli.findings import counted, exit_code, format_option, prices_option, tell
+from sidecar.cli.findings import exit_code, format_option, prices_option, tell
 from sidecar.cli.inspection import Inspection, inspection_of
 from sidecar.policy.diagnostics import Diagnostic, in_order
 from sidecar.policy.files import rewrite, text_of
@@ -15,6 +15,8 @@ from sidecar.policy.lint.inspecting import warned
 
 _ROUNDS = 10
 """Times that a file is looked at again after it was repaired: a repair may uncover another."""
+_SHOWN = 60
+"""Characters that are shown of what was repaired."""
 
 
 @click.command()
@@ -59,16 +61,29 @@ def _look(
 
 def _repair(findings: Sequence[Diagnostic]) -> bool:
     """Write what can be repaired into the files, and say so; False where there is nothing."""
-    files = sorted({found.fix.file for found in findings if found.fix is not None})
     changed = False
-    for file in files:
-        done = repaired(file, text_of(Path(file)), findings)
+    for file in sorted({found.fix.file for found in findings if found.fix is not None}):
+        text = text_of(Path(file))
+        done = repaired(file, text, findings)
         if done is None:
             continue
         rewrite(Path(file), done.text)
         changed = True
         for found in in_order(done.done):
-            place = f"{found.file}:{found.line}:{found.column}"
-            click.echo(f"{place}: fixed[{found.code}] {found.message}", err=True)
-        click.echo(f"{file}: {counted(len(done.done), 'repair')}", err=True)
+            click.echo(_told(found, text), err=True)
     return changed
+
+
+def _told(found: Diagnostic, text: str) -> str:
+    """`policy.yaml:4:1: fixed[B1] unknown field 'modee': 'modee' became 'mode'`."""
+    assert found.fix is not None, "it was repaired"
+    before, after = text[found.fix.start : found.fix.end], found.fix.replacement
+    what = f"{_short(before)} became {_short(after)}"
+    if not before or not after:
+        what = f"wrote {_short(after)}" if after else f"took away {_short(before)}"
+    place = f"{found.file}:{found.line}:{found.column}"
+    return f"{place}: fixed[{found.code}] {found.message}: {what}"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")

@@ -8,7 +8,7 @@ import pytest
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.lint.fixes import repaired
 from sidecar.policy.lint.inspecting import inspected, warned
-from tests.broken.museum import PRICES, exhibits
+from tests.broken.museum import PRICES, ROOM, exhibits
 from tests.broken.pages import TODAY
 
 POLICIES = [exhibit for exhibit in exhibits() if exhibit.parent != PRICES]
@@ -41,6 +41,29 @@ def test_a_repaired_mistake_is_gone_and_makes_no_other(exhibit: Path, tmp_path: 
     file.write_bytes(done.text.encode("utf-8"))
     left = found_in(place)
     assert [str(it) for it in left if it.code == found.code or it.severity == "error"] == []
+
+
+@pytest.mark.parametrize(
+    "exhibit",
+    [
+        "byte-order-mark",
+        "condition-with-escaped-quotes",
+        "ignore-of-nothing",
+        "number-that-others-read-as-octal",
+        "plan-called-on",
+        "word-that-others-read-as-false",
+    ],
+)
+def test_another_way_of_writing_says_the_same(exhibit: str, tmp_path: Path) -> None:
+    place = tmp_path / "policy.yaml"
+    shutil.copyfile(ROOM / f"{exhibit}.yaml", place)
+    (said,) = inspected(place).examined.units
+    done = repaired(str(place), place.read_bytes().decode("utf-8"), found_in(place))
+    assert done is not None
+
+    place.write_bytes(done.text.encode("utf-8"))
+
+    assert inspected(place).examined.units[0].file == said.file
 
 
 def test_many_mistakes_can_be_repaired() -> None:

@@ -121,7 +121,8 @@ def test_what_is_mechanical_is_repaired_in_the_file(policies: Path) -> None:
     assert code == 0
     assert told.startswith("p: 1 file, 1 plan")
     assert "p/policy.yaml:5:1: fixed[A1] this is not YAML: a tab begins the line" in error
-    assert "fixed[B1] unknown field 'plugns'" in error
+    assert "fixed[B1] unknown field 'plugns': 'plugns' became 'plugins'\n" in error
+    assert "lacks the field 'apiVersion': wrote 'apiVersion: sidecar/v1\\n'\n" in error
     assert stat.S_IMODE(policies.stat().st_mode) == 0o640
     assert [file.name for file in policies.parent.iterdir()] == ["policy.yaml"]
 

@@ -8,7 +8,6 @@ from sidecar.policy.unit import Unit
 
 _END_OF_LINE = re.compile(r"[ \t]*(#[^\n]*)?(\r?\n|$)")
 _COMMA_AFTER = re.compile(r"\s*,[ \t]*")
-_COMMA_BEFORE = re.compile(r"[ \t]*,\s*$")
 
 
 def without(unit: Unit, path: Path) -> Fix | None:
@@ -39,8 +38,8 @@ def _from_flow(text: str, start: int, end: int) -> tuple[int, int] | None:
     after = _COMMA_AFTER.match(text, end)
     if after is not None:
         return start, after.end()
-    before = _COMMA_BEFORE.search(text, 0, start)
-    return None if before is None else (before.start(), end)
+    before = text[:start].rstrip()
+    return (len(before[:-1].rstrip()), end) if before.endswith(",") else None
 
 
 def _from_lines(text: str, start: int, end: int, before: str) -> tuple[int, int] | None:

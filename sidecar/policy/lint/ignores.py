@@ -14,7 +14,7 @@ from sidecar.policy.codes import CODES
 from sidecar.policy.diagnostics import Diagnostic, Fix, Severity, did_you_mean
 from sidecar.policy.source import Place, Scalar, SourceFile
 
-_COMMENT = re.compile(r"(?m)(?:^|(?<=[ \t]))#[ \t]*lint:ignore\b[ \t]*([^\r\n]*?)[ \t]*\r?$")
+_COMMENT = re.compile(r"(?m)(?:^|(?<=[ \t]))#[ \t]*lint:ignore\b([^\r\n]*)")
 _NOTHING = re.compile(r"[ \t]*(#.*)?")
 _EXAMPLE = "write # lint:ignore E2 and the reason"
 
@@ -79,10 +79,11 @@ def ignores_of(source: SourceFile) -> Iterator[Ignore]:
         inside = bisect_right(starts, comment.start()) - 1
         if inside >= 0 and comment.start() < scalars[inside][1]:
             continue
-        place = source.place_of(comment.start(), comment.end())
+        said = comment[0].rstrip()
+        place = source.place_of(comment.start(), comment.start() + len(said))
         line = _line_meant(source, place)
         last = source.place_of(ends[line] - 1, ends[line]).line if line in ends else line
-        code, _, reason = comment[1].partition(" ")
+        code, _, reason = comment[1].strip().partition(" ")
         yield Ignore(source, place, code, reason.strip(), range(line, last + 1))
 
 

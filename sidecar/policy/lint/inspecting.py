@@ -1,11 +1,13 @@
 """What is wrong with the policies of a path and with the tests beside them?"""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from sidecar.domain.modes import Ceiling
+from sidecar.errors import ConfigurationError
 from sidecar.policy.diagnostics import Diagnostic, Severity, in_order
 from sidecar.policy.files import content_of
 from sidecar.policy.lint import lint
@@ -81,11 +83,16 @@ def _in_rooms_below(path: Path) -> Iterator[Diagnostic]:
         return
     rooms = (room for room in sorted(path.iterdir()) if room.is_dir() and room.name[0] != ".")
     for file in (file for room in rooms for file in sorted(room.glob("*.y*ml"))):
-        for number, line in enumerate(content_of(file).splitlines(), 1):
-            if line.split()[:2] == [b"kind:", b"Policy"]:
-                message = "this policy is read by nobody: it lies below the directory of the others"
-                hint = "put it beside them, or serve it by itself"
-                yield Diagnostic(
-                    "A7", message, str(file), number, 1, len(line), hint,
-                    source_line=line.decode("utf-8", "replace"), severity=Severity.WARNING,
-                )  # fmt: skip
+        with suppress(ConfigurationError):
+            yield from _declared_a_policy(file)
+
+
+def _declared_a_policy(file: Path) -> Iterator[Diagnostic]:
+    for number, line in enumerate(content_of(file).splitlines(), 1):
+        if line.split()[:2] == [b"kind:", b"Policy"]:
+            message = "this policy is read by nobody: it lies below the directory of the others"
+            hint = "put it beside them, or serve it by itself"
+            yield Diagnostic(
+                "A7", message, str(file), number, 1, len(line), hint,
+                source_line=line.decode("utf-8", "replace"), severity=Severity.WARNING,
+            )  # fmt: skip
