@@ -83,7 +83,12 @@ def _instant(value: object) -> object:
             '{found} has no time zone: write "{full}" for UTC',
             {"found": repr(value), "full": f"{instant.isoformat()}Z"},
         )
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError(
+            "instant", "{found} is not in any year that there is", {"found": repr(value)}
+        ) from None
 
 
 def _refusal(value: object) -> object:

@@ -1,10 +1,20 @@
 """What may stand in a test file (`kind: PolicyTest`)?"""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    Tag,
+)
+from pydantic_core import PydanticCustomError
 
-from sidecar.domain.decision import Effect, ReasonCode, RemedyKind
+from sidecar.domain.decision import Effect, ReasonCode
 from sidecar.domain.request import MAX_INTEGER
 from sidecar.domain.subscription import Status
 from sidecar.policy.format import MetadataSection, Section
@@ -19,6 +29,14 @@ def _is_had(value: object) -> str:
     return "unavailable" if isinstance(value, str) else "held"
 
 
+def _in_reach(at: datetime) -> datetime:
+    if not 1970 <= at.year <= 9000:
+        message = "expected a time between 1970 and 9000, as callers may send one"
+        raise PydanticCustomError("instant", message, {})
+    return at
+
+
+Moment = Annotated[Instant, AfterValidator(_in_reach)]
 Text = Annotated[StrictStr, Field(max_length=256)]
 Words = Annotated[
     Annotated[Text, Tag("one")]
@@ -49,17 +67,17 @@ class HeldSection(Section):
     """As the billing side says it."""
     billing_cycle: Text | None = None
     """How it is billed, as monthly or yearly; a month without it."""
-    next_billing_date: Instant | None = None
+    next_billing_date: Moment | None = None
     """A day on which a billing period ends."""
-    trial_end: Instant | None = None
+    trial_end: Moment | None = None
     """When the trial ends."""
-    current_period_start: Instant | None = None
+    current_period_start: Moment | None = None
     """When the billing period began."""
-    current_period_end: Instant | None = None
+    current_period_end: Moment | None = None
     """When it ends."""
     cancel_at_period_end: StrictBool | None = None
     """Whether it ends with its period."""
-    status_since: Instant | None = None
+    status_since: Moment | None = None
     """When the present status began, for grace and trials."""
     metadata: Attributes | None = None
     """What the billing side says beside."""
@@ -150,7 +168,7 @@ class GivenSection(CountersSection):
     `now` is another instant than the file's, `users` are those of this file by their names.
     """
 
-    now: Instant | None = None
+    now: Moment | None = None
     """When it is; the file's `now` without it."""
     users: Names | None = None
     """Users of this file by their names; there is a case for each."""
@@ -180,7 +198,8 @@ class RemainsSection(Section):
 class ExpectSection(Section):
     """What the answer is; what is not said here is not looked at, except errors: there are none.
 
-    Lists of ids, codes, remedies and overrides are complete, in any order.
+    Lists of ids, codes, remedies and overrides are complete, in any order. Whether somebody sells
+    further units is not the policy's to say, so that no `top_up` is expected.
     """
 
     effect: Effect | None = None
@@ -201,7 +220,7 @@ class ExpectSection(Section):
     """What the user is told, to the letter."""
     message_contains: Message | None = None
     """A part of what the user is told."""
-    remedies: list[RemedyKind] | None = None
+    remedies: list[Literal["upgrade", "wait"]] | None = None
     """What would help."""
     limits: dict[Id, RemainsSection] | None = None
     """What the answer says of limits, by their ids."""
@@ -243,7 +262,7 @@ class SuiteFile(Section):
     """The policy files beside it that it is about; without it, all of the directory."""
     prices: FileName | None = None
     """The price file, from here; where policies count cost."""
-    now: Instant | None = None
+    now: Moment | None = None
     """When it is, in every test that does not say otherwise."""
     users: dict[ExactName, UserSection] = Field({})
     """Users whom tests name."""

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sidecar.policy.testing.format import ScenarioSection
+from sidecar.policy.source import Path
 from sidecar.policy.testing.report import Outcome, Result
 from sidecar.policy.testing.suites import Suite
 
 
-def with_idle_counters(
-    suite: Suite, scenario: ScenarioSection, results: Sequence[Result]
-) -> Sequence[Result]:
-    """The results of one test; the first is an error where what is given cannot matter.
+def with_idle_counters(suite: Suite, path: Path, results: Sequence[Result]) -> Sequence[Result]:
+    """The results of the test at a path; the first is an error where what is given cannot matter.
 
     A limit whose `when` does not choose the request may be told of: that it does not apply is
     what such a test shows.
@@ -23,15 +21,16 @@ def with_idle_counters(
     known = {
         limit.limit.id for plan in suite.policies.plans if plan.id in plans for limit in plan.limits
     }
-    path = ("tests", suite.file.tests.index(scenario), "given")
+    given = suite.file.tests[int(path[1])].given
     names = " and ".join(sorted(plans))
     findings = tuple(
         suite.source.report(
             "L4", f"no limit of {names} is called {limit!r}, so nothing reads this counter",
-            (*path, kind, limit), hint="name a limit of the plan, or leave this out", key=True,
+            (*path, "given", kind, limit), key=True,
+            hint="name a limit of the plan, or leave this out",
         )
         for kind in ("used", "reserved", "granted")
-        for limit in getattr(scenario.given, kind)
+        for limit in getattr(given, kind)
         if limit not in known
     )  # fmt: skip
     if not findings:

@@ -4,7 +4,7 @@ The conditions are evaluated once more, in the order and with the facts of the d
 what really was evaluated is known, part by part.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sidecar.cel import Read
@@ -44,12 +44,20 @@ class Observed:
     looked: list[Looked] = field(default_factory=list)
 
 
-def observe(policies: PolicySet, case: Case, trial: Trial) -> Observed:
-    """What was evaluated for a case, and how it came out."""
+def observe(
+    policies: PolicySet, unconditional: Collection[str], case: Case, trial: Trial
+) -> Observed:
+    """What was evaluated for a case, and how it came out.
+
+    Args:
+        unconditional: the rules that have no `when`.
+    """
     observed = Observed()
     plan = next((plan for plan in policies.plans if plan.id == trial.entitlement.plan), None)
     if plan is not None:
-        _Watch(policies, plan, case, trial, observed).all()
+        watch = _Watch(policies, plan, case, trial, observed)
+        watch.all()
+        watch.see_matching(unconditional)
     return observed
 
 
@@ -59,7 +67,7 @@ class _Watch:
     def __init__(
         self, policies: PolicySet, plan: CompiledPlan, case: Case, trial: Trial, observed: Observed
     ) -> None:
-        self._policies, self._plan, self._case, self._trial = policies, plan, case, trial
+        self._plan, self._case, self._trial = plan, case, trial
         self._observed = observed
         request = priced(policies, case.request)
         facts = (request, case.subscription, plan.facts, case.now or TIMELESS)
@@ -74,7 +82,12 @@ class _Watch:
         self._see_limits()
         for rule in self._concerned():
             self._see_rule(rule)
-        self._see_rules_without_condition()
+
+    def see_matching(self, unconditional: Collection[str]) -> None:
+        """See of rules without a condition whether their `match` names the request."""
+        matched = {rule.id for rule in self._concerned()}
+        for name in unconditional:
+            self._see(rule_key(name), "matched" if name in matched else "not matched")
 
     def _concerned(self) -> Sequence[CompiledRule]:
         return self._plan.concerns.find(self._case.request.plugin).rules
@@ -113,13 +126,6 @@ class _Watch:
             holds = context.evaluate(rule.when)
         if holds is True and rule.message_expr is not None:
             self._consult(rule.message_expr, context, owner)
-
-    def _see_rules_without_condition(self) -> None:
-        matched = {rule.id for rule in self._concerned()}
-        for rule in (rule for plan in self._policies.plans for rule in plan.rules):
-            if rule.when is None:
-                way = "matched" if rule.id in matched else "not matched"
-                self._see(rule_key(rule.id), way)
 
     def _consult(self, condition: Condition, context: Context, owner: str) -> None:
         """See a condition and the variables that its evaluated parts read, each once."""

@@ -10,10 +10,10 @@ from sidecar.policy.diagnostics import in_order
 from sidecar.policy.files import content_of
 from sidecar.policy.load import policy_files, test_files
 from sidecar.policy.prices import PriceList
+from sidecar.policy.source import Path as SourcePath
 from sidecar.policy.testing.cases import TIMELESS, Case, cases_of
 from sidecar.policy.testing.comparing import differences
 from sidecar.policy.testing.coverage import coverage_of
-from sidecar.policy.testing.format import ScenarioSection
 from sidecar.policy.testing.idle import with_idle_counters
 from sidecar.policy.testing.lacking import lacking
 from sidecar.policy.testing.observing import Observed, observe
@@ -25,6 +25,7 @@ from sidecar.policy.trial import decide
 
 Wanted = Callable[[str, str], bool]
 """Whether a case is wanted, by the name of its file and its own."""
+Seconds = Callable[[], float]
 
 
 def run_tests(
@@ -34,6 +35,7 @@ def run_tests(
     prices: PriceList | None = None,
     time_cap_s: float | None = None,
     wanted: Wanted = lambda file, name: True,
+    seconds: Seconds = time.monotonic,
 ) -> Report:
     """Run the tests of a directory, or one test file, on the policies beside them.
 
@@ -41,6 +43,7 @@ def run_tests(
         ceiling: tests say what files mean by themselves, so that of an operator is seldom meant.
         prices: of models, for test files that name none.
         time_cap_s: after so many seconds no further case is begun.
+        seconds: a clock that only ever grows.
 
     Raises:
         ConfigurationError: there is no such directory or file, or no policy in it.
@@ -55,6 +58,7 @@ def run_tests(
         prices=prices,
         time_cap_s=time_cap_s,
         wanted=wanted,
+        seconds=seconds,
     )
 
 
@@ -66,41 +70,43 @@ def run_contents(
     prices: PriceList | None = None,
     time_cap_s: float | None = None,
     wanted: Wanted = lambda file, name: True,
+    seconds: Seconds = time.monotonic,
 ) -> Report:
     """The same of files that were read before, whatever stands there now; see `run_tests`."""
     read = read_suites(policies, tests, ceiling, prices)
     files = [str(file) for file, _ in tests]
     if read.findings:
         return Report(files, findings=in_order(read.findings))
-    began = time.monotonic()
+    began = seconds()
     results: list[Result] = []
     seen: list[tuple[Key, str]] = []
     unfinished = 0
-    for suite, scenario, cases in _chosen(read.suites, wanted):
+    for suite, path, cases in _chosen(read.suites, wanted):
         ran = []
         for case in cases:
-            if time_cap_s is not None and time.monotonic() - began > time_cap_s:
+            if time_cap_s is not None and seconds() - began > time_cap_s:
                 unfinished += 1
                 continue
-            ran.append(_run(suite, case))
-        results += with_idle_counters(suite, scenario, [result for result, _ in ran])
+            ran.append(_run(suite, case, seconds))
+        results += with_idle_counters(suite, path, [result for result, _ in ran])
         seen += [each for _, observed in ran for each in observed.seen]
     return Report(files, results, coverage_of(spots_of(read.examined), seen), (), unfinished)
 
 
 def _chosen(
     suites: Iterable[Suite], wanted: Wanted
-) -> Iterator[tuple[Suite, ScenarioSection, list[Case]]]:
+) -> Iterator[tuple[Suite, SourcePath, list[Case]]]:
+    """The tests that are wanted, each with its path and its cases."""
     for suite in suites:
         for index, scenario in enumerate(suite.file.tests):
             cases = cases_of(scenario, ("tests", index), suite.file)
             chosen = [case for case in cases if wanted(suite.source.name, case.name)]
             if chosen:
-                yield suite, scenario, chosen
+                yield suite, ("tests", index), chosen
 
 
-def _run(suite: Suite, case: Case) -> tuple[Result, Observed]:
-    began = time.monotonic()
+def _run(suite: Suite, case: Case, seconds: Seconds) -> tuple[Result, Observed]:
+    began = seconds()
     source, policies = suite.source, suite.policies
     line = source.place((*case.path, "name")).line
     if case.skip:
@@ -108,7 +114,7 @@ def _run(suite: Suite, case: Case) -> tuple[Result, Observed]:
         return skipped, Observed()
     now = case.now or TIMELESS
     trial = decide(policies, case.request, case.subscription, case.told, now)
-    observed = observe(policies, case, trial)
+    observed = observe(policies, suite.unconditional, case, trial)
     findings = tuple(lacking(source, policies, case, trial, observed))
     unlike = tuple(differences(policies, case, trial))
     outcome = Outcome.ERROR if findings else Outcome.FAILED if unlike else Outcome.PASSED
@@ -121,7 +127,7 @@ def _run(suite: Suite, case: Case) -> tuple[Result, Observed]:
         findings=findings,
         decision=trial.decision,
         said=tuple(said_by(policies, trial.decision)),
-        seconds=time.monotonic() - began,
+        seconds=seconds() - began,
     )
     return result, observed
 

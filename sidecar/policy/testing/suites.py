@@ -1,7 +1,7 @@
 """From test files to suites that can be run, or to everything that is wrong with them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sidecar.domain.modes import Ceiling
@@ -37,11 +37,21 @@ _FORM = Form(
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One test file with the policies that it is about."""
+    """One test file with the policies that it is about.
+
+    Attributes:
+        unconditional: the rules that have no `when`.
+    """
 
     source: SourceFile
     file: SuiteFile
     policies: PolicySet
+    unconditional: Collection[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        rules = (rule for plan in self.policies.plans for rule in plan.rules)
+        unconditional = frozenset(rule.id for rule in rules if rule.when is None)
+        object.__setattr__(self, "unconditional", unconditional)
 
 
 @dataclass(frozen=True, slots=True)

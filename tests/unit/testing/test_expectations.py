@@ -49,7 +49,7 @@ def test_it_passes_where_what_it_expects_is_so(expect: str, tmp_path: Path) -> N
         ("{would_deny: [burst]}", "would_deny", "[burst]", "[]"),
         ("{message_contains: hello}", "message_contains", "'hello'", "'The plan allows 10,000"),
         ("{message: Slow down.}", "message", "'Slow down.'", "'The plan allows 10,000"),
-        ("{remedies: [top_up]}", "remedies", "[top_up]", "[upgrade, wait]"),
+        ("{remedies: [wait]}", "remedies", "[wait]", "[upgrade, wait]"),
         ("{limits: {burst: {used: 1}}}", "limits.burst.used", "1", "0"),
         ("{limits: {burst: {limit: null}}}", "limits.burst.limit", "null", "2000"),
         (

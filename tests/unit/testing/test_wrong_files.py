@@ -112,6 +112,18 @@ IT = "  - name: it\n    check: {app_id: acme, user_id: bob}\n    expect: {effect
             "5:41 B2 give estimate or estimated_tokens, not both (estimate for input and output "
             "apart, estimated_tokens for their sum)",
         ),
+        (
+            "tests:\n" + IT + '    given: {now: "0001-01-01T00:00:00+14:00"}',
+            "7:18 B6 '0001-01-01T00:00:00+14:00' is not in any year that there is ()",
+        ),
+        (
+            "tests:\n" + IT + '    given: {now: "9999-12-31T23:59:59Z"}',
+            "7:18 B6 expected a time between 1970 and 9000, as callers may send one ()",
+        ),
+        (
+            "tests:\n" + IT.replace("effect: allow", "remedies: [top_up]"),
+            "6:25 B2 'top_up' is not allowed here (expected one of: upgrade, wait)",
+        ),
         ("tests: []", "3:8 B2 the list is empty: leave the field out, or fill it ()"),
     ],
 )  # fmt: skip
