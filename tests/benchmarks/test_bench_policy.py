@@ -21,10 +21,11 @@ def test_of_2000_rules_a_decision_touches_the_20_that_concern_it(tmp_path: Path)
     large = load(policy.large_set(tmp_path / "large"), ceiling=Ceiling.AS_WRITTEN)
     (plan,) = (plan for plan in large.plans if plan.id == "pro")
 
+    counts = policy.explained(large).counts
     concerned = plan.concerns.find(policy.PLUGIN).rules
 
-    assert len(plan.rules) == policy.RULES
+    assert (counts.rules, counts.rules_of_plan) == (policy.RULES, policy.RULES)
+    assert counts.rules_touched == len(concerned) == policy.CONCERNED
     assert [rule.id for rule in concerned] == [
         rule.id for rule in plan.rules if rule.plugins is None or rule.plugins.match(policy.PLUGIN)
     ]
-    assert len(concerned) == policy.CONCERNED
