@@ -4,13 +4,12 @@ The conditions are evaluated once more, in the order and with the facts of the d
 what really was evaluated is known, part by part.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sidecar.cel import Read
 from sidecar.policy.compiled import CompiledPlan, CompiledRule
 from sidecar.policy.conditions import Condition, Context
-from sidecar.policy.snapshot import PolicySet
 from sidecar.policy.testing.cases import TIMELESS, Case
 from sidecar.policy.testing.spots import (
     Key,
@@ -20,6 +19,7 @@ from sidecar.policy.testing.spots import (
     plugins_key,
     rule_key,
 )
+from sidecar.policy.testing.suites import Suite
 from sidecar.policy.trial import Trial, priced
 
 
@@ -44,20 +44,13 @@ class Observed:
     looked: list[Looked] = field(default_factory=list)
 
 
-def observe(
-    policies: PolicySet, unconditional: Collection[str], case: Case, trial: Trial
-) -> Observed:
-    """What was evaluated for a case, and how it came out.
-
-    Args:
-        unconditional: the rules that have no `when`.
-    """
+def observe(suite: Suite, case: Case, trial: Trial) -> Observed:
+    """What was evaluated for a case, and how it came out."""
     observed = Observed()
-    plan = next((plan for plan in policies.plans if plan.id == trial.entitlement.plan), None)
+    plans = suite.policies.plans
+    plan = next((plan for plan in plans if plan.id == trial.entitlement.plan), None)
     if plan is not None:
-        watch = _Watch(policies, plan, case, trial, observed)
-        watch.all()
-        watch.see_matching(unconditional)
+        _Watch(suite, plan, case, trial, observed).all()
     return observed
 
 
@@ -65,11 +58,11 @@ class _Watch:
     """One case under its plan."""
 
     def __init__(
-        self, policies: PolicySet, plan: CompiledPlan, case: Case, trial: Trial, observed: Observed
+        self, suite: Suite, plan: CompiledPlan, case: Case, trial: Trial, observed: Observed
     ) -> None:
-        self._plan, self._case, self._trial = plan, case, trial
+        self._suite, self._plan, self._case, self._trial = suite, plan, case, trial
         self._observed = observed
-        request = priced(policies, case.request)
+        request = priced(suite.policies, case.request)
         facts = (request, case.subscription, plan.facts, case.now or TIMELESS)
         readings = None if case.told is None else trial.decision.readings
         self._before = Context(*facts)
@@ -80,17 +73,12 @@ class _Watch:
         """See everything."""
         self._see_plugins()
         self._see_limits()
-        for rule in self._concerned():
+        concerned = self._plan.concerns.find(self._case.request.plugin).rules
+        for rule in concerned:
             self._see_rule(rule)
-
-    def see_matching(self, unconditional: Collection[str]) -> None:
-        """See of rules without a condition whether their `match` names the request."""
-        matched = {rule.id for rule in self._concerned()}
-        for name in unconditional:
+        matched = {rule.id for rule in concerned}
+        for name in self._suite.unconditional:
             self._see(rule_key(name), "matched" if name in matched else "not matched")
-
-    def _concerned(self) -> Sequence[CompiledRule]:
-        return self._plan.concerns.find(self._case.request.plugin).rules
 
     def _see(self, key: Key, way: str) -> None:
         self._observed.seen.append((key, way))
@@ -99,7 +87,7 @@ class _Watch:
         plugin = self._case.request.plugin
         if plugin:
             way = "allowed" if self._plan.allows_plugin(plugin) else "refused"
-            self._see(plugins_key(self._plan.id), way)
+            self._see(plugins_key(self._suite.plugins_of[self._plan.id]), way)
 
     def _see_limits(self) -> None:
         charged = {charge.limit.id for charge in self._trial.entitlement.charges}

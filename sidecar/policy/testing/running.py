@@ -114,7 +114,7 @@ def _run(suite: Suite, case: Case, seconds: Seconds) -> tuple[Result, Observed]:
         return skipped, Observed()
     now = case.now or TIMELESS
     trial = decide(policies, case.request, case.subscription, case.told, now)
-    observed = observe(policies, suite.unconditional, case, trial)
+    observed = observe(suite, case, trial)
     findings = tuple(lacking(source, policies, case, trial, observed))
     unlike = tuple(differences(policies, case, trial))
     outcome = Outcome.ERROR if findings else Outcome.FAILED if unlike else Outcome.PASSED

@@ -55,7 +55,8 @@ def spots_of(examined: Examined) -> Iterator[Spot]:
         for name, condition in unit.scope.variables.items():
             yield from _of_condition(condition, f"variable {name}")
         for name, section in unit.file.plans.items():
-            yield _of_plugins(unit, by_id[name])
+            if section.plugins is not None:
+                yield _of_plugins(unit, by_id[name])
             for written, path in written_limits(name, section):
                 key = Kind.LIMIT, *_place(unit, unit.source.place(path)), written.id
                 yield from _of_limit(limits[key], unit.source.place(path))
@@ -91,7 +92,7 @@ def override_key(name: str) -> Key:
 
 
 def plugins_key(plan: str) -> Key:
-    """The plugins of a plan."""
+    """The plugins of a plan; those that inherit them have the same."""
     return Kind.PLUGINS, plan
 
 
@@ -138,8 +139,6 @@ def _of_rule(rule: CompiledRule, place: Place, *, is_chosen: bool) -> Iterator[S
 def _of_plugins(unit: Unit, plan: CompiledPlan) -> Spot:
     path = ("plans", plan.id, "plugins")
     place = unit.source.place(path, key=True)
-    if unit.source.node(path) is None:
-        place = unit.source.place(path[:2], key=True)
     ways: Iterable[str] = ("allowed", "refused")
     if not plan.plugins_allow.patterns or "*" in plan.plugins_deny.patterns:
         ways = ("refused",)

@@ -1,6 +1,6 @@
 """From test files to suites that can be run, or to everything that is wrong with them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from sidecar.domain.modes import Ceiling
 from sidecar.errors import ConfigurationError
 from sidecar.policy.diagnostics import Diagnostic, InvalidPrices, did_you_mean
 from sidecar.policy.files import source_of
+from sidecar.policy.lineage import Plans
 from sidecar.policy.load import Examined, examine_contents
 from sidecar.policy.price_file import load_prices
 from sidecar.policy.prices import PriceList
@@ -41,11 +42,13 @@ class Suite:
 
     Attributes:
         unconditional: the rules that have no `when`.
+        plugins_of: by plan, the one of its lineage whose `plugins` it has.
     """
 
     source: SourceFile
     file: SuiteFile
     policies: PolicySet
+    plugins_of: Mapping[str, str]
     unconditional: Collection[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -125,8 +128,18 @@ def read_suites(
         findings.extend(found for found in examined.findings if found not in findings)
         if examined.policies is not None:
             findings.extend(check_references(source, suite, examined))
-            suites.append(Suite(source, suite, examined.policies))
+            suites.append(Suite(source, suite, examined.policies, _plugins_of(examined.plans)))
     return Suites(suites, findings, whole)
+
+
+def _plugins_of(plans: Plans) -> Mapping[str, str]:
+    return {
+        name: ancestor.id
+        for name in plans.units
+        # The nearest is put in last, and stays.
+        for ancestor in reversed(plans.lineage(name) or ())
+        if ancestor.section.plugins is not None
+    }
 
 
 def _prices(

@@ -149,6 +149,23 @@ def test_limits_are_seen_kept_and_exceeded_and_plugins_allowed_and_refused(tmp_p
     ]
 
 
+def test_what_a_plan_inherits_is_seen_where_it_is_seen_at_work(tmp_path: Path) -> None:
+    policy = """
+    defaults: {plan: team}
+    plans:
+      solo: {plugins: ["basic_*"], tokens_per_month: null}
+      team: {extends: solo}
+    """
+    tests = """
+    tests:
+      - name: both
+        check: {app_id: a, user_id: u, plugin: [basic_x, other]}
+        expect: {errors: 0}
+    """
+
+    assert report_of(tmp_path, policy, tests).coverage.is_full
+
+
 def test_what_cannot_be_seen_is_not_wanted(tmp_path: Path) -> None:
     policy = """
     defaults: {plan: free}
