@@ -25,6 +25,8 @@ from sidecar.adapters.decisions.several import DecisionLogs
 from sidecar.adapters.decisions.told import LoggedDecisions, NoDecisions
 from sidecar.adapters.payments.gateway import GatewayPayments
 from sidecar.adapters.payments.mock import MockPayments
+from sidecar.adapters.pulled.source import BillingSide
+from sidecar.adapters.pulled.subscriptions import PulledSubscriptions
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.leased import LEASE, LeasedMeter
 from sidecar.adapters.redis.meter import SCRIPTS
@@ -151,8 +153,12 @@ async def running(
     """A decision point without a server, for commands."""
     store = _store(settings)
     async with store.opened():
-        pdp = _decision_point(store, LoadedPolicies(policies), NoDecisions())
-        yield pdp, store.subscriptions, SystemClock()
+        clock, log = SystemClock(), NoDecisions()
+        yield (
+            PDP(LoadedPolicies(policies), store.subscriptions, store.meter, log, clock),
+            store.subscriptions,
+            clock,
+        )
 
 
 def create_app(
@@ -177,6 +183,7 @@ def create_app(
         origin, shadow_origin = _origin(settings, _directory(settings)), _shadow_origin(settings)
         kept = followed(followed_in, origin, shadow_origin, _ask_parent_to_reload)
     store, web = _store(settings), Web()
+    subscriptions = _subscriptions(settings, store, web)
     told, decisions = LoggedDecisions(), _recorded(settings)
     kept.loaded.when_put = told.begin_anew
     logs: list[DecisionLog] = [told, decisions]
@@ -184,7 +191,7 @@ def create_app(
     if kept.shadow is not None:
         shadow = ShadowDecisions(lambda: kept.candidate.snapshot, store.meter, SystemClock())
         logs.append(shadow)
-    pdp = _decision_point(store, kept.loaded, DecisionLogs(*logs))
+    pdp = PDP(kept.loaded, subscriptions, store.meter, DecisionLogs(*logs), SystemClock())
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -209,7 +216,7 @@ def create_app(
     )
     parts = Parts(
         pdp=pdp,
-        subscriptions=store.subscriptions,
+        subscriptions=subscriptions,
         meter=store.meter,
         policies=kept.loaded,
         clock=SystemClock(),
@@ -350,14 +357,20 @@ def _urls(settings: Settings) -> Urls:
 def _payments(settings: Settings, web: Web) -> Payments:
     if settings.mozaiks_gateway_url is None:
         return MockPayments(_urls(settings).upgrade_to)
+    return GatewayPayments(web, settings.mozaiks_gateway_url, _app_key(settings))
+
+
+def _app_key(settings: Settings) -> str:
     key = settings.mozaiks_app_key
-    return GatewayPayments(
-        web, settings.mozaiks_gateway_url, "" if key is None else key.get_secret_value()
-    )
+    return "" if key is None else key.get_secret_value()
 
 
-def _decision_point(store: Store, policies: LoadedPolicies, log: DecisionLog) -> PDP:
-    return PDP(policies, store.subscriptions, store.meter, log, SystemClock())
+def _subscriptions(settings: Settings, store: Store, web: Web) -> Subscriptions:
+    """What was pushed; where an address is set, what is told of whoever has nothing pushed."""
+    if settings.subscription_api_url is None:
+        return store.subscriptions
+    source = BillingSide(web, settings.subscription_api_url, _app_key(settings))
+    return PulledSubscriptions(store.subscriptions, source, SystemClock())
 
 
 def _revealed(secrets: list[SecretStr]) -> list[str]:

@@ -25,7 +25,7 @@ DEFAULT_STORE = "sqlite:///./data/sidecar.db"
 
 _NOT_READ_YET = (
     "CONTROL_PLANE_USAGE_INGEST_ENABLED", "CONTROL_PLANE_USAGE_INGEST_URL",
-    "SUBSCRIPTION_API_URL", "WALLET_API_URL",
+    "WALLET_API_URL",
     "SIDECAR_WEBHOOK_URL", "SIDECAR_JWKS_URL",
 )  # fmt: skip
 
@@ -47,13 +47,15 @@ def _keys(value: object) -> object:
     return keys
 
 
-def _template(last: str) -> AfterValidator:
-    """A check of the names in braces: of the subject, and the one of this template."""
+def _template(*further: str) -> AfterValidator:
+    """A check of the names in braces: of the subject, and what this template has besides."""
+    known = ("{app_id}", "{user_id}", *further)
 
     def check(value: str | None) -> str | None:
-        unknown = set(re.findall(r"{[^{}]*}", value or "")) - {"{app_id}", "{user_id}", last}
+        unknown = set(re.findall(r"{[^{}]*}", value or "")).difference(known)
         if unknown:
-            raise ValueError(f"knows {{app_id}}, {{user_id}} and {last}, not {min(unknown)}")
+            named = ", ".join(known[:-1])
+            raise ValueError(f"knows {named} and {known[-1]}, not {min(unknown)}")
         return value
 
     return AfterValidator(check)
@@ -150,6 +152,15 @@ class Settings(BaseSettings):
         description="Where a user can buy further units, shown in refusals that they would mend; "
         "{app_id}, {user_id} and {limit} are filled in.",
     )
+    subscription_api_url: Annotated[
+        Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/\S*$")] | None,
+        BeforeValidator(_unset_if_empty),
+        _template(),
+    ] = Field(
+        None,
+        description="Where the subscription of a user is asked for of whom nothing was pushed; "
+        "{app_id} and {user_id} are filled in.",
+    )
     mozaiks_gateway_url: Annotated[
         Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/?$")] | None,
         BeforeValidator(_unset_if_empty),
@@ -159,7 +170,7 @@ class Settings(BaseSettings):
         "cancellations are handed to it. Unset: SIDECAR_UPGRADE_URL is where users are sent.",
     )
     mozaiks_app_key: SecretStr | None = Field(
-        None, description="The key that lets this app in at the gateway."
+        None, description="The key that lets this app in at the gateway and the subscription API."
     )
     sidecar_prices: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = Field(
         None, description="The file that says what the tokens of each model cost."

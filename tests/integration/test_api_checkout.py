@@ -1,14 +1,11 @@
 """Where a user goes to buy a plan, with the platform's gateway and without one."""
 
-import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,6 +13,7 @@ from starlette.routing import Route
 
 from sidecar.settings import Settings
 from tests.in_process import application
+from tests.listening import listening
 from tests.processes import free_port
 
 BUY = {"app_id": "acme", "user_id": "ann", "plan": "pro"}
@@ -38,31 +36,13 @@ class Gateway:
         return self.answer()
 
 
-class Listening(uvicorn.Server):
-    """A server that says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.up.set()
-
-
 @asynccontextmanager
 async def gateway(answer: Callable[[], Response] | None = None) -> AsyncIterator[Gateway]:
-    """A gateway that listens on a port of its own."""
+    """A gateway that listens."""
     found = Gateway() if answer is None else Gateway(answer)
     app = Starlette(routes=[Route("/{path:path}", found.take, methods=["POST"])])
-    port = free_port()
-    server = Listening(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
-    task = asyncio.create_task(server.serve())
-    await server.up.wait()
-    found.url = f"http://127.0.0.1:{port}"
-    yield found
-    server.should_exit = True
-    await task
+    async with listening(app) as found.url:
+        yield found
 
 
 async def test_the_gateway_gives_the_page_and_gets_the_users_own_authorization() -> None:

@@ -12,13 +12,13 @@ from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
 from sidecar.api.render import decision_body
-from sidecar.bootstrap import LoadedPolicies
 from sidecar.domain.limits import Charge
 from sidecar.domain.modes import Ceiling
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.usage import Hold, Metering
 from sidecar.pdp import PDP
 from sidecar.policy.load import load, shipped
+from sidecar.policy.reloading.in_force import LoadedPolicies
 
 BOB = Subject("acme", "bob")
 

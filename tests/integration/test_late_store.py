@@ -9,7 +9,6 @@ from sidecar.adapters.decisions.told import NoDecisions
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
-from sidecar.bootstrap import LoadedPolicies
 from sidecar.domain.limits import Charge
 from sidecar.domain.modes import Ceiling
 from sidecar.domain.request import Amounts, CheckRequest, Subject
@@ -17,6 +16,7 @@ from sidecar.domain.usage import Hold, Metering
 from sidecar.errors import MeterUnavailable
 from sidecar.pdp import PDP
 from sidecar.policy.load import load, shipped
+from sidecar.policy.reloading.in_force import LoadedPolicies
 
 BOB = Subject("acme", "bob")
 

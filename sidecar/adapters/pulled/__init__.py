@@ -1,0 +1,1 @@
+"""Subscriptions that nobody pushed: asked of the billing side, and remembered."""
