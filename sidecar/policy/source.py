@@ -124,7 +124,10 @@ class SourceFile:
 
     def offset(self, line: int, column: int) -> int:
         """Characters of the file before a place, a byte order mark among them."""
-        return len(self.mark) + self._line_starts[line - 1] + column - 1
+        starts = self._line_starts
+        # The parser counts a line behind one that nothing ends.
+        start = starts[line - 1] + column - 1 if line <= len(starts) else len(self.text)
+        return len(self.mark) + start
 
     def place_of(self, start: int, end: int) -> Place:
         """Where characters [start, end) of the file stand, a byte order mark counted."""
