@@ -18,7 +18,7 @@ from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.usage import Hold, Metering
 from sidecar.pdp import PDP
 from sidecar.policy.load import load, shipped
-from sidecar.policy.reloading.in_force import LoadedPolicies
+from sidecar.policy.reloading.kept import LoadedPolicies
 
 BOB = Subject("acme", "bob")
 
