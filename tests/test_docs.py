@@ -1,10 +1,7 @@
 """Every example in the README is run, every setting is in it."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,23 +13,10 @@ from sidecar.policy.load import load
 from sidecar.policy.price_file import prices_of
 from sidecar.policy.testing import Outcome, run_tests
 from sidecar.settings import Settings, variable
-from tests.processes import ROOT, Sidecar, clean_environment
+from tests.documents import commands_of, run_command, texts_of
+from tests.processes import ROOT, Sidecar
 
 README = (ROOT / "README.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-
-def examples() -> list[tuple[str, str]]:
-    """Each command of a console block with the output that the README shows for it."""
-    found = []
-    for block in blocks("console"):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, shown = part.partition("\n")
-            found.append((command, shown.strip()))
-    return found
 
 
 def is_part_of(shown: Any, real: Any) -> bool:
@@ -66,18 +50,11 @@ def test_every_command_of_the_readme_prints_what_the_readme_shows(
     workplace: tuple[Sidecar, Path],
 ) -> None:
     sidecar, folder = workplace
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    assert len(examples()) >= 12
+    examples = commands_of(README)
+    assert len(examples) >= 12
 
-    for command, shown in examples():
-        done = subprocess.run(
-            ["bash", "-c", command.replace("http://127.0.0.1:8377", sidecar.url)],
-            cwd=folder,
-            env=clean_environment() | {"PATH": path},
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
+    for command, shown in examples:
+        done = run_command(command.replace("http://127.0.0.1:8377", sidecar.url), folder)
         if shown.startswith("{"):
             assert is_part_of(json.loads(shown), json.loads(done.stdout)), (command, done.stdout)
         else:
@@ -91,7 +68,7 @@ def test_the_server_of_make_run_is_the_one_of_the_examples() -> None:
 
 
 def test_every_policy_in_the_readme_loads(tmp_path: Path) -> None:
-    policies = [text for text in blocks("yaml") if "kind: Policy\n" in text]
+    policies = [text for text in texts_of(README, "yaml") if "kind: Policy\n" in text]
     assert policies
     for index, text in enumerate(policies):
         folder = tmp_path / str(index)
@@ -103,8 +80,8 @@ def test_every_policy_in_the_readme_loads(tmp_path: Path) -> None:
 def test_the_tests_in_the_readme_hold_for_its_policy_and_need_all_that_they_state(
     tmp_path: Path,
 ) -> None:
-    policy, *_ = (text for text in blocks("yaml") if "kind: Policy\n" in text)
-    (tests,) = (text for text in blocks("yaml") if "kind: PolicyTest\n" in text)
+    policy, *_ = (text for text in texts_of(README, "yaml") if "kind: Policy\n" in text)
+    (tests,) = (text for text in texts_of(README, "yaml") if "kind: PolicyTest\n" in text)
     (tmp_path / "policy.yaml").write_text(policy)
     (tmp_path / "policy_test.yaml").write_text(tests)
     report = run_tests(tmp_path)
@@ -116,7 +93,7 @@ def test_the_tests_in_the_readme_hold_for_its_policy_and_need_all_that_they_stat
 
 
 def test_every_price_file_in_the_readme_loads() -> None:
-    prices = [text for text in blocks("yaml") if "kind: Prices\n" in text]
+    prices = [text for text in texts_of(README, "yaml") if "kind: Prices\n" in text]
     assert prices
     for text in prices:
         assert prices_of(Path("README.md"), text.encode()).count

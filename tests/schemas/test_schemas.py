@@ -22,6 +22,7 @@ from sidecar.policy.json_schema import Kind, schema, schema_text
 from sidecar.policy.load import load
 from sidecar.policy.source import SourceFile
 from tests.broken.museum import PRICES, ROOM, exhibits
+from tests.documents import texts_of
 from tests.processes import ROOT, clean_environment
 
 POLICIES = ROOT / "policies"
@@ -97,7 +98,7 @@ def test_every_shipped_file_names_its_schema_and_keeps_to_it(file: Path) -> None
 
 def test_every_example_of_the_readme_keeps_to_its_schema() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    examples = re.findall(r"^```yaml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    examples = texts_of(readme, "yaml")
     assert examples
     for text in examples:
         value = SourceFile("README.md", text).plain()
