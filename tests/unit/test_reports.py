@@ -44,7 +44,7 @@ class NoPrices:
 
 async def told(kept: Kept, **asked: str) -> dict[str, Any]:
     reports = Reports(cast("Any", kept), cast("Any", NoPrices()), SystemClock())
-    answer = await reports.usage(Call({}, {"app_id": "a"} | asked, b""))
+    answer = await reports.usage(Call({}, {"app_id": "a"} | asked, b"", {}))
     body: dict[str, Any] = json.loads(bytes(answer.body))
     return body
 

@@ -39,8 +39,8 @@ class GatewayPayments:
         }
         answer = await self._ask(_CHECKOUT, body, who)
         match answer.body:
-            case {"checkoutUrl": str(url)} if url:
-                session = answer.body.get("sessionId")
+            case {"checkoutUrl": str(url), **rest} if url:
+                session = rest.get("sessionId")
                 return Checkout(url, session if isinstance(session, str) else "")
         raise PaymentsUnavailable("the gateway answered without a checkoutUrl")
 
