@@ -9,11 +9,20 @@ from pathlib import Path
 
 from sidecar.policy.diagnostics import InvalidFiles, InvalidPolicies
 from sidecar.policy.lint.inspecting import inspected, warned
+from sidecar.policy.load import SHIPPED_SETS, shipped
 from sidecar.policy.price_file import load_prices
 from tests.broken.pages import TODAY
+from tests.processes import ROOT
 
 ROOM = Path(__file__).parent
 PRICES = ROOM / "prices"
+
+STARTING_POINTS = [
+    *map(shipped, SHIPPED_SETS),
+    *sorted(filter(Path.is_dir, (ROOT / "policies/examples").glob("*"))),
+]
+"""Directories with whose policies people begin."""
+EXAMPLE_PRICES = load_prices(ROOT / "policies/prices/example.yaml")
 
 
 def exhibits() -> list[Path]:

@@ -10,9 +10,9 @@ import pytest
 
 from sidecar.policy.lint.fixes import repaired
 from sidecar.policy.lint.inspecting import inspected, warned
-from sidecar.policy.load import SHIPPED_SETS, shipped
+from sidecar.policy.load import SHIPPED_SETS
+from tests.broken.museum import EXAMPLE_PRICES, STARTING_POINTS
 from tests.broken.pages import TODAY
-from tests.processes import ROOT
 
 _CHARACTERS = string.printable + "é🦉\u202e\u200b\ufeff\x85\u2028\x00\x7f"
 _OF_A_POLICY = 200
@@ -20,9 +20,7 @@ _OF_OTHER_FILES = 40
 
 
 def _written_files() -> Iterator[tuple[Path, int]]:
-    directories = [shipped(name) for name in SHIPPED_SETS]
-    directories += sorted({file.parent for file in (ROOT / "policies/examples").rglob("*.yaml")})
-    for directory in directories:
+    for directory in STARTING_POINTS:
         for file in sorted(directory.glob("*.yaml")):
             is_shipped = directory.name in SHIPPED_SETS and not file.stem.endswith("_test")
             yield file, _OF_A_POLICY if is_shipped else _OF_OTHER_FILES
@@ -53,7 +51,7 @@ def test_a_slip_of_one_character_loads_or_is_told_with_its_place(
     for _ in range(slips):
         slipped = _slip(text, chance)
         (directory / file.name).write_text(slipped, encoding="utf-8", newline="")
-        findings = warned(inspected(directory), TODAY, require_tests=False)
+        findings = warned(inspected(directory, EXAMPLE_PRICES), TODAY, require_tests=False)
         repaired(str(directory / file.name), slipped, findings)
         for found in findings:
             told += 1
