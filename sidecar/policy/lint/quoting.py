@@ -14,7 +14,9 @@ from sidecar.policy.unit import Unit
 def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
     """A6: expressions in double quotes, with their own quotes escaped."""
     for unit in examined.units:
-        for path in unit.expressions:
+        # JSON has no other quotes.
+        paths = () if unit.source.name.lower().endswith(".json") else unit.expressions
+        for path in paths:
             scalar = unit.source.scalar(path)
             if scalar is None or scalar.style != '"':
                 continue
