@@ -50,6 +50,9 @@ class Limit:
         conditional: whether a `when` chooses its requests; then its counter is its own.
         is_enforced: whether it can refuse: it has a bound, and its mode lets it.
         scopes: of the grants that it draws when its allowance is used up, see `Grant`.
+        head: what begins the key of each of its counters.
+        tail: what ends it.
+        parts: what stands in between, of each dimension but the app, and whose value follows it.
     """
 
     id: str
@@ -65,12 +68,24 @@ class Limit:
     conditional: bool = False
     is_enforced: bool = field(init=False, compare=False)
     scopes: tuple[str, ...] = field(init=False, compare=False)
+    head: str = field(init=False, compare=False, repr=False)
+    tail: str = field(init=False, compare=False, repr=False)
+    parts: tuple[tuple[str, Callable[[CheckRequest], str]], ...] = field(
+        init=False, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         # Asked at every check, and known when the policies are.
         is_enforced = self.maximum is not None and self.mode is Mode.ENFORCE
         object.__setattr__(self, "is_enforced", is_enforced)
         object.__setattr__(self, "scopes", self._scopes())
+        window = self.window
+        span = f"{window.length_ms}ms" if isinstance(window, Sliding) else window.value
+        object.__setattr__(self, "head", f"{self.meter.value}:{span}")
+        object.__setattr__(self, "tail", f":#{self.id}" if self.conditional else "")
+        kept = [dimension for dimension in self.per if dimension is not Dimension.APP]
+        parts = tuple((f":{dimension.value}=", _VALUES[dimension]) for dimension in kept)
+        object.__setattr__(self, "parts", parts)
 
     def _scopes(self) -> tuple[str, ...]:
         # What is off spends nobody's grants, and concurrency uses nothing up.
@@ -85,16 +100,13 @@ class Limit:
         The plan, the maximum and the mode are not part of it: an upgrade or a raised limit
         keeps what was used. Values are percent-encoded, so no two sets of values collide.
         """
-        window = self.window
-        span = f"{window.length_ms}ms" if isinstance(window, Sliding) else window.value
-        parts = [self.meter.value, span]
-        for dimension in self.per:
-            if dimension is not Dimension.APP:
-                value = _VALUES[dimension](request)
-                parts.append(f"{dimension.value}={value if value.isalnum() else quote(value, '')}")
-        if self.conditional:
-            parts.append(f"#{self.id}")
-        return ":".join(parts)
+        key = self.head
+        for name, value_of in self.parts:
+            value = value_of(request)
+            if not value.isalnum():
+                value = quote(value, "")
+            key += name + value
+        return key + self.tail
 
 
 @dataclass(frozen=True, slots=True)
