@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from heapq import merge
 from itertools import chain, islice
 from pathlib import Path
@@ -21,15 +20,12 @@ from sidecar.api.endpoint import fault_of
 from sidecar.api.schemas import CHECK, USAGE_EVENT, Instant
 from sidecar.domain.decision import Effect
 from sidecar.domain.modes import Mode
-from sidecar.domain.request import Subject
-from sidecar.domain.subscription import Subscription
 from sidecar.errors import ConfigurationError
 from sidecar.policy.simulation.events import Asked, Event, Said, Used
 
 _LOOKED_AT: Final = 1_000
 """Events of each source that are looked at beforehand, for whether they tell of use."""
 _TOLD: Final = 3
-_KEPT: Final = 20_000
 _INSTANT: Final = TypeAdapter(Instant)
 
 Stream = Iterator[Event]
@@ -167,18 +163,13 @@ def _decision(written: dict[str, Any]) -> Asked | None:
     return Asked(
         at=datetime.fromisoformat(written["at"]),
         request=request,
-        subscription=None if state is None else _subscription(orjson.dumps(state), request.subject),
+        subscription=None if state is None else read_subscription(state, request.subject),
         said=Said(effect, tuple(reason["id"] for reason in reasons)),
         reservation=written["reservation"] or "",
         limits=tuple(written["limits"]),
         degraded=written["degraded"],
         hidden=written["hidden"] > 0,
     )
-
-
-@lru_cache(_KEPT)
-def _subscription(written: bytes, subject: Subject) -> Subscription:
-    return read_subscription(orjson.loads(written), subject)
 
 
 def _words(error: Exception) -> str:

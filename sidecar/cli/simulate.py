@@ -55,7 +55,7 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 @click.option(
     "--count",
     "counted",
-    type=click.Choice(["auto", *CountedBy]),
+    type=click.Choice(["auto", *(each.value for each in CountedBy)]),
     default="auto",
     show_default=True,
     help="What counts: reported use, or what each check estimated; auto: use, where there is any.",

@@ -1,0 +1,281 @@
+"""What was recorded, as it is really found: logs of a server, torn, late, sampled, of several."""
+
+import os
+import pty
+import random
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import orjson
+from click.testing import CliRunner, Result
+
+from sidecar.adapters.decisions.files import decision_files
+from sidecar.cli.simulate import simulate
+from sidecar.domain.decision import Effect
+from sidecar.domain.request import Subject
+from sidecar.policy.simulation.changes import Changes
+from sidecar.policy.simulation.events import Said
+from tests.in_process import application
+from tests.processes import ROOT
+from tests.simulation.course import BEGIN, course, line
+from tests.simulation.test_simulation import pairs, run, written
+
+MONTHLY = """\
+apiVersion: sidecar/v1
+kind: Policy
+metadata: {name: monthly}
+mode: enforce
+defaults: {plan: free}
+plans: {free: {plugins: ["*"], tokens_per_month: 5000}}
+rules:
+  - {id: no-mail, when: request.plugin == "mail", effect: deny, on_error: deny, message: No mail.}
+"""
+
+
+def folder_of(path: Path, text: str) -> Path:
+    path.mkdir()
+    (path / "policy.yaml").write_text(text)
+    return path
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(simulate, [*map(str, arguments)])
+
+
+async def ask(client: httpx.AsyncClient, count: int) -> None:
+    for number in range(count):
+        plugin = "mail" if number % 17 == 0 else "search"
+        asked = {"user_id": f"u{number % 4}", "plugin": plugin, "estimated_tokens": 100 + number}
+        await client.post("/v1/check", json={"app_id": "demo", "reserve": True} | asked)
+
+
+async def test_the_policies_that_decided_would_decide_so_again(tmp_path: Path) -> None:
+    policies, log = folder_of(tmp_path / "policies", MONTHLY), tmp_path / "log"
+    async with application(policies, sidecar_decision_log=log) as client:
+        await ask(client, 200)
+
+    outcome = run("--policies", policies, "--events", log)
+
+    assert (outcome["compared"], outcome["changed"]) == (200, 0)
+    assert outcome["candidate_says"]["deny"] > 50
+    assert outcome["base"]["kind"] == "recorded"
+    assert outcome["counted_by"] == "estimates"
+    assert outcome["silent"] == {"limits": [], "rules": []}
+
+
+async def test_a_log_that_begins_in_the_middle_of_a_month_begins_with_what_was_used(
+    tmp_path: Path,
+) -> None:
+    policies, log = folder_of(tmp_path / "policies", MONTHLY), tmp_path / "log"
+    async with application(policies, sidecar_decision_log=log) as client:
+        await ask(client, 160)
+    (file,) = decision_files(log)
+    second_half = tmp_path / "second.ndjson"
+    second_half.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[80:]))
+    # Live, the first half is held, not used: it is committed here as it was asked.
+    lines = [orjson.loads(each) for each in second_half.read_bytes().splitlines()]
+    for each in lines:
+        for limit in each["limits"]:
+            limit["used"] += limit["reserved"]
+    second_half.write_bytes(b"".join(map(line, lines)))
+
+    outcome = run("--policies", policies, "--events", second_half)
+
+    assert (outcome["compared"], outcome["changed"]) == (80, 0)
+    assert outcome["candidate_says"]["deny"] > 20
+
+
+async def test_a_stricter_policy_is_seen_to_refuse_and_why(tmp_path: Path) -> None:
+    policies, log = folder_of(tmp_path / "policies", MONTHLY), tmp_path / "log"
+    stricter = MONTHLY.replace("5000", "1000").replace('"mail"', '"search"')
+    candidate = folder_of(tmp_path / "stricter", stricter)
+    async with application(policies, sidecar_decision_log=log) as client:
+        await ask(client, 40)
+
+    outcome = run("--policies", candidate, "--events", log, "--users", 2)
+    told = invoke("--policies", candidate, "--events", log).stdout
+
+    assert pairs(outcome) == {("allow", "deny"): 37, ("deny", "allow"): 3}
+    by = {each["id"]: each for each in outcome["by"]}
+    assert by["no-mail"]["kind"] == "rule"
+    assert by["no-mail"]["count"] == 40
+    assert by["no-mail"]["changes"] == {"allow->deny": 37, "deny->allow": 3}
+    assert len(outcome["users"]["top"]) == 2
+    assert outcome["users"]["changed"] == 4
+    assert told.startswith("40 of 40 decisions change (100.0%) against what was said then\n")
+    assert "rule no-mail" in told
+
+
+def test_a_torn_line_and_a_wrong_one_are_told_and_stop_nothing(tmp_path: Path) -> None:
+    events = list(course(50, seed=1, users=3, span=timedelta(hours=1), kinds="du"))
+    new, old, file = written(tmp_path, events)
+    wrong = b'{"at": "2026-05-03T00:00:00Z", "app_id": "a"}\n[1]\n7\n{"user_id": "a"}\n'
+    file.write_bytes(file.read_bytes() + wrong + line(events[0])[:-30])
+
+    done = invoke("--policies", new, "--against", old, "--events", file, "--format", "json")
+
+    outcome = orjson.loads(done.stdout)
+    assert done.exit_code == 0
+    assert outcome["events"]["unreadable"] == 5
+    assert outcome["events"]["checks"] + outcome["events"]["usage"] == 50
+    assert done.stderr.splitlines()[0] == f"{file}:51: user_id: Field required"
+    assert len(done.stderr.splitlines()) == 3
+
+
+def test_events_that_are_a_little_out_of_order_give_the_same_answer(tmp_path: Path) -> None:
+    events = list(course(3_000, seed=5, users=12, span=timedelta(hours=30), kinds="dcu"))
+    new, old, file = written(tmp_path, events)
+    in_order = run("--policies", new, "--against", old, "--events", file)
+    dice = random.Random(5)
+    shuffled = [
+        event
+        for start in range(0, len(events), 500)
+        for event in dice.sample(events[start : start + 500], len(events[start : start + 500]))
+    ]
+    file.write_bytes(b"".join(map(line, shuffled)))
+    out_of_order = run("--policies", new, "--against", old, "--events", file)
+
+    assert out_of_order == in_order
+    assert out_of_order["events"]["late"] == 0
+
+
+def test_an_event_that_comes_far_too_late_is_counted_as_late(tmp_path: Path) -> None:
+    events = list(course(12_000, seed=5, users=12, span=timedelta(hours=30), kinds="u"))
+    new, _, file = written(tmp_path, [*events[10:], *events[:10]])
+
+    outcome = run("--policies", new, "--events", file)
+
+    assert outcome["events"]["late"] == 10
+
+
+def test_several_sources_are_put_in_the_order_of_their_times(tmp_path: Path) -> None:
+    events = list(course(900, seed=6, users=12, span=timedelta(hours=30), kinds="du"))
+    new, old, file = written(tmp_path, events)
+    whole = run("--policies", new, "--against", old, "--events", file)
+    log, use = tmp_path / "log", tmp_path / "use.ndjson"
+    log.mkdir()
+    decisions = [line(event) for event in events if "decision_id" in event]
+    for number, (series, start) in enumerate((("a", 0), ("b", 1), ("a", 2))):
+        part = decisions[start::3]
+        (log / f"decisions-{number}-{number}-{series}{number}.ndjson").write_bytes(b"".join(part))
+    use.write_bytes(b"".join(line(event) for event in events if "event_id" in event))
+
+    apart = run("--policies", new, "--against", old, "--events", log, use)
+
+    assert apart == whole
+
+
+def test_standard_input_is_a_source_too(tmp_path: Path) -> None:
+    events = list(course(300, seed=6, users=12, span=timedelta(hours=3), kinds="du"))
+    new, old, file = written(tmp_path, events)
+    arguments = ["--policies", str(new), "--against", str(old), "--format", "json", "--events"]
+
+    from_file = CliRunner().invoke(simulate, [*arguments, str(file)])
+    piped = CliRunner().invoke(simulate, [*arguments, "-"], input=file.read_bytes())
+
+    assert piped.stdout == from_file.stdout
+
+
+def test_users_whose_allows_were_not_recorded_are_left_out(tmp_path: Path) -> None:
+    events = list(course(2_000, seed=7, users=200, span=timedelta(hours=3), kinds="d"))
+    for event in events:
+        event["allows"] = 0.3
+    new, _, file = written(tmp_path, events)
+
+    outcome = run("--policies", new, "--events", file)
+
+    assert outcome["events"]["checks"] + outcome["events"]["left_out"] == 2_000
+    assert 300 < outcome["events"]["checks"] < 1_000
+
+
+def test_the_plan_comes_from_the_recorded_subscription_or_from_a_file(tmp_path: Path) -> None:
+    asked = [
+        {"at": BEGIN.isoformat(), "app_id": "a", "user_id": user, "plugin": "pro_tool"}
+        for user in ("ann", "bob", "carl")
+    ]
+    new, old, file = written(tmp_path, asked)
+    given = tmp_path / "subscriptions.ndjson"
+    bodies = [
+        {"userId": "ann", "plan": "pro", "status": "active"},
+        {"userId": "bob", "appId": "a", "plan": "pro", "status": "canceled"},
+    ]
+    given.write_bytes(b"".join(map(line, bodies)))
+    arguments = ("--policies", new, "--against", old, "--events", file)
+
+    with_none = run(*arguments)
+    with_some = run(*arguments, "--subscriptions", given)
+
+    assert [each["user_id"] for each in with_none["users"]["top"]] == ["ann", "bob", "carl"]
+    assert [each["user_id"] for each in with_some["users"]["top"]] == ["bob", "carl"]
+    assert with_none["events"]["users_without_subscription"] == 3
+    assert with_some["events"]["users_without_subscription"] == 1
+
+
+def test_limits_and_rules_that_never_spoke_are_named(tmp_path: Path) -> None:
+    new, old, file = written(
+        tmp_path, list(course(900, seed=1, users=12, span=timedelta(hours=30), kinds="du"))
+    )
+
+    outcome = run("--policies", new, "--against", old, "--events", file)
+
+    assert outcome["silent"]["rules"] == ["never"]
+    assert "huge" in outcome["silent"]["limits"]
+    assert "per-hour" not in outcome["silent"]["limits"]
+
+
+def test_more_users_than_are_told_apart_are_said_to_be_more() -> None:
+    changes = Changes(most_users=2)
+    for user in ("ann", "bob", "ann", "carl"):
+        changes.add(Said(Effect.ALLOW), Said(Effect.DENY, ("x",)), Subject("a", user), BEGIN)
+
+    assert changes.changed == 4
+    assert (changes.users, changes.are_all_users_told) == (2, False)
+
+
+def test_without_events_there_is_no_answer(tmp_path: Path) -> None:
+    new, _, file = written(tmp_path, [])
+    command = [sys.executable, "-m", "sidecar", "simulate", "--policies", str(new), "--events"]
+
+    empty = subprocess.run([*command, str(file)], cwd=ROOT, capture_output=True, text=True)
+    nowhere = subprocess.run(
+        [*command, str(tmp_path / "x")], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert (empty.returncode, empty.stderr) == (3, "there is no event to replay\n")
+    assert nowhere.returncode == 3
+    assert "there is no such file or directory" in nowhere.stderr
+
+
+def test_on_a_terminal_it_is_shown_how_far_it_is(tmp_path: Path) -> None:
+    events = list(course(4_000, seed=1, users=50, span=timedelta(hours=3), kinds="du"))
+    new, _, file = written(tmp_path, events)
+    command = [sys.executable, "-m", "sidecar", "simulate", "--policies", str(new)]
+    screen, end = pty.openpty()
+    try:
+        with subprocess.Popen(
+            [*command, "--events", str(file)], cwd=ROOT, stdout=subprocess.PIPE, stderr=end,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            told = process.stdout.read()
+            shown = os.read(screen, 100_000).decode()
+    finally:
+        os.close(end)
+        os.close(screen)
+
+    assert process.returncode == 0
+    assert b"decisions change" in told
+    assert "4,000 events" in shown
+    assert "100 %" in shown
+
+
+def test_thirty_thousand_events_take_no_more_memory_than_is_promised() -> None:
+    command = [sys.executable, "-m", "tests.simulation", "--events", "30000", "--users", "3000"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "MB of memory" in done.stdout
