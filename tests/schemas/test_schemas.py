@@ -23,6 +23,7 @@ from sidecar.policy.load import load
 from sidecar.policy.source import SourceFile
 from tests.broken.museum import PRICES, ROOM, exhibits
 from tests.documents import texts_of
+from tests.e2e.guide import examples
 from tests.processes import ROOT, clean_environment
 
 POLICIES = ROOT / "policies"
@@ -98,12 +99,22 @@ def test_every_shipped_file_names_its_schema_and_keeps_to_it(file: Path) -> None
 
 def test_every_example_of_the_readme_keeps_to_its_schema() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    examples = texts_of(readme, "yaml")
-    assert examples
-    for text in examples:
+    policies = texts_of(readme, "yaml")
+    assert policies
+    for text in policies:
         value = SourceFile("README.md", text).plain()
         assert isinstance(value, dict)
         assert faults(Kind(value["kind"]), value) == []
+
+
+def test_an_editor_underlines_no_example_of_the_guide_that_is_right() -> None:
+    right = [example for example in examples() if example.answer is None]
+    assert right
+    for example in right:
+        for name, text in example.files.items():
+            value = SourceFile(name, text).plain()
+            assert isinstance(value, dict)
+            assert faults(Kind(value["kind"]), value) == [], example.line
 
 
 # -- wrong files --------------------------------------------------------------------------------
