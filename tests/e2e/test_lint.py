@@ -11,25 +11,12 @@ from pathlib import Path
 import pytest
 
 from sidecar.policy.codes import CODES
+from tests.commands import sidecar
 from tests.processes import clean_environment
 
-COMMAND = [sys.executable, "-m", "sidecar"]
 HEAD = "apiVersion: sidecar/v1\nkind: Policy\nmetadata: {name: small}\n"
 PLANS = 'plans:\n  free: {plugins: ["*"]}\n'
 UNUSED = f"{HEAD}constants: {{soft: 0.8}}\n{PLANS}"
-
-
-def sidecar(cwd: Path, *arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -176,7 +163,7 @@ def test_a_terminal_is_told_in_colour(policies: Path) -> None:
     outer, inner = pty.openpty()
     environment = clean_environment() | {"TERM": "xterm-256color"}
     done = subprocess.run(
-        [*COMMAND, "lint", "p"],
+        [sys.executable, "-m", "sidecar", "lint", "p"],
         cwd=policies.parent.parent,
         env=environment,
         stdout=inner,
