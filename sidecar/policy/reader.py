@@ -122,8 +122,9 @@ def read_form(source: SourceFile, form: Form[F]) -> tuple[F | None, tuple[Diagno
     if not isinstance(plain, dict):
         message = f"expected a mapping, found {_kind(plain)}"
         return None, (*findings, source.report("B2", message, (), hint=source.beginning))
-    if plain.get("kind") != source.kind and plain.get("kind") in NOUNS:
-        return None, (*findings, _misplaced(source, str(plain["kind"])))
+    kind = plain.get("kind")
+    if isinstance(kind, str) and kind != source.kind and kind in NOUNS:
+        return None, (*findings, _misplaced(source, kind))
     errors = _errors_of(form, plain)
     meant = {field for error in errors[:MOST_FINDINGS] if (field := _meant(source, form, error))}
     findings.extend(_diagnose(source, form, errors[:MOST_FINDINGS], meant))
