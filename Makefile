@@ -122,3 +122,10 @@ SEQUENCES ?= 10000
 
 grants: $(VENV)/dev
 	$(BIN)/python -m tests.grants --sequences $(SEQUENCES)
+
+# Another policy on events of a week: memory, speed, how far it is. A short form runs as a test.
+EVENTS ?= 1000000
+.PHONY: simulate
+
+simulate: $(VENV)/dev
+	$(BIN)/python -m tests.simulation --events $(EVENTS)

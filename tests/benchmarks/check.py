@@ -52,10 +52,15 @@ def main() -> None:
 def _start(stack: ExitStack, folder: Path) -> dict[str, str]:
     urls = {"echo": _echo(stack)}
     redis = stack.enter_context(redis_server(_made(folder / "redis")))
-    stores = {"check on redis": redis.url, "check on sqlite": "sqlite:///./data/sidecar.db"}
-    for name, store in stores.items():
+    recorded = {"SIDECAR_DECISION_LOG": str(folder / "decisions")}
+    ways: dict[str, tuple[str, dict[str, str]]] = {
+        "check on redis": (redis.url, {}),
+        "… recorded": (redis.url, recorded),
+        "check on sqlite": ("sqlite:///./data/sidecar.db", {}),
+    }
+    for name, (store, env) in ways.items():
         home = _made(folder / name.replace(" ", "-"))
-        urls[name] = stack.enter_context(Sidecar(store=store, cwd=home)).url
+        urls[name] = stack.enter_context(Sidecar(store=store, cwd=home, env=env)).url
     for name, url in urls.items():
         told = httpx.get(f"{url}/healthz").json()["status"]
         assert told == ("echo" if name == "echo" else "ok"), (name, told)
