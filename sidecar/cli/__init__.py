@@ -11,6 +11,7 @@ from sidecar.cli.explain_code import explain_code
 from sidecar.cli.import_ import import_
 from sidecar.cli.init import init
 from sidecar.cli.lint import lint
+from sidecar.cli.repl import repl
 from sidecar.cli.schema import schema
 from sidecar.cli.serve import serve
 from sidecar.cli.simulate import simulate
@@ -31,6 +32,7 @@ def cli() -> None:
 cli.add_command(serve)
 cli.add_command(check)
 cli.add_command(explain)
+cli.add_command(repl)
 cli.add_command(validate)
 cli.add_command(test)
 cli.add_command(import_)

@@ -6,7 +6,7 @@ It is read as JSON has it, so that it may come from another process.
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -35,21 +35,26 @@ class Line(NamedTuple):
 
 
 def print_explanation(explanation: Mapping[str, Any]) -> None:
-    """Everything, a line each; places stand at the right where there is room."""
+    """Everything, a line for each part, and how much there was to do."""
+    print_lines(lines_of(explanation))
+    Console(highlight=False, soft_wrap=True).print(Text(_sum(explanation), style="dim"))
+
+
+def print_lines(told: Iterable[Line], indent: str = "") -> None:
+    """Lines whose places stand at the right where there is room."""
     is_screen = sys.stdout.isatty()
     columns = shutil.get_terminal_size().columns if is_screen else _WIDTH
     console = Console(highlight=False, soft_wrap=True)
-    lines = list(lines_of(explanation))
+    lines = list(told)
     named = [len(line.name) for line in lines if line.mark]
     width = min(max(named, default=0), _WIDEST_NAME)
     for line in lines:
-        left = f" {line.mark} {line.name:{width}}  {line.text}"
+        left = f"{indent} {line.mark} {line.name:{width}}  {line.text}"
         if not line.mark:
-            left = f"       {line.name}  {line.text}"
+            left = f"{indent}       {line.name}  {line.text}"
         left, place = _printable(left), _printable(line.place or "")
         gap = max(2, columns - len(left) - len(place)) if place else 0
         console.print(Text.assemble((left, _STYLES[line.mark]), " " * gap, (place, "dim")))
-    console.print(Text(_sum(explanation), style="dim"))
 
 
 def lines_of(explanation: Mapping[str, Any]) -> Iterator[Line]:
@@ -64,11 +69,12 @@ def lines_of(explanation: Mapping[str, Any]) -> Iterator[Line]:
         yield Line(_mark(explanation["missing"]), "counters", "could not be read in time", None)
     at = datetime.fromisoformat(explanation["at"])
     for limit in explanation["limits"]:
-        yield from _limit(limit, at)
-    yield from _rules(explanation["rules"])
+        yield from limit_lines(limit, at)
+    yield from rule_lines(explanation["rules"])
 
 
-def _limit(limit: Mapping[str, Any], at: datetime) -> Iterator[Line]:
+def limit_lines(limit: Mapping[str, Any], at: datetime) -> Iterator[Line]:
+    """A limit, its overrides, its condition."""
     mark = _mark(limit["does"]) if limit["applies"] else _DOES_NOT_HOLD
     yield Line(mark, limit["id"], _limit_in_words(limit, at), limit["place"])
     for override in limit["overrides"]:
@@ -93,7 +99,8 @@ def _limit_in_words(limit: Mapping[str, Any], at: datetime) -> str:
     return words + ("" if limit["mode"] == "enforce" else f"; {limit['mode']}")
 
 
-def _rules(rules: list[Mapping[str, Any]]) -> Iterator[Line]:
+def rule_lines(rules: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
+    """Rules with their conditions, those for others up to a number."""
     untouched = 0
     for rule in rules:
         state = RuleState(rule["state"])
@@ -102,6 +109,7 @@ def _rules(rules: list[Mapping[str, Any]]) -> Iterator[Line]:
             if untouched > MOST_UNTOUCHED:
                 continue
             yield Line(_NOT_LOOKED_AT, rule["id"], rule["why"], rule["place"])
+            yield from _expressions(rule["expressions"])
             continue
         mark = _DOES_NOT_HOLD if state is RuleState.FALSE else _mark(rule["does"])
         words = rule["why"] + ("" if rule["mode"] == "enforce" else f"; {rule['mode']}")

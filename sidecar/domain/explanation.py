@@ -252,12 +252,13 @@ class Explanation:
 
     def as_plain(self) -> dict[str, object]:
         """Itself as dicts, lists, text and numbers: what JSON has words for."""
-        plain = _plain(self)
-        assert isinstance(plain, dict)  # as any dataclass
-        return plain
+        told = plain(self)
+        assert isinstance(told, dict)  # as any dataclass
+        return told
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """A part of an explanation as dicts, lists, text and numbers."""
     match value:
         case Place():
             return str(value)
@@ -266,9 +267,9 @@ def _plain(value: object) -> object:
         case datetime():
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case tuple():
-            return [_plain(item) for item in value]
+            return [plain(item) for item in value]
         case Mapping():
-            return {name: _plain(item) for name, item in value.items()}
+            return {name: plain(item) for name, item in value.items()}
     if is_dataclass(value):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
     return value

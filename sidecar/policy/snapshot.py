@@ -17,6 +17,7 @@ from sidecar.policy.entitling import charge_of, charges_of, entitle
 from sidecar.policy.explaining import explain
 from sidecar.policy.prices import PriceList
 from sidecar.policy.remedies import Urls, remedies
+from sidecar.policy.rules import PlannedRule
 from sidecar.policy.verdict import Verdict, judge
 
 _OF_THE_USER = {Dimension.APP, Dimension.TENANT, Dimension.USER}
@@ -61,6 +62,11 @@ class PolicySet:
     def prices(self) -> PriceList | None:
         """What models cost, None where no price file is named."""
         return self._prices
+
+    @property
+    def rules(self) -> Sequence[PlannedRule]:
+        """The rules of all files, in file order."""
+        return self._compiled.rules
 
     @property
     def plans(self) -> Sequence[CompiledPlan]:
