@@ -77,9 +77,9 @@ class Claim:
             self.can((*one, *against)) for against in other.when_false for one in self.when_true
         )
 
-    def contradiction(self) -> Collection[Fact]:
-        """One or two facts that it demands and that can never be so, where it is that simple."""
-        demanded = cases(self.node, True, _everything)
+    def contradiction(self, outcome: bool = True) -> Collection[Fact]:
+        """One or two facts that an outcome demands and that can never be, if it is that simple."""
+        demanded = cases(self.node, outcome, _everything)
         if len(demanded) != 1:
             return ()
         facts = demanded[0]

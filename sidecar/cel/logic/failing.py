@@ -1,7 +1,8 @@
-"""Can an expression end in an error?"""
+"""Can an expression end in an error, or must it?"""
 
 from __future__ import annotations
 
+from sidecar.cel.runtime import CHECKED
 from sidecar.cel.typed import (
     Apply,
     Bind,
@@ -17,6 +18,7 @@ from sidecar.cel.typed import (
     parts,
 )
 from sidecar.cel.types import List, Map, Object, is_open
+from sidecar.cel.values import Failure
 
 _NEVER_FAIL = frozenset({
     "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "_in_", "!_", "size", "contains", "startsWith",
@@ -65,3 +67,22 @@ def _is_there(operand: Node) -> bool:
     """Whether what is read from it was proved to be there, or is there always."""
     of = operand.type
     return isinstance(of, Object) or (isinstance(of, Map) and of.guarded)
+
+
+def certain_error(node: Node) -> str | None:
+    """Why a part with its constant parts computed has no value, whatever is bound; None if it may."""
+    match node:
+        case Apply(function="_/_" | "_%_", arguments=(left, Const(value=0))) if left.type.kind in {
+            "int",
+            "uint",
+        }:
+            return "the divisor is 0"
+        case Apply(function=function, arguments=arguments) if function in CHECKED and arguments:
+            values = [each.value for each in arguments if isinstance(each, Const)]
+            if len(values) != len(arguments):
+                return None
+            try:
+                CHECKED[function](*values)
+            except Failure as error:
+                return str(error)
+    return None

@@ -11,6 +11,9 @@ from sidecar.cel.types import DYN, List, Type
 
 MOST_PARTS = 2_000
 """Parts of an expression that is written out; of a larger one the variables stay names."""
+_OWNED = frozenset({"constants", "vars"})
+MOST_LEVELS = 40
+"""Levels of what is put in the place of a name; what is deeper stays one."""
 
 
 def resolved(
@@ -31,18 +34,25 @@ def resolved(
     """
     writer = _Writer(constants, variables, owner)
     written = writer.write(node, {})
-    if writer.is_full:
-        written = _Writer({}, lambda _: None, owner).write(node, {})
-    return folded(written)
+    return folded(_named(node, owner) if writer.is_full else written)
 
 
-def size(node: Node) -> int:
-    """How many parts there are, counted as far as it matters."""
-    count, pending = 0, [node]
+def _named(node: Node, owner: str) -> Node:
+    """The expression with no more done to it than to say whose its names are."""
+    if isinstance(node, Variable) and node.name in _OWNED:
+        return replace(node, name=f"{node.name} of {owner}")
+    return changed(node, lambda part: _named(part, owner))
+
+
+def _measured(node: Node) -> tuple[int, int]:
+    """How many parts and levels there are, counted as far as it matters."""
+    count, deepest = 0, 0
+    pending = [(node, 1)]
     while pending and count <= MOST_PARTS:
-        count += 1
-        pending.extend(parts(pending.pop()))
-    return count
+        part, depth = pending.pop()
+        count, deepest = count + 1, max(deepest, depth)
+        pending.extend((each, depth + 1) for each in parts(part))
+    return count, deepest
 
 
 class _Writer:
@@ -66,28 +76,33 @@ class _Writer:
         """The node with its references written out; `values` are those of locals."""
         match node:
             case Local() if node.name in values:
-                return self._moved(values[node.name], node)
+                moved = self._moved(values[node.name], node)
+                # A local without its value is nothing.
+                self._written += MOST_PARTS + 1 if moved is None else 0
+                return moved or node
             case Bind():
-                value = self.write(node.value, values)
-                return self.write(node.body, {**values, node.name: value})
-            case Variable(name="constants" | "vars"):
-                return replace(node, name=f"{node.name} of {self._owner}")
+                bound = self.write(node.value, values)
+                return self.write(node.body, {**values, node.name: bound})
+            case Variable():
+                return _named(node, self._owner)
             case Field(operand=Variable(name="constants")) if node.name in self._constants:
-                found = _constant(node, self._constants[node.name])
-                if found is not None:
-                    return found
+                literal = _constant(node, self._constants[node.name])
+                if literal is not None:
+                    return literal
             case Field(operand=Variable(name="vars"), test=False, optional=False):
                 found = self._variables(node.name)
-                if found is not None:
-                    return self._moved(found, node)
+                moved = None if found is None else self._moved(found, node)
+                if moved is not None:
+                    return moved
         return changed(node, lambda part: self.write(part, values))
 
-    def _moved(self, node: Node, place: Node) -> Node:
-        """A whole expression as if it were written at one place."""
-        self._written += size(node)
-        if self.is_full:
-            return place
-        return _at(node, place.start, place.end)
+    def _moved(self, node: Node, place: Node) -> Node | None:
+        """A whole expression as if it were written at one place, None if it is too much."""
+        count, depth = _measured(node)
+        if depth > MOST_LEVELS:
+            return None
+        self._written += count
+        return None if self.is_full else _at(node, place.start, place.end)
 
 
 def _at(node: Node, start: int, end: int) -> Node:

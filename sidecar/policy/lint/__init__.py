@@ -4,7 +4,20 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from sidecar.policy.diagnostics import Diagnostic, in_order
-from sidecar.policy.lint import characters, messages, quoting, scalars, unused
+from sidecar.policy.lint import (
+    characters,
+    dominated,
+    families,
+    globs,
+    limits,
+    logic,
+    messages,
+    overrides,
+    quoting,
+    rollout,
+    scalars,
+    unused,
+)
 from sidecar.policy.lint.ignores import without_ignored
 from sidecar.policy.load import Examined
 
@@ -13,8 +26,15 @@ Check = Callable[[Examined, datetime], Iterable[Diagnostic]]
 
 CHECKS: Sequence[Check] = (
     characters.check,
+    dominated.check,
+    families.check,
+    globs.check,
+    limits.check,
+    logic.check,
     messages.check,
+    overrides.check,
     quoting.check,
+    rollout.check,
     scalars.check,
     unused.check,
 )

@@ -1,0 +1,157 @@
+"""What happens to use that was counted when a user goes from one plan to another?"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import combinations
+
+from sidecar.domain.limits import Dimension
+from sidecar.domain.windows import Fixed, Sliding, Window, rough_length_ms
+from sidecar.policy.diagnostics import Diagnostic
+from sidecar.policy.lint.limits import DAY_MS
+from sidecar.policy.lint.remarks import elsewhere, warning
+from sidecar.policy.lint.written import WrittenLimit, in_force, limits, narrowed
+from sidecar.policy.load import Examined
+
+_ALIKE = {
+    Fixed.HOUR: {3_600_000},
+    Fixed.DAY: {DAY_MS},
+    Fixed.WEEK: {7 * DAY_MS},
+    Fixed.MONTH: {28 * DAY_MS, 30 * DAY_MS, 31 * DAY_MS},
+    Fixed.BILLING_MONTH: {28 * DAY_MS, 30 * DAY_MS, 31 * DAY_MS},
+}
+"""Sliding windows, in milliseconds, that are about as long as those of the clock."""
+
+
+def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
+    """E5, E6, E8: limits replaced by half, counted anew, or forgotten in one plan."""
+    effective = {plan: in_force(examined, plan) for plan in examined.plans.units}
+    for limit in limits(examined):
+        parent = limit.unit.file.plans[limit.plan].extends
+        inherited = {it.id: it for it in effective.get(parent or "", ())}
+        if limit.id in inherited and limit.section.max is not None:
+            yield from _restated(limit, inherited[limit.id])
+    for one, other in combinations(effective, 2):
+        yield from _counted_anew(one, other, effective[one], effective[other])
+    yield from _forgotten(examined, effective)
+
+
+def _restated(limit: WrittenLimit, inherited: WrittenLimit) -> Iterator[Diagnostic]:
+    lost = [
+        field
+        for field, matters in (
+            ("per", limit.per != inherited.per),
+            ("when", inherited.section.when is not None),
+            ("mode", narrowed(limit.unit, inherited.section.mode) is not limit.mode),
+        )
+        if matters and field not in limit.section.model_fields_set
+        and field in inherited.section.model_fields_set
+    ]  # fmt: skip
+    related = (
+        elsewhere(inherited.unit, inherited.path, f"{limit.id!r} of the plan that it extends"),
+    )
+    if lost:
+        message = f"this restates {limit.id!r} without its {' and '.join(lost)}"
+        hint = "a limit that restates an inherited id replaces it whole; write all of it again"
+        yield warning(limit.unit, "E5", message, limit.at("id"), hint=hint, related=related)
+        return
+    lasting = max(rough_length_ms(it.window) for it in (limit, inherited)) >= DAY_MS
+    changed = [
+        field
+        for field, differs in (
+            ("meter", limit.section.meter is not inherited.section.meter),
+            ("window", limit.window != inherited.window and lasting),
+            ("per", limit.per != inherited.per),
+        )
+        if differs
+    ]
+    if changed:
+        message = f"this restates {limit.id!r} with another {' and '.join(changed)}"
+        message += ", so that it reads another counter: use is lost with a change of plan"
+        hint = "keep what it counts, or give it an id of its own and lift the other with max: null"
+        path = limit.at(changed[0])
+        yield warning(limit.unit, "E5", message, path, hint=hint, related=related)
+
+
+def _counted_anew(
+    one: str, other: str, first: Sequence[WrittenLimit], second: Sequence[WrittenLimit]
+) -> Iterator[Diagnostic]:
+    """Limits of two plans that would share a counter, were it not for how the window is written."""
+    for limit in second:
+        counters = {(it.section.meter, it.per, it.window) for it in first if it.when is None}
+        if limit.when is not None or (limit.section.meter, limit.per, limit.window) in counters:
+            continue
+        for match in first:
+            alike = match.section.meter is limit.section.meter and match.per == limit.per
+            if alike and match.when is None and _are_alike(match.window, limit.window):
+                message = (
+                    f"{limit.section.window} is another window than the {match.section.window} of "
+                    f"{match.id!r}, so that a change from {one!r} to {other!r} counts from zero"
+                )
+                hint = f"write window: {_words(match)} in both"
+                related = (elsewhere(match.unit, match.at("window"), f"{match.id!r} counts here"),)
+                path = limit.at("window")
+                yield warning(limit.unit, "E6", message, path, hint=hint, related=related)
+
+
+def _words(limit: WrittenLimit) -> str:
+    return str(limit.section.window)
+
+
+def _are_alike(one: Window, other: Window) -> bool:
+    """Whether a span of the clock and a sliding one are about as long."""
+    for clock, sliding in ((one, other), (other, one)):
+        if isinstance(clock, Fixed) and isinstance(sliding, Sliding):
+            return sliding.length_ms in _ALIKE.get(clock, ())
+    return False
+
+
+_Counter = tuple[str, Window, frozenset[Dimension]]
+
+
+def _forgotten(
+    examined: Examined, effective: dict[str, Sequence[WrittenLimit]]
+) -> Iterator[Diagnostic]:
+    """A meter that a smaller and a greater plan limit, and one between them does not."""
+    maxima = {plan: _maxima(own) for plan, own in effective.items()}
+    for plan, unit in examined.plans.units.items():
+        limited = {limit.section.meter for limit in effective[plan]}
+        smaller, greater = _around(plan, maxima)
+        for meter in dict.fromkeys(it.section.meter for own in effective.values() for it in own):
+            below = [it for it in smaller if _bounds(effective[it], meter)]
+            above = [it for it in greater if _bounds(effective[it], meter)]
+            if meter not in limited and below and above:
+                message = (
+                    f"{below[-1]!r} and {above[0]!r} limit {meter.value}, "
+                    f"and {plan!r}, which lies between them, does not"
+                )
+                hint = "add the limit, or one with max: null if that is meant"
+                yield warning(unit, "E8", message, ("plans", plan), hint=hint, key=True)
+
+
+def _maxima(limits: Iterable[WrittenLimit]) -> dict[_Counter, int]:
+    """How much a plan allows, by what is counted."""
+    return {
+        (limit.section.meter.value, limit.window, limit.per): limit.section.max
+        for limit in limits
+        if limit.section.max is not None and limit.when is None
+    }
+
+
+def _around(
+    plan: str, maxima: dict[str, dict[_Counter, int]]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The plans that allow less of everything that both count, and those that allow more."""
+    smaller, greater = [], []
+    for other, theirs in maxima.items():
+        shared = [
+            (own, theirs[counter]) for counter, own in maxima[plan].items() if counter in theirs
+        ]
+        if shared and all(less < own for own, less in shared):
+            smaller.append(other)
+        elif shared and all(more > own for own, more in shared):
+            greater.append(other)
+    return smaller, greater
+
+
+def _bounds(limits: Iterable[WrittenLimit], meter: str) -> bool:
+    return any(it.section.meter == meter and it.section.max is not None for it in limits)
