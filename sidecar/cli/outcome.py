@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sidecar.cli.recordings import Reading
 from sidecar.policy.simulation.changes import Change, Spell
@@ -94,19 +95,19 @@ def print_outcome(outcome: Outcome, reading: Reading, users: int, console: Conso
         table = _table("change", "decisions", "first", "last")
         for change, spell in _by_count(changes.by_change):
             table.add_row(_arrow(change), *_cells(spell))
-        console.print(table)
+        _print(table, console)
         table = _table("by", "decisions", "first", "last", "changes")
         for name, spell in _by_count(changes.by_id):
             table.add_row(
                 f"{outcome.ids.kind(name)} {name}", *_cells(spell), _listed(spell.changes)
             )
-        console.print(table)
+        _print(table, console)
         told = "" if changes.are_all_users_told else " or more"
         table = _table("app", "decisions", "user", "changes")
         for (app, user), found in changes.top_users(users):
             table.add_row(app, f"{found.total():,}", user, _listed(found))
-        console.print(f"{changes.users:,}{told} users")
-        console.print(table)
+        console.print(f"for {changes.users:,}{told} users")
+        _print(table, console)
     for kind, ids in (("limits", outcome.ids.limits), ("rules", outcome.ids.rules)):
         silent = sorted(ids & outcome.silent)
         if silent:
@@ -159,6 +160,14 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column == "decisions" else "left")
     return table
+
+
+def _print(table: Table, console: Console) -> None:
+    # Without the spaces that fill up its last column.
+    with console.capture() as capture:
+        console.print(table)
+    lines = (line.rstrip() for line in capture.get().splitlines())
+    console.print(Text.from_ansi("\n".join(lines)))
 
 
 def _instant(at: datetime | None) -> str | None:
