@@ -8,7 +8,7 @@ _STYLES = {Effect.ALLOW: "bold green", Effect.WARN: "bold yellow", Effect.DENY: 
 
 
 def head(effect: Effect, status: int, plan: str | None, mode: str) -> Text:
-    """`DENY  402  plan free, mode enforce`."""
+    """`DENY  429  plan free, mode enforce`."""
     told = f"  {status}  plan {plan or '(none)'}, mode {mode}"
     return Text.assemble((effect.value.upper(), _STYLES[effect]), told)
 
