@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +30,21 @@ from sidecar.adapters.pulled.subscriptions import PulledSubscriptions
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.leased import LEASE, LeasedMeter
 from sidecar.adapters.redis.meter import SCRIPTS
+from sidecar.adapters.redis.notices import NOTICE, RedisNotices
 from sidecar.adapters.redis.subscriptions import REPLACE, RedisSubscriptions
 from sidecar.adapters.shadow.log import ShadowDecisions
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
+from sidecar.adapters.sqlite.notices import SqliteNotices
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
 from sidecar.adapters.web import Web
+from sidecar.adapters.webhooks.delivery import Deliveries
+from sidecar.adapters.webhooks.noticing import NoticedDecisions
+from sidecar.adapters.webhooks.rejections import Rejections
+from sidecar.adapters.webhooks.signing import Signer
 from sidecar.api.app import Parts, build_app
 from sidecar.api.auth import Keys
+from sidecar.domain.policies import PolicyReport
 from sidecar.domain.usage import OnExpiry
 from sidecar.errors import Unavailable
 from sidecar.logs import configure_logging
@@ -56,7 +63,16 @@ from sidecar.policy.reloading.kept import (
 )
 from sidecar.policy.remedies import Urls
 from sidecar.policy.snapshot import PolicySet
-from sidecar.ports import Checked, Clock, DecisionLog, Directories, Meter, Payments, Subscriptions
+from sidecar.ports import (
+    Checked,
+    Clock,
+    DecisionLog,
+    Directories,
+    Meter,
+    Notices,
+    Payments,
+    Subscriptions,
+)
 from sidecar.settings import Settings
 
 
@@ -74,6 +90,7 @@ class Store:
         address = read_address(url)
         self.meter: Meter
         self.subscriptions: Subscriptions
+        self.notices: Notices
         self._database: Database | None = None
         self._redis: RedisConnection | None = None
         self._leased: LeasedMeter | None = None
@@ -81,12 +98,14 @@ class Store:
             self._database = Database(address.file)
             self.meter = SqliteMeter(self._database, on_expiry=on_expiry)
             self.subscriptions = SqliteSubscriptions(self._database)
+            self.notices = SqliteNotices(self._database)
         else:
-            scripts = (*SCRIPTS, LEASE, REPLACE)
+            scripts = (*SCRIPTS, LEASE, REPLACE, NOTICE)
             self._redis = RedisConnection(url, timeout_s=timeout_ms / 1000, scripts=scripts)
             self._leased = LeasedMeter(self._redis, on_expiry=on_expiry, leases=leases)
             self.meter = self._leased
             self.subscriptions = CachedSubscriptions(RedisSubscriptions(self._redis))
+            self.notices = RedisNotices(self._redis)
 
     async def note(self) -> str | None:
         """What an operator should know of a store that answers."""
@@ -191,6 +210,9 @@ def create_app(
     if kept.shadow is not None:
         shadow = ShadowDecisions(lambda: kept.candidate.snapshot, store.meter, SystemClock())
         logs.append(shadow)
+    webhooks = _webhooks(settings, store, web, lambda: kept.live.report)
+    if webhooks is not None:
+        logs.append(webhooks.noticed)
     pdp = PDP(kept.loaded, subscriptions, store.meter, DecisionLogs(*logs), SystemClock())
 
     @asynccontextmanager
@@ -201,6 +223,8 @@ def create_app(
             await stack.enter_async_context(decisions.opened())
             if shadow is not None:
                 await stack.enter_async_context(shadow.opened())
+            if webhooks is not None:
+                await stack.enter_async_context(webhooks.opened())
             await stack.enter_async_context(kept.up_to_date())
             _calm_garbage_collection()
             loop = asyncio.get_running_loop()
@@ -358,6 +382,35 @@ def _payments(settings: Settings, web: Web) -> Payments:
     if settings.mozaiks_gateway_url is None:
         return MockPayments(_urls(settings).upgrade_to)
     return GatewayPayments(web, settings.mozaiks_gateway_url, _app_key(settings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Webhooks:
+    """What tells the outside of its own accord."""
+
+    noticed: NoticedDecisions
+    rejections: Rejections
+    deliveries: Deliveries
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        async with self.deliveries.opened(), self.noticed.opened(), self.rejections.opened():
+            yield
+
+
+def _webhooks(
+    settings: Settings, store: Store, web: Web, report: Callable[[], PolicyReport]
+) -> _Webhooks | None:
+    url = settings.sidecar_webhook_url
+    if url is None:
+        return None
+    signer, clock = Signer(settings.sidecar_webhook_secret.get_secret_value()), SystemClock()
+    noticed = NoticedDecisions(store.notices, clock)
+    return _Webhooks(
+        noticed,
+        Rejections(report, noticed.tell, clock),
+        Deliveries(store.notices, web, signer, url, clock),
+    )
 
 
 def _app_key(settings: Settings) -> str:

@@ -16,6 +16,7 @@ from sidecar.domain.entitlement import Entitlement, PlanSummary
 from sidecar.domain.explanation import Explanation
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.notices import Message
 from sidecar.domain.policies import Comparison, PolicyReport, Reloaded
 from sidecar.domain.prices import Rates
 from sidecar.domain.request import Amounts, CheckRequest, Subject
@@ -343,6 +344,34 @@ class Payments(Protocol):
         Raises:
             PaymentsRefused, PaymentsUnavailable: it was not taken.
         """
+        ...
+
+
+class Notices(Protocol):
+    """What waits to be told to the outside; the same occasion is told once.
+
+    Raises, every method:
+        Unavailable: the store did not answer in time; the same call again is harmless.
+    """
+
+    async def add(
+        self, message: Message, occasion: str, at: datetime, until: datetime, *, since: float
+    ) -> bool:
+        """Let a message wait, unless its occasion was told before; whether it waits now.
+
+        Args:
+            at, until: from when it is due, and from when on the occasion is another one.
+        """
+        ...
+
+    async def take(
+        self, now: datetime, until: datetime, most: int, *, since: float
+    ) -> Sequence[Message]:
+        """Messages that are due; nobody else gets them before `until`."""
+        ...
+
+    async def settle(self, message_id: str, again_at: datetime | None, *, since: float) -> None:
+        """Forget a message that was taken or given up, or try it again later."""
         ...
 
 

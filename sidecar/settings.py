@@ -25,8 +25,7 @@ DEFAULT_STORE = "sqlite:///./data/sidecar.db"
 
 _NOT_READ_YET = (
     "CONTROL_PLANE_USAGE_INGEST_ENABLED", "CONTROL_PLANE_USAGE_INGEST_URL",
-    "WALLET_API_URL",
-    "SIDECAR_WEBHOOK_URL", "SIDECAR_JWKS_URL",
+    "WALLET_API_URL", "SIDECAR_JWKS_URL",
 )  # fmt: skip
 
 
@@ -171,6 +170,19 @@ class Settings(BaseSettings):
     )
     mozaiks_app_key: SecretStr | None = Field(
         None, description="The key that lets this app in at the gateway and the subscription API."
+    )
+    sidecar_webhook_url: Annotated[
+        Annotated[str, Field(pattern=r"^https?://[^/?#\s]+\S*$")] | None,
+        BeforeValidator(_unset_if_empty),
+    ] = Field(
+        None,
+        description="Where notices are posted: limits that are reached or have reached their "
+        "warning, policies that were refused. Signed as Standard Webhooks say.",
+    )
+    sidecar_webhook_secret: SecretStr = Field(
+        SecretStr(""),
+        description="What notices are signed with: whsec_ and base64; several, with commas, while "
+        "one takes the place of another.",
     )
     sidecar_prices: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = Field(
         None, description="The file that says what the tokens of each model cost."

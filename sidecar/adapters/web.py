@@ -66,28 +66,32 @@ class Web:
         *,
         headers: Mapping[str, str] | None = None,
         body: object = None,
+        text: str | None = None,
     ) -> Answer:
-        """What a server answers, whatever the status; `body` is sent as JSON.
+        """What a server answers, whatever the status.
+
+        Args:
+            body: is sent as JSON, `text` as it is; one of the two, or none.
 
         Raises:
             Unavailable: no whole answer came in time, or one that is too long.
         """
-        content = None if body is None else json.dumps(body).encode()
         sent = dict(headers or {})
-        if content is not None:
-            sent.setdefault("Content-Type", "application/json")
+        if body is not None:
+            text = json.dumps(body)
+            sent["Content-Type"] = "application/json"
         host = httpx.URL(url).host
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._client.stream(method, url, headers=sent, content=content) as response,
+                self._client.stream(method, url, headers=sent, content=text) as response,
             ):
-                text = await _whole(response)
+                answered = await _whole(response)
         except TimeoutError as error:
             raise Unavailable(f"{host} did not answer within {self._timeout_s:g} s") from error
         except httpx.HTTPError as error:
             raise Unavailable(f"{host} cannot be asked: {error!r}") from error
-        return Answer(response.status_code, response.headers, _json(text))
+        return Answer(response.status_code, response.headers, _json(answered))
 
 
 async def _whole(response: httpx.Response) -> bytes:

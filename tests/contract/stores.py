@@ -14,6 +14,7 @@ from fakeredis import TcpFakeServer
 
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
+from sidecar.adapters.redis.notices import NOTICE
 from sidecar.adapters.redis.subscriptions import REPLACE
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
@@ -303,7 +304,7 @@ async def redis_connection(
     url: str, timeout_s: float = PATIENCE_S
 ) -> AsyncIterator[RedisConnection]:
     """A connection of ours to an empty server."""
-    connection = RedisConnection(url, timeout_s=timeout_s, scripts=(*SCRIPTS, REPLACE))
+    connection = RedisConnection(url, timeout_s=timeout_s, scripts=(*SCRIPTS, REPLACE, NOTICE))
     try:
         await connection.command("FLUSHALL", since=time.monotonic())
         yield connection

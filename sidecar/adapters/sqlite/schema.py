@@ -10,7 +10,7 @@ from sidecar.domain.request import MAX_INTEGER
 
 APPLICATION_ID: Final = 0x51DECA12
 """Stands in the head of our files, so that nobody else's is taken for one of them."""
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 OLDEST_VERSION: Final = 1
 """The first that can be brought to the present one."""
 
@@ -44,6 +44,16 @@ CREATE TABLE usage (
 ) WITHOUT ROWID;
 CREATE INDEX usage_hour ON usage (hour)
 """
+_NOTICES: Final = """
+CREATE TABLE notice (
+    id TEXT PRIMARY KEY, body TEXT NOT NULL, tries INTEGER NOT NULL, due_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX notice_due ON notice (due_at);
+CREATE TABLE occasion (
+    digest BLOB PRIMARY KEY, message TEXT NOT NULL, until INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX occasion_until ON occasion (until)
+"""
 _SCHEMA: Final = f"""
 CREATE TABLE counter (
     app TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL,
@@ -65,7 +75,8 @@ CREATE INDEX event_forgotten ON event (forgotten_at);
 CREATE TABLE subscription (
     app TEXT NOT NULL, user TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (app, user)
 ) WITHOUT ROWID;
-{_GRANT_AND_USAGE}
+{_GRANT_AND_USAGE};
+{_NOTICES}
 """
 
 # What was held stood in a table of entries; now it stands in the counters, and what each
@@ -111,9 +122,10 @@ def create(connection: sqlite3.Connection) -> None:
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Bring the tables of an older version to the present one; inside a transaction."""
-    if version == 1:
+    if version < 2:
         _run(connection, _FROM_1)
         _take_fingerprints(connection)
+    _run(connection, _NOTICES)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

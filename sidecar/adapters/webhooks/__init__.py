@@ -1,0 +1,1 @@
+"""Notices that leave the house: signed, tried again, given up at last."""
