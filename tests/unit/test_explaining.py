@@ -179,6 +179,22 @@ SINCE = NOW - 2 * DAY
             "cancelled for the end of its period, 2026-05-03 21:30:00Z, so the default plan holds",
         ),
         (
+            Subscription(
+                "bob", plan="pro", status=Status.PAST_DUE, updated_at=SINCE,
+                cancel_at_period_end=True, next_billing_date=SINCE + DAY,
+            ),
+            PlanSource.DEFAULT, "free", Does.NOTHING,
+            "cancelled for the end of its period, 2026-05-04 21:30:00Z, so the default plan holds",
+        ),
+        (
+            Subscription(
+                "bob", plan="pro", status=Status.TRIALING, trial_end=NOW + DAY,
+                cancel_at_period_end=True, period_end=SINCE,
+            ),
+            PlanSource.DEFAULT, "free", Does.NOTHING,
+            "cancelled for the end of its period, 2026-05-03 21:30:00Z, so the default plan holds",
+        ),
+        (
             subscribed("gold"), PlanSource.UNKNOWN, None, Does.DENIES,
             "the subscription is active, but no policy knows its plan 'gold'",
         ),

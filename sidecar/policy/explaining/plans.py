@@ -1,7 +1,7 @@
 """How did the plan come about, and what does it say of the plugin and the feature?"""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sidecar.domain.decision import Effect, Reason
 from sidecar.domain.entitlement import Entitlement
@@ -21,10 +21,11 @@ def explained_plan(
     terms: Terms,
     plan: CompiledPlan | None,
     reason: Reason | None,
+    now: datetime,
 ) -> ExplainedPlan:
     """The plan in force and why it is that one; `reason` is the subscription's own."""
     subscription = entitlement.subscription
-    source, why = _source(subscription, entitlement.standing, terms, plan)
+    source, why = _source(subscription, entitlement.standing, terms, plan, now)
     return ExplainedPlan(
         subscription_plan=subscription.plan or None if subscription else None,
         subscription_status=entitlement.subscription_status,
@@ -43,6 +44,7 @@ def _source(
     held: Standing,
     terms: Terms,
     plan: CompiledPlan | None,
+    now: datetime,
 ) -> tuple[PlanSource, str]:
     if subscription is None:
         return PlanSource.UNAVAILABLE, "the subscription could not be read in time"
@@ -52,35 +54,35 @@ def _source(
             words = f"no policy knows its plan {name!r}" if name else "it names no plan"
             return PlanSource.UNKNOWN, f"the subscription is {status}, but {words}"
         if held is Standing.GRACE:
-            length = _words_for(terms.grace[subscription.status].total_seconds())
+            length = _length(terms.grace[subscription.status])
             since = _instant(subscription.status_since)
             return PlanSource.GRACE, f"{status} since {since}; its plan holds for {length}"
         if not name:
             return PlanSource.TRIAL, "a trial that names no plan has the plan of the policy's trial"
         return PlanSource.SUBSCRIPTION, f"the subscription is {status}, so its plan holds"
-    why = _why_not(subscription, held, terms)
+    why = _why_not(subscription, held, terms, now)
     if plan is None:
         return PlanSource.NONE, f"{why}, and there is no default plan"
     return PlanSource.DEFAULT, f"{why}, so the default plan holds"
 
 
-def _why_not(subscription: Subscription, held: Standing, terms: Terms) -> str:
+def _why_not(subscription: Subscription, held: Standing, terms: Terms, now: datetime) -> str:
     """Why a subscription's own plan does not hold."""
-    status = subscription.status
+    status, since = subscription.status, subscription.status_since
     if status is Status.NONE:
         return "no subscription was ever synced"
     if held is Standing.INACTIVE:
         active = ", ".join(sorted(terms.active))
         return f"the subscription is {status}, which is none of {active}"
-    grace = terms.grace.get(status)
-    if status not in terms.active and grace is not None:
-        length = _words_for(grace.total_seconds())
-        return f"{status} since {_instant(subscription.status_since)}, longer than {length}"
-    if status is Status.TRIALING and subscription.trial_end is not None:
-        return f"the trial ended {_instant(subscription.trial_end)}"
-    if status is Status.TRIALING and terms.trial_length is not None:
-        length = _words_for(terms.trial_length.total_seconds())
-        return f"the trial began {_instant(subscription.status_since)} and lasted {length}"
+    grace = None if status in terms.active else terms.grace.get(status)
+    if grace is not None and now - since >= grace:
+        return f"{status} since {_instant(since)}, longer than {_length(grace)}"
+    trial_end = subscription.trial_end
+    if status is Status.TRIALING and trial_end is not None and now >= trial_end:
+        return f"the trial ended {_instant(trial_end)}"
+    length = terms.trial_length if trial_end is None else None
+    if status is Status.TRIALING and length is not None and now - since >= length:
+        return f"the trial began {_instant(since)} and lasted {_length(length)}"
     end = subscription.period_end or subscription.next_billing_date
     return f"cancelled for the end of its period{f', {_instant(end)}' if end else ''}"
 
@@ -151,5 +153,6 @@ def _instant(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%SZ}"
 
 
-def _words_for(seconds: float) -> str:
-    return str(Sliding(round(seconds * 1000)))
+def _length(span: timedelta) -> str:
+    """`3d`, as a policy writes it."""
+    return str(Sliding(span // timedelta(milliseconds=1)))

@@ -74,7 +74,7 @@ def explain(
         revision=revision,
         at=now,
         effect=verdict.effect,
-        plan=explained_plan(entitlement, compiled.terms, plan, own[0] if own else None),
+        plan=explained_plan(entitlement, compiled.terms, plan, own[0] if own else None, now),
         names=tuple(explained_names(plan, request)) if plan else (),
         counters=is_read,
         missing=Does.of(unread[0].effect, unread[0].mode) if unread else Does.NOTHING,
