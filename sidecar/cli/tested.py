@@ -6,9 +6,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from sidecar.cli.explained import lines_of, print_lines
 from sidecar.cli.findings import counted
 from sidecar.policy.testing.coverage import Coverage
-from sidecar.policy.testing.rendering import differences_in_words, said_in_words
+from sidecar.policy.testing.rendering import differences_in_words
 from sidecar.policy.testing.report import Outcome, Report, Result
 
 _MARKS = {
@@ -50,12 +51,10 @@ def _tell(console: Console, result: Result) -> None:
         return
     for line in differences_in_words(result):
         _print(console, f"      {line}", "")
-    said = [f"        {line}" for line in said_in_words(result)]
-    if result.decision is not None:
+    if result.decision is not None and result.explanation is not None:
         answer = f"{result.decision.effect.value} under plan {result.decision.plan or '(none)'}"
         _print(console, f"      {result.file}:{result.line}: the answer is {answer}", "dim")
-    for line in said:
-        _print(console, line, "dim")
+        print_lines(lines_of(result.explanation.as_plain()), indent=" " * 8)
     for found in result.findings:
         for line in str(found).splitlines():
             _print(console, f"      {line}", "")

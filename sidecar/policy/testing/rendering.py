@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from xml.etree import ElementTree as ET
 
+from sidecar.domain.decision import Reason
+from sidecar.domain.explanation import ExplainedLimit, ExplainedName, ExplainedRule, Explanation
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.reports import as_json as finding_as_json
 from sidecar.policy.testing.coverage import Coverage
@@ -67,18 +69,18 @@ def _test_as_json(result: Result) -> dict[str, object]:
             {"field": it.field, "expected": it.expected, "got": it.got} for it in result.differences
         ],
         "findings": [finding_as_json(found) for found in result.findings],
-        "reasons": [
-            {
-                "id": said.id,
-                "code": said.code,
-                "effect": said.effect,
-                "mode": said.mode,
-                "message": said.message,
-                "numbers": said.numbers,
-                "where": said.where,
-            }
-            for said in result.said
-        ],
+        "reasons": [] if decision is None else [_reason(it) for it in decision.reasons],
+        "explanation": None if result.explanation is None else result.explanation.as_plain(),
+    }
+
+
+def _reason(reason: Reason) -> dict[str, object]:
+    return {
+        "id": reason.id,
+        "code": reason.code.value,
+        "effect": reason.effect.value,
+        "mode": reason.mode.value,
+        "message": reason.message,
     }
 
 
@@ -142,7 +144,9 @@ def _case(suite: ET.Element, result: Result) -> None:
             _told(case, "error", result.findings[0].message, _text(result.findings))
         case Outcome.FAILED:
             unlike = list(differences_in_words(result))
-            _told(case, "failure", unlike[0], "\n".join([*unlike, *said_in_words(result)]))
+            if result.explanation is not None:
+                unlike += _parts_in_words(result.explanation)
+            _told(case, "failure", unlike[0], "\n".join(unlike))
 
 
 def _told(case: ET.Element, what: str, message: str, text: str) -> None:
@@ -156,11 +160,14 @@ def differences_in_words(result: Result) -> Iterator[str]:
         yield f"{it.field}: expected {it.expected}, got {it.got}"
 
 
-def said_in_words(result: Result) -> Iterator[str]:
-    """What the policies said, a line for each reason, with its numbers and its place."""
-    for said in result.said:
-        parts = (f"{said.effect} {said.id}", said.code, said.numbers, said.where)
-        yield "  ".join(part for part in parts if part)
+def _parts_in_words(explanation: Explanation) -> Iterator[str]:
+    """Each limit and rule that has to do with it, with its numbers and its place."""
+    parts: list[ExplainedName | ExplainedLimit | ExplainedRule] = [*explanation.names]
+    parts += explanation.limits
+    parts += explanation.rules
+    for part in parts:
+        name = part.name if isinstance(part, ExplainedName) else part.id
+        yield f"{name} {part.does.value}: {part.why}  {part.place or ''}".rstrip()
 
 
 def _text(findings: Sequence[Diagnostic]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sidecar.domain.decision import Decision
+from sidecar.domain.explanation import Explanation
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.testing.comparing import Difference
 from sidecar.policy.testing.coverage import Coverage
@@ -20,24 +21,6 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One reason of an answer, with its numbers and its place in the policies.
-
-    Attributes:
-        numbers: `used 9,800 + 500 > 10,000`, empty where no counter is concerned.
-        where: `platform.yaml:22`, empty for what no file says.
-    """
-
-    id: str
-    code: str
-    effect: str
-    mode: str
-    message: str
-    numbers: str
-    where: str
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
     """One case and what came of it.
 
@@ -46,6 +29,7 @@ class Result:
         differences: what is not as expected.
         findings: why it cannot be judged.
         decision: the answer, None where it was not asked for.
+        explanation: of an answer that is not as expected, as far as it has to do with that.
         skipped: the reason for leaving it out.
     """
 
@@ -56,7 +40,7 @@ class Result:
     differences: Sequence[Difference] = ()
     findings: Sequence[Diagnostic] = ()
     decision: Decision | None = None
-    said: Sequence[Said] = ()
+    explanation: Explanation | None = None
     skipped: str = ""
     seconds: float = 0.0
 

@@ -18,9 +18,9 @@ from sidecar.policy.testing.idle import with_idle_counters
 from sidecar.policy.testing.lacking import lacking
 from sidecar.policy.testing.observing import Observed, observe
 from sidecar.policy.testing.report import Outcome, Report, Result
-from sidecar.policy.testing.saying import said_by
 from sidecar.policy.testing.spots import Key, spots_of
 from sidecar.policy.testing.suites import Contents, Suite, read_suites
+from sidecar.policy.testing.telling import told_of
 from sidecar.policy.trial import decide
 
 Wanted = Callable[[str, str], bool]
@@ -126,7 +126,7 @@ def _run(suite: Suite, case: Case, seconds: Seconds) -> tuple[Result, Observed]:
         differences=unlike,
         findings=findings,
         decision=trial.decision,
-        said=tuple(said_by(policies, trial.decision)),
+        explanation=told_of(suite, case, trial) if unlike else None,
         seconds=seconds() - began,
     )
     return result, observed

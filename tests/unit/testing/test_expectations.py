@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.policy.testing import Outcome
+from sidecar.policy.testing import Outcome, Result
 from tests.unit.testing.world import POLICY, case, one, report_of, unlike
 
 FREE = "{subscription: {plan: free, status: active}, used: {free-tokens-per-month: 9800}}"
@@ -73,13 +73,49 @@ def test_it_fails_where_what_it_expects_is_not_so(
     assert was.startswith(got)
 
 
+def explained(result: Result) -> list[str]:
+    """The limits and rules of an explanation, as `id does: why`."""
+    assert result.explanation is not None
+    limits = [f"{it.id} {it.does}: {it.why}" for it in result.explanation.limits]
+    return limits + [f"{it.id} {it.does}: {it.why}" for it in result.explanation.rules]
+
+
 def test_a_failed_case_tells_the_numbers_and_where_the_limit_stands(tmp_path: Path) -> None:
     result = case(tmp_path, POLICY, given=FREE, check=OVER, expect="{effect: allow}")
 
-    (said,) = result.said
-    assert (said.id, said.effect) == ("free-tokens-per-month", "deny")
-    assert said.numbers == "used 9,800 + 500 > 10,000"
-    assert said.where == f"{tmp_path}/policy.yaml:10"
+    assert explained(result) == ["free-tokens-per-month denies: 9,800 used + 500 asked > 10,000"]
+    assert result.explanation is not None
+    assert str(result.explanation.limits[0].place) == f"{tmp_path}/policy.yaml:10"
+
+
+def test_of_a_rule_that_was_expected_and_is_silent_every_part_is_told(tmp_path: Path) -> None:
+    policy = """
+        plans: {free: {plugins: ["*"]}}
+        defaults: {plan: free}
+        rules:
+          - {id: big, when: request.estimated_tokens > 5 && now > now, effect: warn, message: M}
+          - {id: other, when: request.estimated_tokens > 9, effect: warn, message: M}
+        """
+    check = "{app_id: acme, user_id: bob, estimated_tokens: 5}"
+    result = case(tmp_path, policy, check=check, expect="{reasons_contain: [big]}")
+
+    assert explained(result) == ["big nothing: its when is false"]
+    assert result.explanation is not None
+    (condition,) = result.explanation.rules[0].expressions
+    assert [(step.text, step.value) for step in condition.steps] == [
+        ("request.estimated_tokens", "5"),
+        ("request.estimated_tokens > 5", "false"),
+        ("request.estimated_tokens > 5 && now > now", "false"),
+    ]
+
+
+def test_where_nothing_speaks_all_that_was_looked_at_is_told(tmp_path: Path) -> None:
+    result = case(tmp_path, POLICY, expect="{effect: warn}")
+
+    assert explained(result) == [
+        "free-tokens-per-month nothing: 0 used + 0 asked ≤ 10,000",
+        "burst nothing: 0 used + 0 asked ≤ 2,000",
+    ]
 
 
 def test_an_advisory_limit_would_deny(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_junit_tells_a_failure_with_its_numbers_and_its_place(tmp_path: Path) ->
     assert (failure.text or "").splitlines() == [
         "effect: expected allow, got deny",
         "reasons: expected [], got [free-tokens-per-month]",
-        "deny free-tokens-per-month  quota_exceeded  used 10,000 of 10,000  "
+        "free-tokens-per-month denies: 10,000 used + 0 asked leaves nothing of 10,000  "
         f"{tmp_path}/policy.yaml:10",
     ]
 
@@ -92,7 +92,9 @@ def test_json_has_every_case_and_the_gaps(tmp_path: Path) -> None:
     holds, fails, unjudged, later = told["tests"]
     assert holds["outcome"] == "passed"
     assert fails["differences"][0] == {"field": "effect", "expected": "allow", "got": "deny"}
-    assert fails["reasons"][0]["where"] == f"{tmp_path}/policy.yaml:10"
+    assert fails["reasons"][0]["id"] == "free-tokens-per-month"
+    assert fails["explanation"]["limits"][0]["place"] == f"{tmp_path}/policy.yaml:10"
+    assert holds["explanation"] is None
     assert unjudged["findings"][0]["code"] == "L4"
     assert (later["outcome"], later["skipped"]) == ("skipped", "nobody knows yet")
     assert {gap["of"] for gap in told["coverage"]["gaps"]} >= {"burst", "pro.plugins"}
