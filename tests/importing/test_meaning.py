@@ -23,6 +23,7 @@ from sidecar.domain.subscription import Status, Subscription, never_synced
 from sidecar.policy.legacy.config import OldConfig, read_old
 from sidecar.policy.legacy.json_text import JsonFile
 from sidecar.policy.legacy.policy_text import policy_text
+from sidecar.policy.lint.inspecting import inspected, warned
 from sidecar.policy.load import load
 from sidecar.policy.snapshot import PolicySet
 from tests.unit.world import BOB, NOW, ask, decide
@@ -35,6 +36,7 @@ def imported(old: Mapping[str, Any], folder: Path) -> tuple[OldConfig, PolicySet
     found = read_old(JsonFile(Path("subscription_config.json"), json.dumps(old).encode()))
     text = policy_text(found, "subscription_config.json")
     (folder / "policy.yaml").write_text(text, encoding="utf-8")
+    assert warned(inspected(folder), NOW, require_tests=False) == (), text
     return found, load(folder, ceiling=Ceiling.AS_WRITTEN)
 
 
@@ -160,7 +162,7 @@ def test_without_trial_days_nobody_is_on_trial(tmp_path: Path) -> None:
 
 TOKENS = some.one_of(some.none(), some.just(-1), some.just("unlimited"), some.integers(0, 3000))
 SECTIONS = some.fixed_dictionaries(
-    {"plugins": some.lists(some.sampled_from([*PLUGINS, "*", "basic_*", "?otes"]))},
+    {"plugins": some.lists(some.sampled_from([*PLUGINS, "*", "basic_*", "b*", "?otes", "?*"]))},
     optional={"tokens_per_month": TOKENS, "price": some.integers(0, 9), "name": some.just("N")},
 )
 MAPPINGS = some.fixed_dictionaries(

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from sidecar.cel.logic.texts import covers, globbed
 from sidecar.domain.request import MAX_INTEGER
-from sidecar.policy.globs import Globs, is_wild
+from sidecar.policy.globs import is_wild
 from sidecar.policy.legacy.json_text import Value
 from sidecar.policy.legacy.notes import Findings
 from sidecar.policy.values import FEATURE_PATTERN, GLOB_PATTERN
@@ -31,11 +32,16 @@ def plugins_of(findings: Findings, value: Value) -> Sequence[str]:
 
 
 def _without_excess(names: Sequence[str]) -> Sequence[str]:
-    """The same names, without those that a glob beside them includes."""
-    if "*" in names:
-        return ["*"]
-    globs = Globs([name for name in names if is_wild(name)])
-    return [name for name in dict.fromkeys(names) if is_wild(name) or not globs.match(name)]
+    """The same names, without those that others include."""
+    kept: list[str] = []
+    for name in dict.fromkeys(names):
+        if not any(_includes(other, name) for other in kept):
+            kept = [other for other in kept if not _includes(name, other)] + [name]
+    return kept
+
+
+def _includes(glob: str, name: str) -> bool:
+    return is_wild(glob) and covers(globbed(glob), globbed(name))
 
 
 def features_of(findings: Findings, value: Value | None) -> Mapping[str, bool]:
