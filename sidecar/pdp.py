@@ -144,7 +144,10 @@ class PDP:
         metering = await _unless_unavailable(self._told(hold, entitlement, what_if, now, since))
         decision = _decide(rules, hold, entitlement, metering, now)
         readings = None if metering is None else metering.readings
-        explanation = rules.explain(request, subscription, readings, now, trace=trace)
+        # Of thousands of rules this takes a while: checks go on beside it.
+        explanation = await asyncio.to_thread(
+            rules.explain, request, subscription, readings, now, trace=trace
+        )
         return Explained(decision, explanation)
 
     async def extend(

@@ -1,5 +1,6 @@
 """`/v1/explain`: what would a check answer, and what has each limit and rule to do with it?"""
 
+import asyncio
 from collections.abc import Iterable
 
 from starlette.responses import Response
@@ -27,7 +28,7 @@ class Explain:
         what_if = body.given.what_if(request.subject, self._clock.now())
         explained = await self._pdp.explain(request, what_if, trace=body.trace)
         refuse_unknown_counters(body, explained.explanation)
-        return json_response(explained_body(explained))
+        return await asyncio.to_thread(lambda: json_response(explained_body(explained)))
 
 
 def explained_body(explained: Explained) -> dict[str, object]:

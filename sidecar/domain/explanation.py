@@ -1,9 +1,10 @@
 """Why is the answer what it is? Every limit and every rule with what it saw, as plain values."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
+from functools import cache
+from typing import Any
 
 from sidecar.domain.decision import Effect
 from sidecar.domain.modes import Mode
@@ -259,17 +260,25 @@ class Explanation:
 
 def plain(value: object) -> object:
     """A part of an explanation as dicts, lists, text and numbers."""
+    # Of a large directory thousands of rules are told, and others wait meanwhile.
+    if type(value) in _AS_THEY_ARE:
+        return value
     match value:
-        case Place():
-            return str(value)
         case Enum():
             return value.value
-        case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case tuple():
             return [plain(item) for item in value]
-        case Mapping():
-            return {name: plain(item) for name, item in value.items()}
-    if is_dataclass(value):
-        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
-    return value
+        case Place():
+            return str(value)
+        case datetime():
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    assert is_dataclass(value)  # there is nothing else in an explanation
+    return {name: plain(getattr(value, name)) for name in _names(type(value))}
+
+
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
