@@ -85,8 +85,12 @@ def test_the_wheel_carries_the_shipped_policies_and_the_scripts(tmp_path: Path) 
 
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    for policies in ("quickstart", "self-hosted", "platform"):
-        assert f"sidecar/shipped_policies/{policies}/policy.yaml" in names
+    policies = ROOT / "policies"
+    assert {name for name in names if name.startswith("sidecar/shipped_policies/")} == {
+        f"sidecar/shipped_policies/{file.relative_to(policies)}"
+        for file in policies.rglob("*")
+        if file.is_file()
+    }
     scripts = {path.name for path in (PACKAGE / "adapters/redis").glob("*.lua")}
     assert {name.rpartition("/")[2] for name in names if name.endswith(".lua")} == scripts
     pages = {path.name for path in (PACKAGE / "policy/pages").glob("*.md")}

@@ -49,7 +49,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("old", [OLD, RUNTIMES, {"subscription_plans": []}], ids=repr)
+@pytest.mark.parametrize(
+    "old", [OLD, RUNTIMES, {"subscription_plans": []}], ids=["plans", "subscription_plans", "none"]
+)
 def test_what_is_imported_is_valid_and_free_of_warnings(
     old: dict[str, Any], tmp_path: Path
 ) -> None:
