@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from sidecar.domain.decision import Effect, Reason
 from sidecar.domain.entitlement import Entitlement
@@ -139,9 +140,14 @@ def _matching(
     globs: Sequence[str], places: Sequence[Origin], name: str
 ) -> tuple[str, Origin] | None:
     for glob, at in zip(globs, places, strict=True):
-        if Globs([glob]).match(name):
+        if _alone(glob).match(name):
             return glob, at
     return None
+
+
+@lru_cache(1024)
+def _alone(glob: str) -> Globs:
+    return Globs([glob])
 
 
 def _listed(globs: Sequence[str]) -> str:
