@@ -1,14 +1,12 @@
 """`sidecar import` as it is typed."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.processes import clean_environment
+from tests.commands import sidecar
 
 HERE = Path(__file__).parent
 OLD: dict[str, Any] = {
@@ -30,19 +28,6 @@ RUNTIMES: dict[str, Any] = {
 }
 
 
-def sidecar(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "sidecar", *arguments],
-        cwd=folder,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert "Traceback" not in done.stderr
-    return done
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "subscription_config.json").write_text(json.dumps(OLD))
@@ -57,55 +42,55 @@ def test_what_is_imported_is_valid_and_free_of_warnings(
 ) -> None:
     (tmp_path / "old.json").write_text(json.dumps(old))
 
-    assert sidecar(tmp_path, "import", "old.json", "-o", "new/policy.yaml").returncode == 0
+    code, _, _ = sidecar(tmp_path, "import", "old.json", "-o", "new/policy.yaml")
+    assert code == 0
 
-    done = sidecar(tmp_path, "lint", "--strict", "new")
-    assert (done.returncode, done.stderr) == (0, "")
+    code, _, complaints = sidecar(tmp_path, "lint", "--strict", "new")
+    assert (code, complaints) == (0, "")
 
 
 def test_the_policy_tells_at_its_head_what_was_dropped_assumed_and_renamed(folder: Path) -> None:
-    done = sidecar(folder, "import", "subscription_config.json")
+    code, policy, _ = sidecar(folder, "import", "subscription_config.json")
 
-    assert done.returncode == 0
-    assert done.stdout == (HERE / "expected.yaml").read_text(encoding="utf-8")
+    assert code == 0
+    assert policy == (HERE / "expected.yaml").read_text(encoding="utf-8")
 
 
 def test_the_same_is_said_to_the_person_at_the_terminal(folder: Path) -> None:
-    done = sidecar(folder, "import", "subscription_config.json", "-o", "policy.yaml")
+    _, out, said = sidecar(folder, "import", "subscription_config.json", "-o", "policy.yaml")
 
-    assert done.stdout == ""
-    assert done.stderr == (HERE / "expected.txt").read_text(encoding="utf-8")
+    assert out == ""
+    assert said == (HERE / "expected.txt").read_text(encoding="utf-8")
 
 
 def test_a_file_that_is_there_is_left_alone_unless_it_is_forced(folder: Path) -> None:
     (folder / "policy.yaml").write_text("mine\n")
     command = ("import", "subscription_config.json", "-o", "policy.yaml")
 
-    done = sidecar(folder, *command)
-    assert done.returncode == 64
-    assert "Error: policy.yaml: there already, and left as it is" in done.stderr
+    code, _, said = sidecar(folder, *command)
+    assert code == 64
+    assert "Error: policy.yaml: there already, and left as it is" in said
     assert (folder / "policy.yaml").read_text() == "mine\n"
 
-    assert sidecar(folder, *command, "--force").returncode == 0
+    code, _, _ = sidecar(folder, *command, "--force")
+    assert code == 0
     assert (folder / "policy.yaml").read_text().startswith("# Made by")
 
 
 def test_wrong_input_exits_3_and_writes_nothing(folder: Path) -> None:
     (folder / "wrong.json").write_text('{"plans": {"free": {"tokens_per_month": "many"}}}')
 
-    done = sidecar(folder, "import", "wrong.json", "-o", "policy.yaml")
+    code, _, said = sidecar(folder, "import", "wrong.json", "-o", "policy.yaml")
 
-    assert done.returncode == 3
-    assert done.stderr.startswith(
-        "wrong.json:1:41: error[B5] expected a whole number of at least 0"
-    )
+    assert code == 3
+    assert said.startswith("wrong.json:1:41: error[B5] expected a whole number of at least 0")
     assert not (folder / "policy.yaml").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_named(folder: Path) -> None:
     (folder / "here").write_text("")
 
-    done = sidecar(folder, "import", "subscription_config.json", "-o", "here/policy.yaml")
+    code, _, said = sidecar(folder, "import", "subscription_config.json", "-o", "here/policy.yaml")
 
-    assert done.returncode == 3
-    assert done.stderr.startswith("here/policy.yaml: cannot be written: ")
+    assert code == 3
+    assert said.startswith("here/policy.yaml: cannot be written: ")

@@ -3,8 +3,6 @@
 import copy
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,9 +20,10 @@ from sidecar.policy.json_schema import Kind, schema, schema_text
 from sidecar.policy.load import load
 from sidecar.policy.source import SourceFile
 from tests.broken.museum import PRICES, ROOM, exhibits
+from tests.commands import sidecar
 from tests.documents import texts_of
 from tests.e2e.guide import examples
-from tests.processes import ROOT, clean_environment
+from tests.processes import ROOT
 
 POLICIES = ROOT / "policies"
 SHIPPED = sorted(POLICIES.rglob("*.yaml"))
@@ -73,15 +72,8 @@ def described(field: dict[str, Any], found: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_the_command_prints_it(kind: Kind, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sidecar", "schema", "--kind", kind.value],
-        cwd=tmp_path,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert (done.returncode, done.stdout) == (0, schema_text(kind))
+    code, printed, _ = sidecar(tmp_path, "schema", "--kind", kind.value)
+    assert (code, printed) == (0, schema_text(kind))
 
 
 # -- good files ---------------------------------------------------------------------------------

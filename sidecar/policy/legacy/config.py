@@ -92,6 +92,8 @@ def _mode(findings: Findings, value: Value | None, *, is_list: bool) -> Mode:
             findings.refuse("B2", f"{word!r} is not allowed here", found["mode"], hint=hint)
     enabled = found.get("enabled")
     if enabled is None or enabled.value is True:
+        if "mode" not in found:
+            findings.assume(value.path, "no mode is named, so it is enforce")
         return mode
     if enabled.value is not False:
         findings.refuse("B2", f"expected true or false, found {enabled.kind}", enabled)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,8 @@ class JsonFile:
         except UnicodeDecodeError:
             wrong = Diagnostic("A1", "this is not UTF-8", self.name, hint="save the file as UTF-8")
             raise InvalidFiles([wrong]) from None
+        # Where each line begins.
+        self._begins = [0, *(end.end() for end in re.finditer("\n", self.text))]
         self._refuse_what_is_no_json()
         self._tokens = _TOKEN.finditer(self.text)
         self.root = self._value("", next(self._tokens), None)
@@ -79,13 +82,13 @@ class JsonFile:
     def _finding(
         self, code: str, message: str, start: int, end: int, hint: str = "", path: str = ""
     ) -> Diagnostic:
-        before = self.text[:start].split("\n")
-        line = self.text.split("\n")[len(before) - 1].rstrip("\r")
-        column = len(before[-1]) + 1
+        number = bisect_right(self._begins, start)
+        begin = self._begins[number - 1]
+        end_of_line = self.text.find("\n", begin)
+        line = self.text[begin : end_of_line if end_of_line >= 0 else None].rstrip("\r")
+        column = start - begin + 1
         length = max(1, min(end - start, len(line) - column + 1))
-        return Diagnostic(
-            code, message, self.name, len(before), column, length, hint, path, line
-        )  # fmt: skip
+        return Diagnostic(code, message, self.name, number, column, length, hint, path, line)
 
     def _refuse_what_is_no_json(self) -> None:
         # Its own reader is quicker to say what is wrong; places of values it does not know.

@@ -92,7 +92,7 @@ def plans_of_list(findings: Findings, value: Value) -> Sequence[OldPlan]:
         plans[plan.id] = plan
     if not any(plan.written.lower() == RUNTIME_DEFAULT for plan in plans.values()):
         own = plan_id(RUNTIME_DEFAULT, plans)
-        why = "is added, with no plugins, as it was for the runtime: for who has no subscription"
+        why = "is added, with no plugins, as the runtime had it"
         findings.assume("", f"the plan {own!r} {why}")
         plans[own] = OldPlan(own, RUNTIME_DEFAULT, "Free", "", (), {}, None, False, 0)
     return tuple(plans.values())

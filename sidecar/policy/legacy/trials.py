@@ -62,7 +62,8 @@ def trial_of(
     if said is not None and said.value is not None:
         plan = _plan_named(findings, said, plans)
         return Trial(None if plan is None else plan.id, days)
-    dearest = max(plans, key=lambda plan: plan.price, default=None)
+    sold = [plan for plan in plans if plan.written != "admin"]
+    dearest = max(sold, key=lambda plan: plan.price, default=None)
     if not is_list or not days or dearest is None or dearest.price <= 0:
         return Trial(None, days)
     findings.assume("settings.trial_plan", f"{dearest.id}, the dearest plan, as in the runtime")
