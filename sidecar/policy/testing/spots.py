@@ -61,6 +61,9 @@ def spots_of(examined: Examined) -> Iterator[Spot]:
                 key = Kind.LIMIT, *_place(unit, unit.source.place(path)), written.id
                 yield from _of_limit(limits[key], unit.source.place(path))
         for index, rule in enumerate(unit.file.rules):
+            if rule.id not in rules:
+                # Where there is no plan, no rule is ever asked.
+                continue
             place = unit.source.place(("rules", index, "id"))
             yield from _of_rule(rules[rule.id], place, is_chosen=rule.match.plans is not None)
         for index, override in enumerate(unit.file.overrides):
