@@ -1,20 +1,24 @@
 """Which answers would change, for whom, by what, and when? Summed up, not kept one by one."""
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from heapq import nsmallest
+from itertools import permutations
 from typing import Final, TypeVar
 
 from sidecar.domain.decision import Effect
 from sidecar.domain.request import Subject
 from sidecar.policy.simulation.events import Said
 
-MOST_USERS: Final = 100_000
+MOST_USERS: Final = 50_000
 """Users with changes that are told apart; of more it is only known that there are some."""
 _SEVERITY: Final = (Effect.ALLOW, Effect.WARN, Effect.DENY)
 
 Change = tuple[Effect, Effect]
+_CHANGES: Final[Sequence[Change]] = tuple(permutations(_SEVERITY, 2))
 K = TypeVar("K")
 
 
@@ -45,7 +49,7 @@ class Changes:
 
     def __init__(self, most_users: int = MOST_USERS) -> None:
         self._most_users = most_users
-        self._users: dict[tuple[str, str], Counter[Change]] = {}
+        self._users: dict[tuple[str, str], array[int]] = {}
         self.compared = 0
         self.changed = 0
         self.effects: Counter[Effect] = Counter()
@@ -60,8 +64,8 @@ class Changes:
 
     def top_users(self, count: int) -> Sequence[tuple[tuple[str, str], Counter[Change]]]:
         """The users (app, user) with the most changes."""
-        rows = sorted(self._users.items(), key=lambda row: (-row[1].total(), row[0]))
-        return rows[:count]
+        rows = nsmallest(count, self._users.items(), key=lambda row: (-sum(row[1]), row[0]))
+        return [(user, _named(found)) for user, found in rows]
 
     def add(self, base: Said, candidate: Said, subject: Subject, at: datetime) -> None:
         """Compare two answers to one question."""
@@ -79,8 +83,12 @@ class Changes:
             if len(self._users) >= self._most_users:
                 self.are_all_users_told = False
                 return
-            known = self._users[user] = Counter()
-        known[change] += 1
+            known = self._users[user] = array("I", [0] * len(_CHANGES))
+        known[_CHANGES.index(change)] += 1
+
+
+def _named(found: Iterable[int]) -> Counter[Change]:
+    return Counter({change: n for change, n in zip(_CHANGES, found, strict=True) if n})
 
 
 def _count(spells: dict[K, Spell], key: K, change: Change, at: datetime) -> None:

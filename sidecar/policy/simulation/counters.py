@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 
 from sidecar.domain.counting import Content, Counter
 from sidecar.domain.request import MAX_INTEGER, Amounts, MeterKind
+from sidecar.policy.simulation.counts import Counts, hash_of
 from sidecar.policy.simulation.windows import SlidingWindows
 
 _DAY_MS = 86_400_000
@@ -50,7 +51,7 @@ class Counters:
 
     def __init__(self) -> None:
         # By the day on which a period ends, so that a day's periods are forgotten together.
-        self._periods: dict[int, dict[int, int]] = {}
+        self._periods: dict[int, Counts] = {}
         self._windows = SlidingWindows()
         self._held: dict[int, int] = {}
         self._holds: dict[str, Hold] = {}
@@ -69,7 +70,7 @@ class Counters:
             if known is None:
                 known = begins(counter)
                 if known is not None:
-                    period[key] = known
+                    period.set(key, known)
             used = known or 0
         return Content(used, self._held.get(key, 0), 0)
 
@@ -136,11 +137,14 @@ class Counters:
             self._windows.use(key, counter, at_ms, now_ms, units)
         elif units:
             period = self._period(counter)
-            period[key] = min(period.get(key, 0) + units, MAX_INTEGER)
+            period.set(key, min((period.get(key) or 0) + units, MAX_INTEGER))
 
-    def _period(self, counter: Counter) -> dict[int, int]:
+    def _period(self, counter: Counter) -> Counts:
         day = counter.b // _DAY_MS if counter.b else _FOR_EVER
-        return self._periods.setdefault(day, {})
+        period = self._periods.get(day)
+        if period is None:
+            period = self._periods[day] = Counts()
+        return period
 
     def _let_go(self, part: Part, units: int) -> None:
         part.held -= units
@@ -159,4 +163,4 @@ def _due(meter: MeterKind, used: Amounts, hold: Hold) -> int:
 
 def _key(app: str, counter: Counter) -> int:
     # A period's counter belongs to its start.
-    return hash((app, counter.name, counter.a))
+    return hash_of((app, counter.name, counter.a))

@@ -23,7 +23,8 @@ from sidecar.policy.simulation.remembered import Remembered
 from sidecar.policy.snapshot import PolicySet
 from sidecar.policy.verdict import judge
 
-_REMEMBERED: Final = 100_000
+_REMEMBERED: Final = 50_000
+"""Ids of requests, and of reservations that were refused here, that are known again at least."""
 
 
 class CountedBy(StrEnum):
