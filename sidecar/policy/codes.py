@@ -20,6 +20,7 @@ CODES: Mapping[str, str] = {
     "C2": "plans extend each other in a circle",
     "C3": "a variable is declared twice, or used where it cannot be had",
     "C4": "a constant or variable that nothing uses",
+    "C5": "a directory without a plan",
     "D2": "a rule about a plugin that no plan includes",
     "D3": "a glob that another one of its list covers",
     "D4": "a plan that allows what it denies",

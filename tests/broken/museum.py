@@ -43,7 +43,9 @@ def answer(exhibit: Path) -> str:
         if exhibit.parent == PRICES:
             load_prices(exhibit)
         else:
-            findings = warned(inspected(exhibit), TODAY, require_tests=exhibit.is_dir())
+            findings = warned(
+                inspected(exhibit), TODAY, require_tests=any(exhibit.glob("*_test.yaml"))
+            )
             if findings:
                 raise InvalidPolicies(findings)
     except InvalidFiles as error:

@@ -1,4 +1,4 @@
-"""Is everything that a file declares used, and does a name mean one thing all along?"""
+"""Is everything that files declare used, and does a name mean one thing all along?"""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -13,7 +13,11 @@ _ROOTS = {"request", "subscription", "plan", "limits", "wallet", "now", "constan
 
 
 def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
-    """C3 for loops that hide a fact, C4 for constants and variables that nothing uses."""
+    """C3 for loops that hide a fact, C4 for what nothing uses, C5 where nobody has a plan."""
+    if not examined.plans.units and examined.units:
+        message = "there is no plan in these files, so that every request is refused"
+        hint = "write plans: with at least one"
+        yield warning(examined.units[0], "C5", message, ("metadata", "name"), hint=hint)
     for unit in examined.units:
         yield from _hidden(unit)
         yield from _unused_constants(unit)
