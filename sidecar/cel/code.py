@@ -151,7 +151,8 @@ class Code:
         module = ast.Module(self.functions, [])
         names = self.names
         exec(compile(module, FILE, "exec", dont_inherit=True), names)
-        return names[entry]  # type: ignore[return-value]
+        # A function that is not in its own namespace is gone when nobody has it any more.
+        return names.pop(entry)  # type: ignore[return-value]
 
 
 def _arguments(names: Sequence[str], at: Mapping[str, Any]) -> ast.arguments:

@@ -161,17 +161,26 @@ class Concerned:
 
 
 class Concerns:
-    """The rules of a plan by the plugin that is asked for."""
+    """The rules of a plan by the plugin that is asked for.
 
+    Attributes:
+        find: the rules that concern a plugin; with none asked for, those without globs.
+    """
+
+    def __init__(self, rules: Sequence[CompiledRule]) -> None:
+        # What remembers knows nothing of who asks it: policies that nobody uses any more shall
+        # be gone at once, without a search for what refers to itself.
+        self.find = lru_cache(maxsize=MOST_NAMES)(_Lookup(rules).find)
+
+
+class _Lookup:
     def __init__(self, rules: Sequence[CompiledRule]) -> None:
         self._rules = tuple(rules)
         self._index = GlobIndex([rule.plugins for rule in rules])
         # Of names that the same rules concern, as invented ones are, one answer is kept.
         self._shared: dict[tuple[int, ...], Concerned] = {}
-        self.find = lru_cache(maxsize=MOST_NAMES)(self._find)
 
-    def _find(self, plugin: str) -> Concerned:
-        """The rules that concern a plugin; with none asked for, those without globs."""
+    def find(self, plugin: str) -> Concerned:
         positions = self._index.find(plugin)
         known = self._shared.get(positions)
         if known is None:

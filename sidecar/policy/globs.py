@@ -19,12 +19,13 @@ class Globs:
         self._everything = "*" in self.patterns
         self._exact = frozenset(glob for glob in patterns if not is_wild(glob))
         wild = [glob for glob in patterns if is_wild(glob)]
-        self._automata = [
+        automata = [
             _automaton(wild[start : start + _TOGETHER]) for start in range(0, len(wild), _TOGETHER)
         ]
-        # Plugin names repeat and are few; the bound is for callers who invent them.
+        # Plugin names repeat and are few; the bound is for callers who invent them. It knows
+        # nothing of this object: policies that nobody uses any more shall be gone at once.
         self._matches_wild = lru_cache(maxsize=1024)(
-            lambda name: any(automaton.fullmatch(name) for automaton in self._automata)
+            lambda name: any(automaton.fullmatch(name) for automaton in automata)
         )
 
     def match(self, name: str) -> bool:

@@ -12,6 +12,7 @@ from sidecar.policy.diagnostics import Diagnostic, InvalidPolicies
 from sidecar.policy.files import content_of, source_of
 from sidecar.policy.format import PolicyFile
 from sidecar.policy.lineage import Plans
+from sidecar.policy.pace import breathe
 from sidecar.policy.price_file import is_price_file
 from sidecar.policy.prices import PriceList
 from sidecar.policy.reader import read
@@ -158,6 +159,7 @@ def examine_contents(
     lost: set[str] = set()
     unreadable = False
     for file, content in contents:
+        breathe()
         digest.update(f"{file.name}\0{len(content)}\0".encode())
         digest.update(content)
         source = source_of(file, content)

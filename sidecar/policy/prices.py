@@ -30,19 +30,10 @@ class PriceList:
         self._currency = currency
         self._default = default or NO_RATES
         self.digest = digest
-        self._exact = {name: rates for name, rates in models.items() if not is_wild(name)}
-        self._globs = [
-            (Globs([glob]), models[glob])
-            for glob in sorted(filter(is_wild, models), key=len, reverse=True)
-        ]
-        self._aliases = dict(aliases)
-        # Models are few; the bound is for callers who invent them.
-        self._found = lru_cache(maxsize=1024)(self._find)
-
-    @property
-    def count(self) -> int:
+        self.count = len(models)
         """How many names and globs have a price."""
-        return len(self._exact) + len(self._globs)
+        # Models are few; the bound is for callers who invent them.
+        self._found = lru_cache(maxsize=1024)(_Lookup(models, aliases).find)
 
     @property
     def currency(self) -> str:
@@ -58,7 +49,19 @@ class PriceList:
         """The rates of a model, None if the file does not know it."""
         return self._found(model)
 
-    def _find(self, model: str) -> Rates | None:
+
+class _Lookup:
+    """It knows nothing of who remembers what it finds; see `Concerns`."""
+
+    def __init__(self, models: Mapping[str, Rates], aliases: Mapping[str, str]) -> None:
+        self._exact = {name: rates for name, rates in models.items() if not is_wild(name)}
+        self._globs = [
+            (Globs([glob]), models[glob])
+            for glob in sorted(filter(is_wild, models), key=len, reverse=True)
+        ]
+        self._aliases = dict(aliases)
+
+    def find(self, model: str) -> Rates | None:
         name = self._aliases.get(model, model)
         exact = self._exact.get(name)
         if exact is not None:

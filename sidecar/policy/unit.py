@@ -9,6 +9,7 @@ from sidecar.policy.compiled import Origin
 from sidecar.policy.conditions import Condition, Scope
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.format import PolicyFile
+from sidecar.policy.pace import breathe
 from sidecar.policy.source import Path, SourceFile
 
 
@@ -60,6 +61,7 @@ class Unit:
         """A compiled expression, None where there is none or it is wrong."""
         if text is None:
             return None
+        breathe()
         compiled = self.scope.compile(
             self.source, path, text, result, present=present, before_counting=before_counting
         )

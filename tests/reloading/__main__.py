@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from tests.reloading.show import Shown, percentile, show
@@ -33,6 +34,8 @@ def tell(shown: Shown, workers: int) -> None:
         f"workers {workers}: {len(shown.answers):,} answers, {len(shown.failed)} failed, ", end=""
     )
     print(f"{len(shown.torn)} of no whole set, {len(shown.stale)} of an older one")
+    for why, times in Counter(shown.failed).most_common(5):
+        print(f"  failed {times:,} times: {why}")
     print(f"  refused with: {str(shown.rejected['message']).splitlines()[0]}")
     print(f"  {'':18} {'s':>6} {'answers/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}")
     for phase in shown.phases:

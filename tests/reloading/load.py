@@ -5,6 +5,7 @@ import json
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Final
 
 MOST_CONNECTIONS: Final = 500
@@ -17,12 +18,12 @@ class Answer:
 
     Attributes:
         due_s: when it was to be asked.
-        set_name: which set it says to be of, by its limit and by its message.
+        revision: of the set that it says to be of.
+        limit, message: what the first and the last file of that set say.
     """
 
     due_s: float
     at_s: float
-    status: int
     revision: str
     limit: int
     message: str
@@ -97,17 +98,14 @@ class Load:
             self._idle.popleft().ask(self._due.popleft())
 
     def _answered(self, connection: "_Connection", due_s: float, head: bytes, body: bytes) -> None:
-        told = json.loads(body)
-        self.answers.append(
-            Answer(
-                due_s,
-                time.monotonic(),
-                int(head[9:12]),
-                told["policy"]["revision"],
-                told["limits"][0]["limit"],
-                " ".join(reason["message"] for reason in told["reasons"]),
-            )
-        )
+        status, told = int(head[9:12]), json.loads(body)
+        if status == HTTPStatus.OK and told["limits"]:
+            bound, reasons = told["limits"][0]["limit"], told["reasons"]
+            message = " ".join(reason["message"] for reason in reasons)
+            revision = told["policy"]["revision"]
+            self.answers.append(Answer(due_s, time.monotonic(), revision, bound, message))
+        else:
+            self.failed.append(f"{status}: {body.decode()}")
         self._idle.append(connection)
         self._send()
 

@@ -79,7 +79,8 @@ class Shown:
 
 def write_set(directory: Path, name: str, rules: int) -> None:
     """So many rules, fifty or more, in fifty files; the first and the last one name the set."""
-    plans = f"plans: {{free: {{plugins: ['*'], tokens_per_month: {SETS[name]}}}}}\n"
+    free = f"{{plugins: ['*'], tokens_per_month: {SETS[name]}}}"
+    plans = f"defaults: {{plan: free}}\nplans: {{free: {free}}}\n"
     named = f"  - {{id: name, effect: warn, message: This is the {name} set.}}\n"
     for index in range(FILES):
         numbers = range(index, rules, FILES)
@@ -126,6 +127,9 @@ class _Show:
         self._policies = policies
         self._rules = rules
         self._quiet_s = quiet_s
+        # Each question on a connection of its own, so that every worker is asked.
+        afresh = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.AsyncClient(base_url=sidecar.url, timeout=20, limits=afresh)
         address = httpx.URL(sidecar.url)
         self._load = Load(address.host, address.port or 80, ASK, rate)
         self._phases: list[Phase] = []
@@ -142,6 +146,7 @@ class _Show:
         await self._rest("third")
         self._load.end()
         await loading
+        await self._client.aclose()
         return Shown(self._load.answers, self._load.failed, self._phases, self._revisions, rejected)
 
     async def _rest(self, name: str) -> None:
@@ -178,8 +183,7 @@ class _Show:
         return told
 
     async def _standing(self) -> dict[str, object]:
-        async with httpx.AsyncClient(base_url=self._sidecar.url, timeout=20) as client:
-            told: dict[str, object] = (await client.get("/v1/policies")).json()
+        told: dict[str, object] = (await self._client.get("/v1/policies")).json()
         return told
 
 

@@ -4,30 +4,25 @@ A set is read, judged and tested in a thread, so that checks go on, and swapped 
 """
 
 import asyncio
-import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
 from sidecar.domain.policies import InForce, Outcome, PolicyReport, Rejection, Reloaded
 from sidecar.errors import ConfigurationError
+from sidecar.policy.pace import at_leisure
 from sidecar.policy.reloading.contents import Contents, Glance, Origin, glance, now_ns, read
 from sidecar.policy.reloading.judging import Accepted, Refused, judge
 from sidecar.policy.snapshot import PolicySet
 
 _SETTLE_S: Final = 0.25
 """How long files that were just changed have to stay as they are before they are judged."""
-_TURN_S: Final = 0.0005
-"""How long compiling goes on while a check waits for its turn."""
 
-T = TypeVar("T")
 _log = structlog.get_logger("sidecar.policies")
-_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +106,7 @@ class WatchedPolicies:
             await asyncio.wait([running])
         self._running, self._following = self._following, None
         began_s, before, known = time.monotonic(), self._in_force, self._contents
-        judged = await asyncio.to_thread(in_short_turns, lambda: judge(self._origin, known))
+        judged = await asyncio.to_thread(_judge, self._origin, known)
         self.latest = self._attempt(began_s, self._take(judged))
         self._tell(self.latest.reloaded.outcome, before)
         for listener in self.after_each:
@@ -191,19 +186,13 @@ class WatchedPolicies:
             before = after
 
 
-def in_short_turns(work: Callable[[], T]) -> T:
-    """Do something long in a thread while other threads wait but a moment for their turn."""
-    with _one_at_a_time:
-        usual_s = sys.getswitchinterval()
-        sys.setswitchinterval(_TURN_S)
-        try:
-            return work()
-        finally:
-            sys.setswitchinterval(usual_s)
-
-
 def _revision_of(described: InForce | None) -> str | None:
     return None if described is None else described.revision
+
+
+def _judge(origin: Origin, known: Contents | None) -> Accepted | Refused | None:
+    with at_leisure():
+        return judge(origin, known)
 
 
 def _look(origin: Origin) -> Contents | str:

@@ -17,8 +17,9 @@ from pydantic import TypeAdapter
 
 from sidecar.domain.policies import Outcome, PolicyReport, Reloaded
 from sidecar.errors import Unavailable
+from sidecar.policy.pace import at_leisure
 from sidecar.policy.reloading.contents import Contents, Origin
-from sidecar.policy.reloading.in_force import Attempt, in_short_turns
+from sidecar.policy.reloading.in_force import Attempt
 from sidecar.policy.snapshot import PolicySet
 
 _LOOK_S: Final = 0.1
@@ -136,14 +137,15 @@ class FollowedPolicies:
 
     async def _take(self, published: _Published, put: Callable[[PolicySet], None]) -> None:
         if published.revision not in (None, self._published.revision):
-            contents = published.contents
-            policies = await asyncio.to_thread(
-                in_short_turns, lambda: contents.compiled(self._origin)
-            )
+            policies = await asyncio.to_thread(self._compile, published.contents)
             put(policies)
             _log.info("policies_followed", revision=policies.revision)
         # What is told never runs ahead of what is in force.
         self._published = published
+
+    def _compile(self, contents: Contents) -> PolicySet:
+        with at_leisure():
+            return contents.compiled(self._origin)
 
     def _read(self) -> _Published:
         return _FORM.validate_json(self._file.read_bytes())
