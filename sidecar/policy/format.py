@@ -152,7 +152,7 @@ class LimitSection(Section):
     failure_mode: FailureMode | None = None
     """What it means that the counter cannot be read; `defaults` says it for all."""
     status: RefusalStatus = Refusal.PAYMENT_REQUIRED
-    """Of its refusal: 402 a better plan helps, 403 nothing does, 429 waiting does."""
+    """Of its refusal: the usual one says that a plan helps, 403 nothing does, 429 waiting does."""
     message: Message | None = None
     """What the user is told; without it, the numbers."""
 
@@ -203,7 +203,7 @@ class RuleSection(Section):
     mode: Mode | None = None
     """Milder than the file's, never stricter."""
     status: RefusalStatus = Refusal.PAYMENT_REQUIRED
-    """Of its refusal: 402 a better plan helps, 403 nothing does, 429 waiting does."""
+    """Of its refusal: the usual one says that a plan helps, 403 nothing does, 429 waiting does."""
     message: Message
     """What the user is told."""
     message_expr: Expression | None = None
