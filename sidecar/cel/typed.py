@@ -196,9 +196,9 @@ def changed(node: Node, change: Callable[[Node], Node]) -> Node:
             )
             return replace(node, entries=entries)
         case Loop():
-            condition = None if node.condition is None else change(node.condition)
+            chosen = None if node.condition is None else change(node.condition)
             step = None if node.step is None else change(node.step)
-            return replace(node, range=change(node.range), condition=condition, step=step)
+            return replace(node, range=change(node.range), condition=chosen, step=step)
         case Bind() | OptionalMap():
             return replace(node, value=change(node.value), body=change(node.body))
     return node

@@ -23,6 +23,7 @@ _INSIDE: Mapping[Window, Mapping[Window, int]] = {
     Fixed.BILLING_MONTH: {Fixed.BILLING_PERIOD: 0},
 }
 """How many of a span lie in a longer one, where none lies across its edge; 0 for no bound."""
+_MONTHS = (Fixed.MONTH, Fixed.BILLING_MONTH, Fixed.BILLING_PERIOD)
 _ENDLESS = (Fixed.BILLING_PERIOD, Fixed.LIFETIME)
 _SPANS = {
     Fixed.HOUR: "an hour", Fixed.DAY: "a day", Fixed.WEEK: "a week", Fixed.MONTH: "a month",
@@ -100,23 +101,33 @@ def _bounds(limit: WrittenLimit, others: Mapping[str, Sequence[int | None]]) -> 
 def _windows_met(strict: WrittenLimit, lax: WrittenLimit) -> int | None:
     """How many windows of the one a window of the other can meet, None if nothing follows."""
     one, other = strict.window, lax.window
-    if one == other or (one is Fixed.LIFETIME and is_allowance(lax)):
+    if one == other:
         return 1
     if is_concurrency(strict):
         return None
-    lasts = rough_length_ms(other)
-    if is_allowance(strict):
-        # Grants may raise the one and not the other, which then bounds them together.
-        if is_allowance(lax):
-            return 1 if _lies_in(other, one) else None
-        return (1 if one is Fixed.LIFETIME else 2) if lasts <= DAY_MS else None
-    if _lies_in(other, one):
+    if is_allowance(strict) and not is_allowance(lax) and rough_length_ms(other) > DAY_MS:
+        # Grants raise the one and not the other, which then bounds them together.
+        return None
+    is_bound = strict.mode is Mode.ENFORCE and not is_allowance(strict)
+    return windows_met(one, other, enforced=is_bound)
+
+
+def windows_met(one: Window, other: Window, *, enforced: bool) -> int | None:
+    """How many windows of the one a single window of the other can meet.
+
+    None if nothing follows from what the first allows.
+
+    Args:
+        enforced: whether the first refuses; over a longer time use that is only warned of, or paid
+            for by grants, has no bound.
+    """
+    if one is Fixed.LIFETIME or one == other or _lies_in(other, one):
         return 1
-    length = 28 * DAY_MS if one is Fixed.MONTH else rough_length_ms(one)
+    lasts = rough_length_ms(other)
+    length = 28 * DAY_MS if one in _MONTHS else rough_length_ms(one)
     if lasts <= length:
-        return 2
-    # Over a longer time it is bounded only by what is refused, not by what is warned of.
-    if strict.mode is not Mode.ENFORCE or other in _ENDLESS:
+        return 1 if isinstance(one, Sliding) and isinstance(other, Fixed) else 2
+    if not enforced or other in _ENDLESS:
         return None
     if isinstance(one, Sliding):
         return -(-lasts // length)

@@ -21,6 +21,9 @@ _ALIKE = {
 }
 """Sliding windows, in milliseconds, that are about as long as those of the clock."""
 
+_Counter = tuple[str, frozenset[Dimension], Window]
+"""What is counted, for what, and over which time."""
+
 
 def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
     """E5, E6, E8: limits replaced by half, counted anew, or forgotten in one plan."""
@@ -30,8 +33,14 @@ def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
         inherited = {it.id: it for it in effective.get(parent or "", ())}
         if limit.id in inherited and limit.section.max is not None:
             yield from _restated(limit, inherited[limit.id])
+    counting = {plan: _counters(own) for plan, own in effective.items()}
+    told: set[tuple[str, str, str, str]] = set()
     for one, other in combinations(effective, 2):
-        yield from _counted_anew(one, other, effective[one], effective[other])
+        for match, limit in _counted_anew(counting[one], counting[other]):
+            pair = (match.plan, match.id, limit.plan, limit.id)
+            if pair not in told:
+                told.add(pair)
+                yield _begun_anew(match, limit, one, other)
     yield from _forgotten(examined, effective)
 
 
@@ -72,29 +81,35 @@ def _restated(limit: WrittenLimit, inherited: WrittenLimit) -> Iterator[Diagnost
         yield warning(limit.unit, "E5", message, path, hint=hint, related=related)
 
 
+_Counting = Sequence[tuple[WrittenLimit, _Counter]]
+
+
+def _counters(limits: Iterable[WrittenLimit]) -> _Counting:
+    """What limits without a condition read."""
+    unconditional = [limit for limit in limits if limit.when is None]
+    return [(it, (it.section.meter.value, it.per, it.window)) for it in unconditional]
+
+
 def _counted_anew(
-    one: str, other: str, first: Sequence[WrittenLimit], second: Sequence[WrittenLimit]
-) -> Iterator[Diagnostic]:
+    first: _Counting, second: _Counting
+) -> Iterator[tuple[WrittenLimit, WrittenLimit]]:
     """Limits of two plans that would share a counter, were it not for how the window is written."""
-    for limit in second:
-        counters = {(it.section.meter, it.per, it.window) for it in first if it.when is None}
-        if limit.when is not None or (limit.section.meter, limit.per, limit.window) in counters:
-            continue
-        for match in first:
-            alike = match.section.meter is limit.section.meter and match.per == limit.per
-            if alike and match.when is None and _are_alike(match.window, limit.window):
-                message = (
-                    f"{limit.section.window} is another window than the {match.section.window} of "
-                    f"{match.id!r}, so that a change from {one!r} to {other!r} counts from zero"
-                )
-                hint = f"write window: {_words(match)} in both"
-                related = (elsewhere(match.unit, match.at("window"), f"{match.id!r} counts here"),)
-                path = limit.at("window")
-                yield warning(limit.unit, "E6", message, path, hint=hint, related=related)
+    mine, theirs = {counter for _, counter in first}, {counter for _, counter in second}
+    for match, one in first:
+        for limit, other in second:
+            shared = other in mine or one in theirs
+            if not shared and one[:2] == other[:2] and _are_alike(match.window, limit.window):
+                yield match, limit
 
 
-def _words(limit: WrittenLimit) -> str:
-    return str(limit.section.window)
+def _begun_anew(match: WrittenLimit, limit: WrittenLimit, one: str, other: str) -> Diagnostic:
+    message = (
+        f"{limit.section.window} is another window than the {match.section.window} of "
+        f"{match.id!r}, so that a change from {one!r} to {other!r} counts from zero"
+    )
+    hint = f"write window: {match.section.window} in both"
+    related = (elsewhere(match.unit, match.at("window"), f"{match.id!r} counts here"),)
+    return warning(limit.unit, "E6", message, limit.at("window"), hint=hint, related=related)
 
 
 def _are_alike(one: Window, other: Window) -> bool:
@@ -103,9 +118,6 @@ def _are_alike(one: Window, other: Window) -> bool:
         if isinstance(clock, Fixed) and isinstance(sliding, Sliding):
             return sliding.length_ms in _ALIKE.get(clock, ())
     return False
-
-
-_Counter = tuple[str, Window, frozenset[Dimension]]
 
 
 def _forgotten(
@@ -131,9 +143,9 @@ def _forgotten(
 def _maxima(limits: Iterable[WrittenLimit]) -> dict[_Counter, int]:
     """How much a plan allows, by what is counted."""
     return {
-        (limit.section.meter.value, limit.window, limit.per): limit.section.max
-        for limit in limits
-        if limit.section.max is not None and limit.when is None
+        counter: limit.section.max
+        for limit, counter in _counters(limits)
+        if limit.section.max is not None
     }
 
 

@@ -141,7 +141,8 @@ def _beside(rule: _Rule, other: _Rule) -> Diagnostic | None:
     same_effect = other.rule.section.effect == rule.rule.section.effect
     is_as_strict = rule.rule.mode.narrowed(other.rule.mode) is rule.rule.mode
     # Of two that say the same the second one is too many.
-    is_second = other.order < rule.order or not rule.looks_at_all_of(other)
+    is_second = other.order < rule.order or other.rule.mode is not rule.rule.mode
+    is_second = is_second or not rule.looks_at_all_of(other)
     if same_effect and is_as_strict and is_second and _errs_no_more(other, rule):
         return _repeated(other, rule)
     return None
