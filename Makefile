@@ -129,3 +129,10 @@ EVENTS ?= 1000000
 
 simulate: $(VENV)/dev
 	$(BIN)/python -m tests.simulation --events $(EVENTS)
+
+# 2,000 checks a second while policies are replaced, broken and replaced again; a short form is a test.
+RATE ?= 2000
+.PHONY: reload
+
+reload: $(VENV)/dev
+	$(BIN)/python -m tests.reloading --rate $(RATE)

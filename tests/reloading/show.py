@@ -116,14 +116,21 @@ async def show(
         arguments=("--workers", str(workers)),
     ) as sidecar:
         await_that(lambda: sidecar.client.get("/readyz").status_code == 200, "it is ready")
-        return await _Show(sidecar, policies, rate, rules, quiet_s).run()
+        return await _Show(sidecar, policies, rate, rules, quiet_s, workers).run()
 
 
 class _Show:
     def __init__(
-        self, sidecar: Sidecar, policies: Path, rate: float, rules: int, quiet_s: float
+        self,
+        sidecar: Sidecar,
+        policies: Path,
+        rate: float,
+        rules: int,
+        quiet_s: float,
+        workers: int,
     ) -> None:
         self._sidecar = sidecar
+        self._workers = workers
         self._policies = policies
         self._rules = rules
         self._quiet_s = quiet_s
@@ -160,7 +167,8 @@ class _Show:
         await asyncio.to_thread(write)
         begin_s = time.monotonic()
         self._sidecar.process.send_signal(signal.SIGHUP)
-        await self._until(lambda told: told["revision"] != before)
+        told = await self._until(lambda told: told["revision"] != before)
+        await asyncio.to_thread(self._await_followers, str(told["revision"]))
         self._phases.append(Phase(f"to the {name} set", begin_s, time.monotonic(), name))
 
     async def _break(self) -> dict[str, object]:
@@ -173,13 +181,21 @@ class _Show:
         assert isinstance(rejected, dict)
         return rejected
 
+    def _await_followers(self, revision: str) -> None:
+        """Return when every worker has said that it follows; answers may all come from one."""
+
+        def followers() -> int:
+            lines = self._sidecar.errors().splitlines()
+            return sum("policies_followed" in line and revision in line for line in lines)
+
+        expected = self._workers if self._workers > 1 else 0
+        await_that(lambda: followers() == expected, "all workers follow")
+
     async def _until(self, holds: Callable[[dict[str, object]], bool]) -> dict[str, object]:
-        """What is told by everybody who is asked, as soon as all say so."""
+        """What is told as soon as it holds."""
         async with asyncio.timeout(60):
-            agreed = 0
-            while agreed < 8:
-                told = await self._standing()
-                agreed = agreed + 1 if holds(told) else 0
+            while not holds(told := await self._standing()):
+                pass
         return told
 
     async def _standing(self) -> dict[str, object]:
