@@ -7,13 +7,14 @@ import pytest
 from tests.unit.lint.world import FREE, FREE_AND_PRO, codes
 
 LATE = "  - {id: late, when: now.getHours() > 21, message: Late., effect: deny, on_error: skip"
+EARLY = LATE.replace("late", "early").replace("> 21", "< 5")
 
 
 @pytest.mark.parametrize(
     "text",
     [
         f"mode: enforce\n{FREE}rules:\n{LATE}}}\n",
-        f"mode: enforce\n{FREE}rules:\n{LATE}, mode: advisory}}\n{LATE.replace('late', 'l')}}}\n",
+        f"mode: enforce\n{FREE}rules:\n{LATE}, mode: advisory}}\n{EARLY}}}\n",
         f"mode: advisory\n{FREE}rules:\n{LATE}}}\n",
         f"mode: off\n{FREE}rules:\n{LATE}}}\n",
         f"mode: enforce\n{FREE}",
@@ -32,13 +33,18 @@ def test_a_mode_that_something_keeps_is_left_alone(tmp_path: Path, text: str) ->
     "text",
     [
         f"mode: enforce\n{FREE}rules:\n{LATE}, mode: advisory}}\n",
-        f"mode: off\nrules:\n{LATE}}}\n",
         'mode: enforce\nplans: {free: {plugins: ["*"], tokens_per_month: null}}\nrules:\n'
         f"{LATE}, mode: advisory}}\n",
     ],
 )
 def test_a_mode_in_vain_is_reported(tmp_path: Path, text: str) -> None:
     assert codes(tmp_path, text) == ["J4"]
+
+
+def test_a_file_of_rules_that_is_off_is_silent(tmp_path: Path) -> None:
+    head = "apiVersion: sidecar/v1\nkind: Policy\nmetadata: {name: plans}\n"
+    tmp_path.joinpath("plans.yaml").write_text(head + FREE)
+    assert codes(tmp_path, f"mode: off\nrules:\n{LATE}}}\n") == ["J4"]
 
 
 @pytest.mark.parametrize(
