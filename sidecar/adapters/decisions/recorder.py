@@ -125,6 +125,8 @@ class RecordedDecisions:
                 await self._writer.write()
             else:
                 self._losses.end()
+        # What came while the last lines were being written.
+        await self._take_in()
         if self._writer is not None:
             await self._writer.close()
         self._losses.sum_up()
