@@ -31,7 +31,12 @@ kind: Policy
 metadata: {name: monthly}
 mode: enforce
 defaults: {plan: free}
-plans: {free: {plugins: ["*"], tokens_per_month: 5000}}
+plans:
+  free:
+    plugins: ["*"]
+    tokens_per_month: 5000
+    limits:
+      - {id: running, meter: concurrency, max: 30}
 rules:
   - {id: no-mail, when: request.plugin == "mail", effect: deny, on_error: deny, message: No mail.}
 """
@@ -56,12 +61,22 @@ async def ask(client: httpx.AsyncClient, count: int) -> None:
 
 async def test_the_policies_that_decided_would_decide_so_again(tmp_path: Path) -> None:
     policies, log = folder_of(tmp_path / "policies", MONTHLY), tmp_path / "log"
+    again = {"app_id": "demo", "user_id": "u0", "estimated_tokens": 4_000, "reserve": True}
     async with application(policies, sidecar_decision_log=log) as client:
+        for _ in range(3):
+            first = await client.post("/v1/check", json=again | {"request_id": "r-1"})
+        held = first.json()["reservation"]["id"]
+        extending = {"ttl_s": 90, "estimate": {"input_tokens": 300}}
+        extended = [
+            (await client.post(f"/v1/reservations/{held}/extend", json=extending)).status_code
+            for _ in range(5)
+        ]
         await ask(client, 200)
 
     outcome = run("--policies", policies, "--events", log)
 
-    assert (outcome["compared"], outcome["changed"]) == (200, 0)
+    assert extended == [200, 200, 200, 402, 402]
+    assert (outcome["compared"], outcome["changed"]) == (208, 0)
     assert outcome["candidate_says"]["deny"] > 50
     assert outcome["base"]["kind"] == "recorded"
     assert outcome["counted_by"] == "estimates"
@@ -86,7 +101,7 @@ async def test_a_log_that_begins_in_the_middle_of_a_month_begins_with_what_was_u
 
     outcome = run("--policies", policies, "--events", second_half)
 
-    assert (outcome["compared"], outcome["changed"]) == (80, 0)
+    assert (outcome["compared"], outcome["changed"]) == (80, 0), outcome["events"]
     assert outcome["candidate_says"]["deny"] > 20
 
 

@@ -26,6 +26,8 @@ from sidecar.policy.verdict import judge
 _REMEMBERED: Final = 50_000
 """Ids of requests, and of reservations that were refused here, that are known again at least."""
 
+_MILD: Final = (Effect.ALLOW, Effect.WARN)
+
 
 class CountedBy(StrEnum):
     """What a request that is let through is taken to have used."""
@@ -79,7 +81,7 @@ class Side:
         self._by = by
         self._plans = {plan.id: plan for plan in rules.plans}
         self._counters = Counters()
-        self._asked_before = Remembered(_REMEMBERED)
+        self._let_through = Remembered(_REMEMBERED)
         self._refused = Remembered(_REMEMBERED)
         self.spoke: set[str] = set()
 
@@ -87,6 +89,11 @@ class Side:
         """The answer to a check; what it lets through counts from here on."""
         now = from_ms(now_ms)
         self._counters.reach(now_ms)
+        if asked.request.reserve and asked.request.request_id:
+            before = self._let_through.of(_id_of(asked.request))
+            if before is not None:
+                # A repeat gets the first answer again, and holds nothing more.
+                return Said(_MILD[before])
         request = self._priced(asked.request)
         entitlement = self._rules.resolve(subscription, request, now)
         if not request.estimate.requests:
@@ -96,11 +103,12 @@ class Side:
         verdict = judge(plan, request, entitlement, readings, now)
         for reason in verdict.reasons:
             self.spoke.add(reason.id)
-        if verdict.effect is Effect.DENY:
-            if asked.reservation:
-                self._refused.add(asked.reservation)
-        elif self._is_first(request):
+        if verdict.effect is not Effect.DENY:
             self._count(asked, request, counters, now_ms)
+            if request.reserve and request.request_id:
+                self._let_through.add(_id_of(request), _MILD.index(verdict.effect))
+        elif asked.reservation:
+            self._refused.add(asked.reservation)
         return Said.of(verdict.effect, verdict.reasons)
 
     def use(self, used: Used, subscription: Subscription, now_ms: int) -> None:
@@ -160,12 +168,6 @@ class Side:
             if counter.meter is not MeterKind.CONCURRENCY:
                 self._counters.use(app, counter, now_ms, now_ms, counter.amount)
 
-    def _is_first(self, request: CheckRequest) -> bool:
-        """Whether it is no repeat, which would hold nothing more."""
-        if not request.request_id or not request.reserve:
-            return True
-        return self._asked_before.add((request.subject.app_id, request.request_id))
-
     def _priced(self, request: CheckRequest) -> CheckRequest:
         """The request with what it costs here."""
         prices, estimate = self._rules.prices, request.estimate
@@ -174,6 +176,10 @@ class Side:
         rates = prices.of(request.model) or prices.default
         cost = rates.cost(estimate.tokens, estimate.input_tokens, estimate.output_tokens)
         return replace(request, estimate=replace(estimate, cost=cost))
+
+
+def _id_of(request: CheckRequest) -> tuple[str, str]:
+    return request.subject.app_id, request.request_id
 
 
 def _of_extension(entitlement: Entitlement) -> Entitlement:
