@@ -63,14 +63,8 @@ def question(checked: Checked, rules: Rules) -> Question:
             replace(charge, is_asked=charge.amount > 0) for charge in entitlement.charges
         )
         entitlement = replace(entitlement, charges=charges)
-    read = {
-        (reading.limit.counter(request), reading.limit.scopes): reading
-        for reading in decision.readings
-    }
-    known = tuple(
-        _as_read_for(charge, read.get((charge.counter, charge.limit.scopes)))
-        for charge in entitlement.charges
-    )
+    read = {reading.limit.counter(request): reading for reading in decision.readings}
+    known = tuple(_as_read_for(charge, read.get(charge.counter)) for charge in entitlement.charges)
     return Question(checked, rules, entitlement, known, had=_had_readings(decision))
 
 
@@ -80,10 +74,21 @@ def _had_readings(decision: Decision) -> bool:
 
 
 def _as_read_for(charge: Charge, reading: Reading | None) -> Reading | None:
-    """What a counter held, as the reading of another limit on it."""
-    if reading is None:
+    """What a counter held, as the reading of another limit on it.
+
+    What grants add is told only where the other limit draws grants of the same kind; those for
+    a limit by its name are taken for those of the other one.
+    """
+    if reading is None or (charge.limit.scopes and not reading.limit.scopes):
         return None
-    return replace(reading, limit=charge.limit, requested=charge.amount, is_asked=charge.is_asked)
+    granted = reading.granted if charge.limit.scopes else 0
+    return replace(
+        reading,
+        limit=charge.limit,
+        requested=charge.amount,
+        is_asked=charge.is_asked,
+        granted=granted,
+    )
 
 
 def _difference(checked: Checked, verdict: Verdict) -> Difference | None:
