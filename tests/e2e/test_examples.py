@@ -8,6 +8,7 @@ import pytest
 from sidecar.cli import cli
 from sidecar.errors import ConfigurationError
 from sidecar.policy.load import policy_files
+from tests.documents import commands_of, run_command
 from tests.processes import ROOT
 
 ROOM = ROOT / "policies/examples"
@@ -53,6 +54,14 @@ def test_the_index_lists_every_example_and_no_other() -> None:
     assert sorted(re.findall(r"^\| \[([a-z-]+)\]\(\1\) ", index, re.MULTILINE)) == [
         example.name for example in EXAMPLES
     ]
+
+
+def test_the_commands_of_the_index_find_nothing_wrong() -> None:
+    commands = commands_of((ROOM / "README.md").read_text(encoding="utf-8"))
+    assert commands
+    for command, _ in commands:
+        done = run_command(command, ROOT)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("folder", ["policies", "policies/examples"])

@@ -1,23 +1,16 @@
 """Are the committed schemas current, and do they say of a file what the loader says?"""
 
-import copy
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as some
 from jsonschema import Draft202012Validator
 
-from sidecar.domain.modes import Ceiling
-from sidecar.policy.diagnostics import InvalidPolicies, Severity
+from sidecar.policy.diagnostics import Severity
 from sidecar.policy.files import source_of
 from sidecar.policy.json_schema import Kind, schema, schema_text
-from sidecar.policy.load import load
 from sidecar.policy.source import SourceFile
 from tests.broken.museum import PRICES, ROOM, exhibits
 from tests.commands import sidecar
@@ -132,81 +125,3 @@ def test_an_editor_underlines_nothing_that_loads() -> None:
             answer = exhibit.with_suffix(".txt").read_text(encoding="utf-8")
             assert f" {Severity.ERROR}[" in answer, exhibit
     assert checked >= 100
-
-
-SEED: dict[str, Any] = {
-    "apiVersion": "sidecar/v1",
-    "kind": "Policy",
-    "metadata": {"name": "seed", "owner": "nobody"},
-    "mode": "enforce",
-    "defaults": {"plan": "free", "failure_mode": "closed"},
-    "subscription": {
-        "active": ["active", "trialing"],
-        "grace": {"past_due": "3d"},
-        "trial": {"plan": "free", "days": 14},
-    },
-    "constants": {"soft": 0.8, "staff": ["ann", 5, True]},
-    "variables": [{"name": "big", "expr": "request.estimated_tokens > 50000"}],
-    "plans": {
-        "free": {
-            "name": "Free",
-            "plugins": {"allow": ["*"], "deny": ["admin_*"]},
-            "features": {"code": False},
-            "tokens_per_month": 10000,
-            "limits": [
-                {"id": "burst", "meter": "tokens", "max": 2000, "window": "1m", "warn_at": 0.8},
-                {"id": "runs", "meter": "concurrency", "max": 2, "status": 429},
-            ],
-        },
-        "pro": {"extends": "free", "tokens_per_month": None},
-    },
-    "rules": [
-        {"id": "r", "when": "vars.big", "effect": "deny", "on_error": "skip", "message": "No."}
-    ],
-    "overrides": [
-        {"id": "o", "for": {"apps": ["acme"]}, "limit": "burst", "max": 5,
-         "until": "2026-12-31T00:00:00Z", "reason": "launch"}
-    ],
-}  # fmt: skip
-SCALARS = some.one_of(
-    some.none(), some.booleans(), some.integers(-1, 10), some.floats(0, 2), some.text(max_size=3),
-    some.sampled_from(
-        ["enforce", "off", "free", "1m", "3d", "day", "lifetime", "tokens", "concurrency", "deny",
-         "warn", "active", "*", [], {}, ["*"], [1], 402, 429, 503, 2**53, "burst", "true", "big"]
-    ),
-)  # fmt: skip
-
-
-def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    yield path
-    if isinstance(value, dict):
-        for name, each in value.items():
-            yield from paths(each, (*path, name))
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from paths(each, (*path, index))
-
-
-PATHS = [path for path in paths(SEED) if path]
-
-
-@settings(deadline=None, max_examples=400)
-@given(some.sampled_from(PATHS), some.one_of(SCALARS, some.just("(nothing)")))
-def test_what_an_edit_leaves_loading_an_editor_leaves_alone(
-    path: tuple[Any, ...], value: object
-) -> None:
-    edited = copy.deepcopy(SEED)
-    inner: Any = edited
-    for step in path[:-1]:
-        inner = inner[step]
-    if value == "(nothing)":
-        del inner[path[-1]]
-    else:
-        inner[path[-1]] = value
-    with TemporaryDirectory() as folder:
-        Path(folder, "policy.json").write_text(json.dumps(edited))
-        try:
-            load(Path(folder), ceiling=Ceiling.AS_WRITTEN)
-        except InvalidPolicies:
-            return
-    assert faults(Kind.POLICY, edited) == []
