@@ -27,7 +27,7 @@ class GlobIndex:
             for glob in globs.patterns:
                 if is_wild(glob):
                     beginning = _LITERAL.match(glob)[0]  # type: ignore[index] # it matches ""
-                    self._wild.setdefault(beginning, {})[position] = globs.match
+                    self._wild.setdefault(beginning, {})[position] = globs.match_wild
                 else:
                     self._exact.setdefault(glob, []).append(position)
         self._lengths = sorted({len(beginning) for beginning in self._wild})

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import re2
@@ -12,7 +12,11 @@ _TOGETHER = 64
 
 
 class Globs:
-    """Several globs, matched in linear time; a name must match one of them as a whole."""
+    """Several globs, matched in linear time; a name must match one of them as a whole.
+
+    Attributes:
+        match_wild: whether one with `*` or `?` matches a name; nothing of it is remembered.
+    """
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self.patterns = tuple(patterns)
@@ -24,13 +28,16 @@ class Globs:
         ]
         # Plugin names repeat and are few; the bound is for callers who invent them. It knows
         # nothing of this object: policies that nobody uses any more shall be gone at once.
-        self._matches_wild = lru_cache(maxsize=1024)(
-            lambda name: any(automaton.fullmatch(name) for automaton in automata)
-        )
+        self.match_wild = partial(_any_matches, automata)
+        self._matches_wild = lru_cache(maxsize=1024)(self.match_wild)
 
     def match(self, name: str) -> bool:
         """Whether the whole name matches."""
         return self._everything or name in self._exact or self._matches_wild(name)
+
+
+def _any_matches(automata: Sequence[Any], name: str) -> bool:
+    return any(automaton.fullmatch(name) for automaton in automata)
 
 
 def is_wild(glob: str) -> bool:
