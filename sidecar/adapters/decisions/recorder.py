@@ -49,6 +49,7 @@ class RecordedDecisions:
         self._queue: deque[Checked] = deque()
         self._recent: OrderedDict[str, bytes] = OrderedDict()
         self._words_s, self._counted_at = _WORDS_SAVED_S, monotonic()
+        self._searching = asyncio.Lock()
         self._losses = Losses()
         self._writer = None if series is None else Writer(series, self._losses)
 
@@ -84,9 +85,11 @@ class RecordedDecisions:
             decision = decision_in(line)
             if decision is not None and decision["decision_id"] == decision_id:
                 return decision
-        if self._folder is None:
+        if self._folder is None or not decision_id.startswith("dec_"):
             return None
-        return await asyncio.to_thread(find, self._folder, decision_id)
+        # One after the other: an id that nobody knows is looked for in all that there is.
+        async with self._searching:
+            return await asyncio.to_thread(find, self._folder, decision_id)
 
     async def latest(
         self, app_id: str, user_id: str, effect: str, limit: int
@@ -98,8 +101,9 @@ class RecordedDecisions:
         for decision in latest_in(reversed(self._recent.values()), wanted, limit):
             found[decision["decision_id"]] = decision
         if self._folder is not None:
-            for decision in await asyncio.to_thread(latest, self._folder, wanted, limit):
-                found.setdefault(decision["decision_id"], decision)
+            async with self._searching:
+                for decision in await asyncio.to_thread(latest, self._folder, wanted, limit):
+                    found.setdefault(decision["decision_id"], decision)
         return sorted(found.values(), key=_at, reverse=True)[:limit]
 
     # -- writing ----------------------------------------------------------------------------
