@@ -47,8 +47,6 @@ def _tell(console: Console, result: Result) -> None:
     mark, style = _MARKS[result.outcome]
     skipped = f" (skipped: {result.skipped})" if result.skipped else ""
     _print(console, f"  {mark} {result.name}{skipped}", style)
-    if result.outcome in (Outcome.PASSED, Outcome.SKIPPED):
-        return
     for line in differences_in_words(result):
         _print(console, f"      {line}", "")
     if result.decision is not None and result.explanation is not None:
@@ -67,6 +65,8 @@ def _sum(report: Report) -> str:
     errors = len(report.failures) - failed
     parts += [counted(errors, "error")] if errors else []
     parts += [f"{len(report.skipped):,} skipped"] if report.skipped else []
+    warnings = sum(len(it.findings) for it in report.passed)
+    parts += [counted(warnings, "warning")] if warnings else []
     return ", ".join(parts)
 
 

@@ -1,7 +1,9 @@
 """Which inputs were looked at that the test does not state?
 
 What a caller does not send is empty, and what nobody counted is 0: a test that leaves them out
-would pass for a reason that nobody wrote down. So it is an error, and says what to write.
+would pass for a reason that nobody wrote down. So it is an error, and says what to write. What
+only chooses the requests of a limit is a warning, the time excepted: such a test is about other
+limits.
 """
 
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from sidecar.policy.compiled import CompiledPlan, Override
-from sidecar.policy.diagnostics import Diagnostic, Related
+from sidecar.policy.diagnostics import Diagnostic, Related, Severity
 from sidecar.policy.snapshot import PolicySet
 from sidecar.policy.source import Path, SourceFile
 from sidecar.policy.testing.cases import TIMELESS, Case
@@ -25,9 +27,10 @@ _EARLY, _LATE = datetime(1971, 1, 1, tzinfo=UTC), datetime(8999, 1, 1, tzinfo=UT
 def lacking(
     source: SourceFile, policies: PolicySet, case: Case, trial: Trial, observed: Observed
 ) -> Iterator[Diagnostic]:
-    """An error for each input that the case should state."""
+    """An error or a warning for each input that the case should state."""
     told: set[str] = set()
-    for looked in observed.looked:
+    # What a rule reads too is an error, whoever reads it first.
+    for looked in sorted(observed.looked, key=lambda looked: looked.chooses):
         for name, hint in _not_stated(looked, case, trial):
             if name not in told:
                 told.add(name)
@@ -100,7 +103,9 @@ def _of_expression(
         condition.source.name, place.line, place.column, f"it is read here, by the {looked.owner}",
         place.length,
     )  # fmt: skip
-    return replace(_finding(source, case, message, hint), related=(related,))
+    is_mild = looked.chooses and looked.read.path[0] != "now"
+    severity = Severity.WARNING if is_mild else Severity.ERROR
+    return replace(_finding(source, case, message, hint), severity=severity, related=(related,))
 
 
 _NOW = 'write now: "2026-05-05T21:30:00Z" at the top of the file, or under given'

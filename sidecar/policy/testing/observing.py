@@ -4,7 +4,7 @@ The conditions are evaluated once more, in the order and with the facts of the d
 what really was evaluated is known, part by part.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sidecar.cel import Read
@@ -29,11 +29,13 @@ class Looked:
 
     Attributes:
         owner: the limit, rule or variable whose condition it is.
+        chooses: whether it chooses the requests of a limit, itself or through a variable.
     """
 
     read: Read
     condition: Condition
     owner: str
+    chooses: bool
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ class _Watch:
         readings = None if case.told is None else trial.decision.readings
         self._before = Context(*facts)
         self._after = Context(*facts, readings)
-        self._consulted: set[tuple[int, int]] = set()
+        self._consulted: set[tuple[int, int, bool]] = set()
 
     def all(self) -> None:
         """See everything."""
@@ -95,7 +97,7 @@ class _Watch:
         for compiled in self._plan.limits:
             name = compiled.limit.id
             if compiled.when is not None:
-                self._consult(compiled.when, self._before, f"limit {name!r}")
+                self._consult(compiled.when, self._before, f"limit {name!r}", chooses=True)
             if name in readings:
                 way = "exceeded" if readings[name].is_exceeded else "kept"
                 self._see(limit_key(compiled), way)
@@ -115,15 +117,18 @@ class _Watch:
         if holds is True and rule.message_expr is not None:
             self._consult(rule.message_expr, context, owner)
 
-    def _consult(self, condition: Condition, context: Context, owner: str) -> None:
+    def _consult(
+        self, condition: Condition, context: Context, owner: str, *, chooses: bool = False
+    ) -> None:
         """See a condition and the variables that its evaluated parts read, each once."""
-        if (id(condition), id(context)) in self._consulted:
+        once = (id(condition), id(context), chooses)
+        if once in self._consulted:
             return
-        self._consulted.add((id(condition), id(context)))
+        self._consulted.add(once)
         steps = context.trace(condition)
         if not steps:
             # A variable that it needs errs: that one is to be looked at.
-            self._consult_variables(condition.variables, condition, context)
+            self._consult_variables(condition.variables, condition, context, chooses)
             return
         parts = set(condition.program.branches)
         for step in steps:
@@ -135,14 +140,15 @@ class _Watch:
             self._see(key, "true" if steps[-1].value else "false")
         evaluated = {(step.start, step.end) for step in steps}
         reads = [it for it in condition.program.reads if (it.start, it.end) in evaluated]
-        self._observed.looked.extend(Looked(read, condition, owner) for read in reads)
-        self._consult_variables(_variables(reads), condition, context)
+        self._observed.looked.extend(Looked(read, condition, owner, chooses) for read in reads)
+        self._consult_variables(_variables(reads), condition, context, chooses)
 
     def _consult_variables(
-        self, names: Iterator[str] | tuple[str, ...], condition: Condition, context: Context
+        self, names: Iterable[str], condition: Condition, context: Context, chooses: bool
     ) -> None:
         for name in names:
-            self._consult(condition.scope.variables[name], context, f"variable {name!r}")
+            variable = condition.scope.variables[name]
+            self._consult(variable, context, f"variable {name!r}", chooses=chooses)
 
 
 def _variables(reads: list[Read]) -> Iterator[str]:

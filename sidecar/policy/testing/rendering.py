@@ -139,7 +139,8 @@ def _case(suite: ET.Element, result: Result) -> None:
     )
     match result.outcome:
         case Outcome.PASSED:
-            pass
+            if result.findings:
+                ET.SubElement(case, "system-out").text = _printable(_text(result.findings))
         case Outcome.SKIPPED:
             ET.SubElement(case, "skipped", message=_printable(result.skipped))
         case Outcome.ERROR:

@@ -27,7 +27,7 @@ class Result:
     Attributes:
         file, line: where the test stands.
         differences: what is not as expected.
-        findings: why it cannot be judged.
+        findings: why it cannot be judged; a warning is no reason not to.
         decision: the answer, None where it was not asked for.
         explanation: of an answer that is not as expected, as far as it has to do with that.
         skipped: the reason for leaving it out.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sidecar.domain.modes import Ceiling
 from sidecar.errors import ConfigurationError
-from sidecar.policy.diagnostics import in_order
+from sidecar.policy.diagnostics import Severity, in_order
 from sidecar.policy.files import content_of
 from sidecar.policy.load import policy_files, test_files
 from sidecar.policy.prices import PriceList
@@ -117,7 +117,8 @@ def _run(suite: Suite, case: Case, seconds: Seconds) -> tuple[Result, Observed]:
     observed = observe(suite, case, trial)
     findings = tuple(lacking(source, policies, case, trial, observed))
     unlike = tuple(differences(policies, case, trial))
-    outcome = Outcome.ERROR if findings else Outcome.FAILED if unlike else Outcome.PASSED
+    is_unclear = any(found.severity is Severity.ERROR for found in findings)
+    outcome = Outcome.ERROR if is_unclear else Outcome.FAILED if unlike else Outcome.PASSED
     result = Result(
         file=source.name,
         line=line,

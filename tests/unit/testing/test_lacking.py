@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.policy.diagnostics import Severity
 from sidecar.policy.testing import Outcome
 from tests.unit.testing.world import case
 
@@ -132,6 +133,45 @@ def test_a_subscription_states_what_it_has(tmp_path: Path) -> None:
     assert lacked(tmp_path, "subscription.cancel_at_period_end", given=given) == [
         "subscription.cancel_at_period_end"
     ]
+
+
+CHOSEN = """
+    defaults: {plan: free}
+    variables:
+      - {name: large, expr: request.model == "large"}
+    plans:
+      free:
+        plugins: ["*"]
+        limits: [{id: of-large, meter: requests, max: 5, window: day, when: WHEN}]
+    """
+
+
+@pytest.mark.parametrize("when", ["vars.large", 'request.model == "large"'])
+def test_what_chooses_the_requests_of_a_limit_alone_is_a_warning(when: str, tmp_path: Path) -> None:
+    policy = CHOSEN.replace("WHEN", when)
+    result = case(tmp_path, policy, expect="{effect: allow}")
+
+    (found,) = result.findings
+    assert result.outcome is Outcome.PASSED
+    assert (found.code, found.severity) == ("L5", Severity.WARNING)
+    assert "does not state request.model, which the " in found.message
+
+
+def test_what_a_rule_reads_too_is_an_error_once(tmp_path: Path) -> None:
+    policy = CHOSEN.rstrip().replace("WHEN", "vars.large") + (
+        "\n    rules:\n      - {id: advice, when: vars.large, effect: warn, message: Careful.}\n"
+    )
+    result = case(tmp_path, policy, expect="{effect: allow}")
+
+    assert result.outcome is Outcome.ERROR
+    assert [found.severity for found in result.findings] == [Severity.ERROR]
+
+
+def test_a_limit_that_depends_on_the_time_needs_one(tmp_path: Path) -> None:
+    policy = CHOSEN.replace("WHEN", "now.getHours() > 3")
+
+    assert case(tmp_path, policy, expect="{effect: allow}", now="").outcome is Outcome.ERROR
+    assert case(tmp_path, policy, expect="{effect: allow}").outcome is Outcome.PASSED
 
 
 def test_counters_that_cannot_be_read_are_not_missed(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ ALLOWED = {
     "failure": {"type", "message"},
     "error": {"type", "message"},
     "skipped": {"type", "message"},
+    "system-out": set(),
 }  # fmt: skip
 """Elements and attributes of junit-10.xsd, as Jenkins' xunit plugin has it."""
 
@@ -89,6 +90,15 @@ def test_junit_has_nothing_that_the_schema_of_jenkins_does_not_allow(
     for element in ET.fromstring(as_junit(report_of(tmp_path, POLICY, tests))).iter():
         assert element.attrib.keys() <= ALLOWED[element.tag]
         assert re.fullmatch(r"[0-9]*(\.[0-9]*)?", element.attrib.get("time", ""))
+
+
+def test_junit_tells_what_to_mind_of_a_case_that_holds(tmp_path: Path) -> None:
+    policy = POLICY.replace("status: 429,", "status: 429, when: 'request.model == \"m\"',")
+    tests = "tests: [{name: it, check: {app_id: a, user_id: u}, expect: {effect: allow}}]"
+    told = ET.fromstring(as_junit(report_of(tmp_path, policy, tests))).find(".//system-out")
+
+    assert told is not None
+    assert "warning[L5] 'it' does not state request.model" in (told.text or "")
 
 
 def test_junit_is_xml_whatever_a_test_is_called(tmp_path: Path) -> None:
