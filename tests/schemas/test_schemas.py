@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator, Draft202012Validator
 
 from sidecar.policy.diagnostics import Severity
 from sidecar.policy.files import source_of
@@ -125,3 +125,13 @@ def test_an_editor_underlines_nothing_that_loads() -> None:
             answer = exhibit.with_suffix(".txt").read_text(encoding="utf-8")
             assert f" {Severity.ERROR}[" in answer, exhibit
     assert checked >= 100
+
+
+def test_an_editor_that_knows_draft_7_alone_underlines_the_same() -> None:
+    older = Draft7Validator(schema(Kind.POLICY))
+    files = [*(ROOM / f"{name}.yaml" for name in WRONG_IN_FORM), *POLICIES.glob("*/policy.yaml")]
+    assert len(files) > len(WRONG_IN_FORM) >= 50
+    for file in files:
+        value = plain(file)
+        found = [f"{error.json_path}: {error.message}" for error in older.iter_errors(value)]
+        assert found == faults(Kind.POLICY, value), file
