@@ -16,7 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 from sidecar.adapters.decisions.files import decision_files, series_of
 from sidecar.adapters.decisions.lines import read_request, read_subscription
 from sidecar.adapters.decisions.sample import is_sampled
+from sidecar.api.cloudevents import event_of
 from sidecar.api.endpoint import fault_of
+from sidecar.api.problem import InvalidBody
 from sidecar.api.schemas import CHECK, USAGE_EVENT, Instant
 from sidecar.domain.decision import Effect
 from sidecar.domain.modes import Mode
@@ -112,7 +114,7 @@ class Recordings:
                 continue
             try:
                 events = events_of(line)
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, InvalidBody) as error:
                 reading.wrong += 1
                 if len(reading.why) < _TOLD:
                     reading.why.append(f"{name}:{number}: {_words(error)}")
@@ -129,7 +131,7 @@ def events_of(line: bytes) -> list[Event | None]:
     """The events of a line; None is a decision whose user's allows were not recorded.
 
     Raises:
-        ValueError, KeyError, TypeError: it has none.
+        ValueError, KeyError, TypeError, InvalidBody: it has none.
     """
     written = orjson.loads(line)
     if isinstance(written, dict) and isinstance(written.get("events"), list):
@@ -142,6 +144,8 @@ def events_of(line: bytes) -> list[Event | None]:
 def _event_of(written: dict[str, Any]) -> Event | None:
     if "decision_id" in written:
         return _decision(written)
+    if "specversion" in written:
+        written = event_of(written)
     if "event_ts" in written:
         event = USAGE_EVENT.validate_python(written)
         assert event.event_ts is not None  # it was just looked for

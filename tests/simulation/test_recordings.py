@@ -196,6 +196,32 @@ def test_standard_input_is_a_source_too(tmp_path: Path) -> None:
     assert piped.stdout == from_file.stdout
 
 
+def test_a_line_may_hold_several_reports_or_a_cloud_event(tmp_path: Path) -> None:
+    report = {"app_id": "a", "user_id": "ann", "prompt_tokens": 30_000}
+    lines = [
+        [report | {"event_id": "1", "event_ts": BEGIN.isoformat()}],
+        {"events": [report | {"event_id": "2", "event_ts": BEGIN.isoformat()}]},
+        {
+            "specversion": "1.0",
+            "type": "chat.usage_delta",
+            "source": "runtime",
+            "id": "3",
+            "time": BEGIN.isoformat(),
+            "data": report,
+        },
+        {"specversion": "1.0", "type": "chat.usage_delta", "data": report},
+        {"at": BEGIN.isoformat(), "app_id": "a", "user_id": "ann"},
+    ]
+    new, _, _ = written(tmp_path, [])
+    file = tmp_path / "lines.ndjson"
+    file.write_bytes(b"".join(orjson.dumps(each) + b"\n" for each in lines))
+
+    outcome = run("--policies", new, "--events", file)
+
+    assert (outcome["events"]["usage"], outcome["events"]["unreadable"]) == (3, 1)
+    assert outcome["candidate_says"] == {"deny": 1}
+
+
 def test_users_whose_allows_were_not_recorded_are_left_out(tmp_path: Path) -> None:
     events = list(course(2_000, seed=7, users=200, span=timedelta(hours=3), kinds="d"))
     for event in events:
