@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from sidecar.policy.diagnostics import MOST_FINDINGS, Diagnostic, did_you_mean, nearest
 from sidecar.policy.format import PolicyFile
+from sidecar.policy.mending import headed, over
 from sidecar.policy.older import IMPORT_HINT, is_imported, renamed, synonym
 from sidecar.policy.price_format import CURRENCY_PATTERN, PriceFile
 from sidecar.policy.source import MAX_DIGITS, NOUNS, Path, SourceFile
@@ -216,7 +217,7 @@ def _diagnostic(source: SourceFile, form: Form[F], error: ErrorDetails, path: Pa
             hint = form.examples.get(name) or _EXAMPLES.get(name, "")
             hint = f"write kind: {source.kind}" if name == "kind" else hint
             lacking = source.report("B2", message, path, hint=hint, key=True)
-            return replace(lacking, fix=source.headed(name)) if name in _HEAD else lacking
+            return replace(lacking, fix=headed(source, name)) if name in _HEAD else lacking
         case "enum" | "literal_error" if path == ("apiVersion",):
             message = f"{_shown(found)} is no version that is known here"
             return source.report("B3", message, path, hint="this is sidecar/v1")
@@ -273,7 +274,7 @@ def _unknown_field(source: SourceFile, name: str, path: Path, fields: Sequence[s
     if now is not None:
         message = f"{name!r} is of an older format"
         found = source.report("B3", message, path, hint=f"it is called {now!r} here", key=True)
-        return replace(found, fix=source.over(found, now))
+        return replace(found, fix=over(source, found, now))
     if is_imported(name):
         return source.report("B3", message, path, hint=IMPORT_HINT, key=True)
     other = synonym(name, fields)

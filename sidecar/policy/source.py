@@ -7,14 +7,14 @@ text: `no` is no boolean, `010` neither eight nor ten.
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import yaml
 
 from sidecar.policy.diagnostics import Diagnostic, Fix
+from sidecar.policy.lines import Lines
+from sidecar.policy.lines import Place as Place
 from sidecar.policy.repairs import repair_of
 from sidecar.policy.writing import Writing
 from sidecar.policy.yaml_words import UNPRINTABLE, began_earlier, in_plain_words
@@ -32,21 +32,11 @@ _CONSTANTS: dict[str, object] = {"": None, "~": None, "null": None, "true": True
 NOUNS = {"Policy": "a policy", "Prices": "a price file", "PolicyTest": "a test file"}
 """What a file is, by its `kind`."""
 _INDENTATION = re.compile(r"(?m)^ *\t[ \t]*")
-_LINE_ENDS = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _WRITTEN_CHARACTERS = {
     "'": re.compile(r"''|."),
     '"': re.compile(r"\\(?:x.{2}|u.{4}|U.{8}|.)|."),
 }
 """One character of a quoted scalar, in the ways in which it may be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A stretch of one line; line and column from 1."""
-
-    line: int
-    column: int
-    length: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +67,7 @@ class _Child:
     written: Path
 
 
-class SourceFile:
+class SourceFile(Lines):
     """One file that an operator writes: its text, its nodes, and the diagnostics of its YAML.
 
     Values that are wrong can be taken out (`prune`), so that the rest can be judged; the
@@ -86,10 +76,6 @@ class SourceFile:
     Args:
         kind: what it is meant to be, as its `kind` says.
         fraction: makes a value of the text of a number with a point or an exponent.
-
-    Attributes:
-        text: without a byte order mark.
-        mark: the byte order mark, if there was one.
     """
 
     def __init__(
@@ -100,9 +86,8 @@ class SourceFile:
         kind: str = "Policy",
         fraction: Callable[[str], object] = float,
     ) -> None:
+        super().__init__(text)
         self.name = name
-        self.text = text.removeprefix("\ufeff")
-        self.mark = text[: len(text) - len(self.text)]
         self.kind = kind
         self._fraction = fraction
         self.root: yaml.Node | None = None
@@ -112,28 +97,6 @@ class SourceFile:
         self._stand_ins: dict[Path, dict[str | int, object]] = {}
         self._children: dict[int, dict[str | int, _Child]] = {}
         self._compose()
-
-    @cached_property
-    def lines(self) -> list[str]:
-        """The text by lines, without their ends."""
-        return _LINE_ENDS.split(self.text)
-
-    @cached_property
-    def _line_starts(self) -> list[int]:
-        return [0, *(end.end() for end in _LINE_ENDS.finditer(self.text))]
-
-    def offset(self, line: int, column: int) -> int:
-        """Characters of the file before a place, a byte order mark among them."""
-        starts = self._line_starts
-        # The parser counts a line behind one that nothing ends.
-        start = starts[line - 1] + column - 1 if line <= len(starts) else len(self.text)
-        return len(self.mark) + start
-
-    def place_of(self, start: int, end: int) -> Place:
-        """Where characters [start, end) of the file stand, a byte order mark counted."""
-        line = bisect_right(self._line_starts, start - len(self.mark))
-        column = start - len(self.mark) - self._line_starts[line - 1] + 1
-        return Place(line, column, max(1, end - start))
 
     @property
     def beginning(self) -> str:
@@ -162,22 +125,6 @@ class SourceFile:
             return None
         start = self.offset(place.line, place.column)
         return Fix(self.name, start, start + len(underlined), instead)
-
-    def over(self, found: Diagnostic, instead: str) -> Fix:
-        """Other text for what a finding underlines."""
-        start = self.offset(found.line, found.column)
-        return Fix(self.name, start, start + found.length, instead)
-
-    def headed(self, field: str) -> Fix | None:
-        """The one line of a file's head that it lacks; None in JSON, and where braces begin it."""
-        line = f"kind: {self.kind}" if field == "kind" else "apiVersion: sidecar/v1"
-        span = self.span(())
-        above = self.span(("apiVersion",))
-        if span is None or self.text[span[0] - len(self.mark)] == "{":
-            return None
-        if field == "kind" and above is not None:
-            return Fix(self.name, above[1], above[1], f"\n{line}")
-        return Fix(self.name, span[0], span[0], f"{line}\n")
 
     def report(
         self, code: str, message: str, path: Path, *, hint: str = "", key: bool = False
@@ -484,10 +431,9 @@ class SourceFile:
         # The C reader counts bytes and the Python reader characters; both stop at the first.
         wrong = UNPRINTABLE.search(self.text)
         at = position if wrong is None else wrong.start()
-        before = _LINE_ENDS.split(self.text[:at])
         name = f"U+{ord(self.text[at]):04X}" if at < len(self.text) else "character"
         hint = "is this a text file, saved as UTF-8?"
-        place = Place(len(before), len(before[-1]) + 1)
+        place = self.place_of(len(self.mark) + at, len(self.mark) + at + 1)
         self._refuse("A1", f"the control character {name} stands here", place, hint)
 
     def _refuse(

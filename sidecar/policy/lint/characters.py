@@ -10,14 +10,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from sidecar.policy.diagnostics import Diagnostic, Severity
+from sidecar.policy.diagnostics import Diagnostic, Fix, Severity
+from sidecar.policy.lint.comments import Values
 from sidecar.policy.load import Examined
 from sidecar.policy.source import SourceFile
 
-_TURNING = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_TURNING = "\u202a-\u202e\u2066-\u2069"
 _UNSEEN = "\u00ad\u034f\u115f\u1160\u180e\u200b\u2060-\u2064\u3164\ufeff\uffa0"
-_STRANGE = re.compile(f"[{_TURNING}{_UNSEEN}\U000e0000-\U000e007f]|(?<=[\x00-\x7f])[\u200c\u200d]")
-"""Marks of direction, and what has no width; joiners only behind letters that none joins."""
+_BETWEEN = "\u061c\u200c-\u200f"
+_STRANGE = re.compile(
+    f"[{_TURNING}{_UNSEEN}\U000e0000-\U000e007f]|(?<=[\x00-\x7f])[{_BETWEEN}](?=[\x00-\x7f])"
+)
+"""What turns text or has no width; marks that other scripts need, only among plain letters."""
 _WORD = re.compile(r"[^\W\d_]+")
 _SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "FULLWIDTH", "MATHEMATICAL")
 """Those whose letters look like one another."""
@@ -32,7 +36,9 @@ def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
         source = unit.source
         yield from _byte_order_mark(source)
         if not source.text.isascii():
-            found = (it for number in range(len(source.lines)) for it in _line(source, number))
+            values = Values(source)
+            lines = range(len(source.lines))
+            found = (it for number in lines for it in _line(source, values, number))
             yield from (it for it, _ in zip(found, range(_MOST), strict=False))
 
 
@@ -40,11 +46,10 @@ def _byte_order_mark(source: SourceFile) -> Iterator[Diagnostic]:
     if source.mark:
         message = "a byte order mark begins the file, which other programs read as text"
         found = source.finding("A1", message, source.place_of(1, 2), hint="save it without")
-        fix = replace(source.over(found, ""), start=0, end=1)
-        yield replace(found, severity=Severity.WARNING, fix=fix)
+        yield replace(found, severity=Severity.WARNING, fix=Fix(source.name, 0, 1, ""))
 
 
-def _line(source: SourceFile, number: int) -> Iterator[Diagnostic]:
+def _line(source: SourceFile, values: Values, number: int) -> Iterator[Diagnostic]:
     line = source.lines[number]
     if line.isascii():
         return
@@ -54,7 +59,8 @@ def _line(source: SourceFile, number: int) -> Iterator[Diagnostic]:
         message = f"the character U+{ord(strange[0]):04X} {what}"
         yield _warning(source, number, strange, message, "take it away")
     for word in _WORD.finditer(line):
-        if word[0].isascii():
+        if word[0].isascii() or not values.hold(source.offset(number + 1, word.start() + 1)):
+            # In a comment nothing is compared with it.
             continue
         scripts = sorted({script for script in map(_script, word[0]) if script})
         if len(scripts) > 1:

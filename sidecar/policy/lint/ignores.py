@@ -6,13 +6,13 @@ in which there can be no comment. A warning about a mapping stands at its first 
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sidecar.policy.codes import CODES
 from sidecar.policy.diagnostics import Diagnostic, Fix, Severity, did_you_mean
-from sidecar.policy.source import Place, Scalar, SourceFile
+from sidecar.policy.lint.comments import Values
+from sidecar.policy.source import Place, SourceFile
 
 _COMMENT = re.compile(r"(?m)(?:^|(?<=[ \t]))#[ \t]*lint:ignore\b([^\r\n]*)")
 _NOTHING = re.compile(r"[ \t]*(#.*)?")
@@ -70,27 +70,16 @@ def ignores_of(source: SourceFile) -> Iterator[Ignore]:
     """The comments of a file that take warnings back; text that looks like one is none."""
     if "lint:ignore" not in source.text:
         return
-    text = source.mark + source.text
-    scalars = [(_text_start(text, scalar), scalar.end, scalar) for scalar in source.scalars()]
-    scalars.sort(key=lambda it: it[0])
-    starts = [start for start, *_ in scalars]
-    ends = {scalar.place.line: end for _, end, scalar in scalars if scalar.style in ("|", ">")}
-    for comment in _COMMENT.finditer(text):
-        inside = bisect_right(starts, comment.start()) - 1
-        if inside >= 0 and comment.start() < scalars[inside][1]:
+    values = Values(source)
+    for comment in _COMMENT.finditer(source.mark + source.text):
+        if values.hold(comment.start()):
             continue
         said = comment[0].rstrip()
         place = source.place_of(comment.start(), comment.start() + len(said))
         line = _line_meant(source, place)
-        last = source.place_of(ends[line] - 1, ends[line]).line if line in ends else line
         code, _, reason = comment[1].strip().partition(" ")
-        yield Ignore(source, place, code, reason.strip(), range(line, last + 1))
-
-
-def _text_start(text: str, scalar: Scalar) -> int:
-    """Where its own text begins: behind the sign of a block there may be a comment."""
-    is_block = scalar.style in ("|", ">")
-    return text.find("\n", scalar.start, scalar.end) if is_block else scalar.start
+        lines = range(line, values.blocks.get(line, line) + 1)
+        yield Ignore(source, place, code, reason.strip(), lines)
 
 
 def _line_meant(source: SourceFile, place: Place) -> int:
