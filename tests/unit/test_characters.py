@@ -40,8 +40,15 @@ def test_what_people_write_is_let_alone(message: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    ["Slоw down", "Slow\u200b down", "Slow\u200d down", "\u202eSlow", "Slow\u2066 down", "Slow\u00addown"],
-)  # fmt: skip
+    [
+        "Slоw down",
+        "Slow\u200b down",
+        "Slow\u200d down",
+        "\u202eSlow",
+        "Slow\u2066 down",
+        "Slow\u00addown",
+    ],
+)
 def test_what_deceives_is_found(message: str, tmp_path: Path) -> None:
     assert codes_of(tmp_path, RULE % message) == ["A5"]
 

@@ -58,6 +58,8 @@ def _line(source: SourceFile, values: Values, number: int) -> Iterator[Diagnosti
         what = "turns the direction of text" if turns else "cannot be seen"
         message = f"the character U+{ord(strange[0]):04X} {what}"
         yield _warning(source, number, strange, message, "take it away")
+    strange_letters = {it for it in line if it.isalpha() and not it.isascii()}
+    is_written_so = not _LIKE_LATIN.issuperset(strange_letters)
     for word in _WORD.finditer(line):
         if word[0].isascii() or not values.hold(source.offset(number + 1, word.start() + 1)):
             # In a comment nothing is compared with it.
@@ -68,7 +70,8 @@ def _line(source: SourceFile, values: Values, number: int) -> Iterator[Diagnosti
             message = f"{word[0]!r} mixes {' and '.join(scripts)} letters"
             hint = f"{odd!r} is {unicodedata.name(odd, 'no letter').lower()}"
             yield _warning(source, number, word, message, hint)
-        elif _LIKE_LATIN.issuperset(word[0]):
+        elif not is_written_so and _LIKE_LATIN.issuperset(word[0]):
+            # Beside letters that resemble no others, it is a word of its language.
             message = f"{word[0]!r} looks like Latin letters and has none"
             hint = f"{word[0][0]!r} is {unicodedata.name(word[0][0]).lower()}"
             yield _warning(source, number, word, message, hint)
