@@ -137,7 +137,7 @@ def measure(contestants: Sequence[Contestant], rounds: int, seconds: float) -> N
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Print the tables; 1 if 2,000 rules take five seconds to validate."""
+    """Print the tables; 1 if 2,000 rules take five seconds of a processor to validate."""
     rounds, seconds = (3, 0.02) if "--quick" in arguments else (15, 0.2)
     contestants, slowest_s = [], 0.0
     with tempfile.TemporaryDirectory() as folder, calm_garbage_collection():
@@ -147,12 +147,13 @@ def main(arguments: Sequence[str] = ()) -> int:
             (f"{RULES:,} rules, all concerned", open_set),
         ):
             directory = write(Path(folder) / write.__name__)
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             policies = load(directory, ceiling=Ceiling.AS_WRITTEN)
-            spent_s = time.perf_counter() - start
-            slowest_s = max(slowest_s, spent_s)
+            # On a busy machine others are in the first; the second is this one's own.
+            spent_s, used_s = time.perf_counter() - start, time.process_time() - used
+            slowest_s = max(slowest_s, used_s)
             files = len(list(directory.iterdir()))
-            print(f"validate  {name:28} {files:3} files {spent_s:8.2f} s")
+            print(f"validate  {name:28} {files:3} files {spent_s:8.2f} s, processor {used_s:.2f} s")
             contestants.append(Contestant(name, policies, []))
         measure(contestants, rounds, seconds)
     floor = statistics.median(contestants[0].spent)
