@@ -237,12 +237,15 @@ async def test_a_candidate_that_is_mended_is_compared_from_then_on(tmp_path: Pat
         it.candidate.write_text("mode: on")
         await it.reload()
         await it.check()
+        unchanged = await compared(it, 1)
         first = await it.standing()
         it.candidate.write_text(POLICY.replace("max: 1000", "max: 70"))
         await it.reload()
         await it.check()
-        found = await compared(it, 1)
+        told = await it.until(lambda told: bool(told["shadow"]["comparison"]["different"]))
 
+    found = told["shadow"]["comparison"]
+    assert unchanged["different"] == 0
     assert first["shadow"]["rejected"]["reason"] == "invalid"
     assert first["shadow"]["revision"] is not None
     assert found["effects"] == {"allow->deny": 1}
