@@ -69,6 +69,16 @@ def test_all_mistakes_are_shown_in_order_of_place(policies: Path) -> None:
     ]
 
 
+def test_a_mistake_in_a_test_hides_no_warning_of_the_policies(policies: Path) -> None:
+    policies.write_text(UNUSED)
+    (policies.parent / "policy_test.yaml").write_text("kind: PolicyTest\n")
+
+    code, told, error = sidecar(policies.parent.parent, "lint", "p", "--require-tests")
+
+    assert (code, error) == (3, "2 mistakes and 1 warning\n")
+    assert told.startswith("p/policy.yaml:4:13: warning[C4]")
+
+
 def test_a_program_is_told_in_its_own_form(policies: Path) -> None:
     policies.write_text(UNUSED)
     cwd = policies.parent.parent

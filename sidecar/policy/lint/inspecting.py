@@ -58,22 +58,24 @@ def inspected(path: Path, prices: PriceList | None = None) -> Inspected:
 
 
 def warned(it: Inspected, today: datetime, *, require_tests: bool) -> tuple[Diagnostic, ...]:
-    """Its mistakes or, where there are none, all that looks like one.
+    """Its mistakes and, where the policies load, all that looks like one.
 
     Args:
         today: what dates are compared with.
         require_tests: whether what no test shows is wrong too.
     """
-    if it.mistakes:
+    if it.examined.policies is None:
         return tuple(it.mistakes)
-    further = [*_in_rooms_below(it.path)]
-    if require_tests:
+    further = [*it.mistakes, *_in_rooms_below(it.path)]
+    unjudged: tuple[str, ...] = ("L1", "L2")
+    if require_tests and not it.mistakes:
         report = run_contents(it.policies, it.tests, prices=it.prices)
         unclear = [found for result in report.results for found in result.findings]
-        if unclear:
-            return in_order(dict.fromkeys(unclear))
-        further += untested(it.examined, report)
-    unjudged = () if require_tests else ("L1", "L2")
+        further += unclear
+        if not unclear:
+            # What tests that cannot be judged have seen is not known.
+            further += untested(it.examined, report)
+            unjudged = ()
     return lint(it.examined, today, further, unjudged=unjudged)
 
 
