@@ -31,12 +31,24 @@ def source_of(
     fraction: Callable[[str], object] = float,
 ) -> SourceFile | Diagnostic:
     """The file as text, or why it is none; see `SourceFile`."""
+    hint = "split it into several files of the directory" if kind == "Policy" else ""
+    text = decoded(file, content, too_large=hint)
+    if isinstance(text, Diagnostic):
+        return text
+    return SourceFile(str(file), text, kind=kind, fraction=fraction)
+
+
+def decoded(file: Path, content: bytes, *, too_large: str = "") -> str | Diagnostic:
+    """What was read as text, or why it is none.
+
+    Args:
+        too_large: what to do with a file that is.
+    """
     if len(content) > MAX_BYTES:
-        hint = "split it into several files of the directory" if kind == "Policy" else ""
         message = f"the file is larger than {MAX_BYTES:,} bytes"
-        return Diagnostic("A1", message, str(file), hint=hint)
+        return Diagnostic("A1", message, str(file), hint=too_large)
     try:
-        return SourceFile(str(file), content.decode("utf-8"), kind=kind, fraction=fraction)
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8").splitlines(keepends=True) or [""]
         line = before[-1] + content[error.start :].partition(b"\n")[0].decode("utf-8", "replace")

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from sidecar.policy.diagnostics import InvalidFiles
+from sidecar.policy.files import content_of
 from sidecar.policy.legacy.config import read_old
 from sidecar.policy.legacy.json_text import JsonFile
 from sidecar.policy.legacy.policy_text import policy_text
 from sidecar.policy.reader import read
-from sidecar.policy.source import SourceFile
+from sidecar.policy.source import MAX_BYTES, SourceFile
 
 ROOM = Path(__file__).parent / "wrong"
 OLD = Path("subscription_config.json")
@@ -32,6 +33,13 @@ def test_a_wrong_configuration_is_told_where_and_what_to_write(file: Path) -> No
     said = answer(file)
     assert said == file.with_suffix(".txt").read_text(encoding="utf-8")
     assert all(found.line and found.column for found in findings(file.read_bytes()))
+
+
+def test_a_file_that_is_much_too_large_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "subscription_config.json"
+    file.write_text('{"plans": {}}' + " " * MAX_BYTES)
+    with pytest.raises(InvalidFiles, match="the file is larger than 1,048,576 bytes"):
+        JsonFile(file, content_of(file))
 
 
 def findings(content: bytes) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.policy.diagnostics import Diagnostic, InvalidFiles
+from sidecar.policy.files import decoded
 from sidecar.policy.source import MAX_DEPTH, MAX_DIGITS
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
@@ -59,11 +60,10 @@ class JsonFile:
     def __init__(self, file: Path, content: bytes) -> None:
         self.name = str(file)
         self._twice: list[Diagnostic] = []
-        try:
-            self.text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            wrong = Diagnostic("A1", "this is not UTF-8", self.name, hint="save the file as UTF-8")
-            raise InvalidFiles([wrong]) from None
+        text = decoded(file, content)
+        if isinstance(text, Diagnostic):
+            raise InvalidFiles([text])
+        self.text = text.removeprefix("\ufeff")
         # Where each line begins.
         self._begins = [0, *(end.end() for end in re.finditer("\n", self.text))]
         self._refuse_what_is_no_json()
