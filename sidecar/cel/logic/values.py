@@ -27,8 +27,8 @@ from sidecar.cel.values import INT_MAX, INT_MIN, Failure
 Range = tuple[float | int, float | int]
 """The least and the greatest value of a number; it is one, not NaN."""
 
-_EXACT = 2**53
-"""Up to here integers and doubles are compared without loss."""
+_EXACT = 2**53 - 1
+"""Up to here integers and doubles are compared without loss; 2**53 + 1 equals 2.0**53."""
 _PATTERNS = {
     "==": exactly, "startsWith": beginning, "endsWith": ending, "contains": containing,
 }  # fmt: skip

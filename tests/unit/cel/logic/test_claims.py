@@ -98,6 +98,7 @@ def test_what_leaves_nothing_out_is_always_true(text: str) -> None:
         'o.name.lowerAscii() == "gpt-4" && o.name != "gpt-4"',
         "x < 5 && x > 4",  # 4.5
         "x > 9007199254740992 && x < 9007199254740994",
+        "x == 9007199254740992.0 && x > 9007199254740992",  # 2**53 + 1, rounded
         'x == 1 && x != "1"',
         "has(o.free.a) && has(o.free.b) && o.free.a == 1 && o.free.b == 2",
         "size(o.name) > 1 && size(o.model) < 1",

@@ -44,7 +44,8 @@ BOUNDS = Bounds(
     {"getDayOfWeek": (0, 6), "getHours": (0, 23), "size": (0, 2**31)},
 )
 _NAN_ONE = (math.nan, math.inf, -math.inf, -1.0, 0.0, 0.5, 1.0, 4.5, 5.0, 6.0, 9.5)
-_INTEGERS = (-(2**63), -6, -1, 0, 1, 4, 5, 6, 7, 9, 10, 2**53 - 1, 2**53 + 1, 2**63 - 1)
+_INTEGERS = (-(2**63), -6, -1, 0, 1, 4, 5, 6, 7, 9, 10, 2**53 - 1, 2**53, 2**53 + 1, 2**63 - 1)
+_LARGE = ("9007199254740992", "9007199254740992.0", "9007199254740993")
 _NAMES = ("", "a", "b", "ab", "ba", "aba", "a*b", "A", "gpt-4", "gpt-4-mini", "xyz", "active")
 _ANYTHING: tuple[object, ...] = (
     *_NAMES,
@@ -197,12 +198,12 @@ def _free(pick: random.Random) -> str:
 
 
 def _anything(pick: random.Random) -> str:
-    literal = _of(pick, '"a"', "true", "1", "5", "5.0", "6.0", "9007199254740993", "null")
+    literal = _of(pick, '"a"', "true", "1", "5", "5.0", "6.0", "null", *_LARGE)
     shape = pick.random()
     if shape < 0.2:
         return f"x.{_of(pick, 'startsWith', 'contains')}({_of(pick, *_quoted())})"
     if shape < 0.6:
-        return f"x {_of(pick, '<', '<=', '>', '>=')} {_of(pick, '1', '5', '5.0', '6.0')}"
+        return f"x {_of(pick, '<', '<=', '>', '>=')} {_of(pick, '1', '5', '5.0', '6.0', *_LARGE)}"
     return f"x {_of(pick, '==', '!=')} {literal}"
 
 
