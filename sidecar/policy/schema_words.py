@@ -49,12 +49,14 @@ def _rank(name: str) -> int:
 
 
 def _with_fewer_choices(schema: dict[str, Any]) -> dict[str, Any]:
-    choices = schema.pop("anyOf")
+    choices: list[dict[str, Any]] = schema.pop("anyOf")
     if choices == _NUMBERS:
         return {"type": "number", **schema}
-    match [choice for choice in choices if choice != _NULL]:
-        case [{"type": str(kind), **others}] if len(choices) == 2 and "enum" not in others:
-            return {"type": [kind, "null"], **others, **schema}
-        case [{"anyOf": list(inner), **others}] if len(choices) == 2 and not others:
-            return {"anyOf": [*inner, _NULL], **schema}
+    others = [choice for choice in choices if choice != _NULL]
+    if len(choices) == 2 and len(others) == 1:
+        (other,) = others
+        if isinstance(other.get("type"), str) and "enum" not in other:
+            return {**other, "type": [other["type"], "null"], **schema}
+        if list(other) == ["anyOf"]:
+            return {"anyOf": [*other["anyOf"], _NULL], **schema}
     return {"anyOf": choices, **schema}
