@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import quote
 
 from sidecar.domain.modes import FailureMode, Mode, Refusal
@@ -37,6 +38,12 @@ _VALUES: Mapping[Dimension, Callable[[CheckRequest], str]] = {
 
 _GRANTED = frozenset({Fixed.BILLING_MONTH, Fixed.BILLING_PERIOD, Fixed.LIFETIME})
 """Windows of allowances, to which grants add; other windows bound a pace."""
+
+
+@lru_cache(4096)
+def _escaped(value: str) -> str:
+    # The limits of one request are kept for the same few values.
+    return quote(value, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +110,7 @@ class Limit:
         key = self.head
         for name, value_of in self.parts:
             value = value_of(request)
-            if not value.isalnum():
-                value = quote(value, "")
-            key += name + value
+            key += name + (value if value.isalnum() else _escaped(value))
         return key + self.tail
 
 
