@@ -33,15 +33,6 @@ class Ignore:
     reason: str
     lines: range
 
-    def covers(self, found: Diagnostic) -> bool:
-        """Whether it takes a finding back."""
-        return (
-            found.severity is Severity.WARNING
-            and found.code == self.code
-            and found.file == self.source.name
-            and found.line in self.lines
-        )
-
 
 def without_ignored(
     findings: Iterable[Diagnostic], sources: Iterable[SourceFile], unjudged: Sequence[str] = ()
@@ -53,12 +44,15 @@ def without_ignored(
     """
     found = list(findings)
     ignores = [ignore for source in sources for ignore in ignores_of(source)]
-    by_file: dict[str, list[Ignore]] = {}
+    by_line: dict[tuple[str, str, int], list[Ignore]] = {}
     for ignore in ignores:
-        by_file.setdefault(ignore.source.name, []).append(ignore)
+        for line in ignore.lines:
+            by_line.setdefault((ignore.source.name, ignore.code, line), []).append(ignore)
     used: set[int] = set()
     for each in found:
-        covering = [it for it in by_file.get(each.file, ()) if it.covers(each)]
+        covering = by_line.get((each.file, each.code, each.line), [])
+        if each.severity is Severity.ERROR:
+            covering = []
         used.update(map(id, covering))
         if not any(it.reason for it in covering):
             yield each
@@ -71,24 +65,27 @@ def ignores_of(source: SourceFile) -> Iterator[Ignore]:
     if "lint:ignore" not in source.text:
         return
     values = Values(source)
+    following = _next_that_says_something(source)
     for comment in _COMMENT.finditer(source.mark + source.text):
         if values.hold(comment.start()):
             continue
         said = comment[0].rstrip()
         place = source.place_of(comment.start(), comment.start() + len(said))
-        line = _line_meant(source, place)
+        stands_alone = not source.lines[place.line - 1][: place.column - 1].strip()
+        line = following[place.line - 1] if stands_alone else place.line
         code, _, reason = comment[1].strip().partition(" ")
         lines = range(line, values.blocks.get(line, line) + 1)
         yield Ignore(source, place, code, reason.strip(), lines)
 
 
-def _line_meant(source: SourceFile, place: Place) -> int:
-    """Its own line or, where it stands alone, the next one that says something."""
-    if source.lines[place.line - 1][: place.column - 1].strip():
-        return place.line
-    below = range(place.line, len(source.lines))
-    says = (at + 1 for at in below if not _NOTHING.fullmatch(source.lines[at]))
-    return next(says, place.line)
+def _next_that_says_something(source: SourceFile) -> list[int]:
+    """Of each line, from 0, the number of the first one from there on that is no comment."""
+    following: list[int] = []
+    found = len(source.lines)
+    for number in range(len(source.lines), 0, -1):
+        found = found if _NOTHING.fullmatch(source.lines[number - 1]) else number
+        following.append(found)
+    return following[::-1]
 
 
 def _faults(ignore: Ignore, *, is_used: bool) -> Iterator[Diagnostic]:
