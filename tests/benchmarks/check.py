@@ -56,6 +56,10 @@ def _start(stack: ExitStack, folder: Path) -> dict[str, str]:
     ways: dict[str, tuple[str, dict[str, str]]] = {
         "check on redis": (redis.url, {}),
         "… recorded": (redis.url, recorded),
+        "… beside shadow": (
+            redis.url,
+            {"SIDECAR_SHADOW_POLICIES": str(ROOT / "policies/platform")},
+        ),
         "check on sqlite": ("sqlite:///./data/sidecar.db", {}),
     }
     for name, (store, env) in ways.items():
