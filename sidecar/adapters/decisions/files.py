@@ -98,8 +98,9 @@ class Series:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(self._path, flags, _MODE)
         self._size = 0
-        # Whoever clears up leaves alone what is locked.
-        fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # Whoever clears up leaves alone what is locked; not every file system knows locks.
+        with suppress(OSError):
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         self._clear_up()
 
     def _clear_up(self) -> None:
