@@ -125,8 +125,9 @@ async def test_all_that_was_decided_is_in_the_files_when_the_server_has_ended(
 async def test_of_some_users_every_allow_is_written_and_of_the_others_none(
     part: float, tmp_path: Path
 ) -> None:
-    settings = {"sidecar_decision_log": tmp_path, "sidecar_decision_log_allows": part}
-    async with application(**settings) as client:
+    async with application(
+        sidecar_decision_log=tmp_path, sidecar_decision_log_allows=part
+    ) as client:
         for number in range(600):
             await check(client, **(ALLOWED | {"user_id": f"u{number % 200}"}))
             if number < 200:
