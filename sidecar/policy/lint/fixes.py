@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.policy.diagnostics import Diagnostic, Fix
+from sidecar.policy.diagnostics import MOST_FINDINGS, Diagnostic, Fix
 from sidecar.policy.load import is_test
 from sidecar.policy.price_file import is_price_file
 from sidecar.policy.reader import read
@@ -35,7 +35,7 @@ def repaired(file: str, text: str, findings: Iterable[Diagnostic]) -> Repaired |
     if _is_no_worse(file, _with(text, wanted), mistakes):
         return Repaired(file, _with(text, wanted), tuple(wanted)) if wanted else None
     done: list[Diagnostic] = []
-    for found in wanted:
+    for found in wanted[:MOST_FINDINGS]:
         if _is_no_worse(file, _with(text, [*done, found]), mistakes):
             done.append(found)
     return Repaired(file, _with(text, done), tuple(done)) if done else None
@@ -62,9 +62,12 @@ def _fix(found: Diagnostic) -> Fix:
 
 
 def _with(text: str, findings: Sequence[Diagnostic]) -> str:
+    pieces: list[str] = []
+    end = len(text)
     for fix in map(_fix, findings):
-        text = text[: fix.start] + fix.replacement + text[fix.end :]
-    return text
+        pieces += (text[fix.end : end], fix.replacement)
+        end = fix.start
+    return "".join(reversed([*pieces, text[:end]]))
 
 
 def _mistakes(file: str, text: str) -> tuple[bool, int, int]:
