@@ -160,7 +160,7 @@ def _search(wanted: tuple[Pattern, ...], refused: tuple[Pattern, ...], empty: bo
         letters = {unnamed}
         for automaton, places in zip(asking, state, strict=False):
             letters.update(automaton.next_characters(places))
-        for letter in letters:
+        for letter in sorted(letters):
             following = tuple(
                 automaton.after(places, letter)
                 for automaton, places in zip(automata, state, strict=True)

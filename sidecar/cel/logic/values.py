@@ -7,11 +7,11 @@ patterns for text. What is too hard is answered yes: a no is always certain.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sidecar.cel.compare import equal
 from sidecar.cel.logic.facts import ORDERS, TESTS, Fact
+from sidecar.cel.logic.spans import Span
 from sidecar.cel.logic.terms import Term
 from sidecar.cel.logic.texts import (
     Pattern,
@@ -138,37 +138,6 @@ def _has_lost_case(term: Term, texts: Iterable[str]) -> bool:
     return False
 
 
-@dataclass(slots=True)
-class _Span:
-    """From where to where a value may lie; None is without end."""
-
-    low: Any = None
-    high: Any = None
-    has_low: bool = True
-    has_high: bool = True
-
-    def narrow(self, test: str, value: Any) -> None:
-        """Cut off what a comparison excludes."""
-        includes = test.endswith("=")
-        if test[0] == ">":
-            if self.low is None or value > self.low:
-                self.low, self.has_low = value, includes
-            elif value == self.low:
-                self.has_low = self.has_low and includes
-        elif self.high is None or value < self.high:
-            self.high, self.has_high = value, includes
-        elif value == self.high:
-            self.has_high = self.has_high and includes
-
-    def is_empty(self) -> bool:
-        """Whether nothing lies in it."""
-        if self.low is None or self.high is None:
-            return False
-        return bool(
-            self.low > self.high or (self.low == self.high and not (self.has_low and self.has_high))
-        )
-
-
 def _is_between(
     term: Term, kind: type | tuple[type, ...], facts: Iterable[Fact], bounds: Range | None
 ) -> bool:
@@ -180,7 +149,7 @@ def _is_between(
     # NaN is neither less than a number nor not less; only what came out as true excludes it.
     if is_number and bounds is None and not any(fact.holds for fact in ordered):
         return True
-    span = _Span() if bounds is None or not is_number else _Span(*bounds)
+    span = Span() if bounds is None or not is_number else Span(*bounds)
     for fact in ordered:
         span.narrow(fact.test if fact.holds else _OPPOSITE[fact.test], fact.value)
     if span.is_empty():

@@ -1,15 +1,14 @@
 """What happens to use that was counted when a user goes from one plan to another?"""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import combinations
 
-from sidecar.domain.limits import Dimension
 from sidecar.domain.windows import Fixed, Sliding, Window, rough_length_ms
 from sidecar.policy.diagnostics import Diagnostic
-from sidecar.policy.lint.limits import DAY_MS
 from sidecar.policy.lint.remarks import elsewhere, warning
-from sidecar.policy.lint.written import WrittenLimit, in_force, limits, narrowed
+from sidecar.policy.lint.spans import DAY_MS
+from sidecar.policy.lint.written import Counting, WrittenLimit, counters, in_force, limits, narrowed
 from sidecar.policy.load import Examined
 
 _ALIKE = {
@@ -21,19 +20,16 @@ _ALIKE = {
 }
 """Sliding windows, in milliseconds, that are about as long as those of the clock."""
 
-_Counter = tuple[str, frozenset[Dimension], Window]
-"""What is counted, for what, and over which time."""
-
 
 def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
-    """E5, E6, E8: limits replaced by half, counted anew, or forgotten in one plan."""
+    """E5, E6: limits that are replaced by half, or counted anew."""
     effective = {plan: in_force(examined, plan) for plan in examined.plans.units}
     for limit in limits(examined):
         parent = limit.unit.file.plans[limit.plan].extends
         inherited = {it.id: it for it in effective.get(parent or "", ())}
         if limit.id in inherited and limit.section.max is not None:
             yield from _restated(limit, inherited[limit.id])
-    counting = {plan: _counters(own) for plan, own in effective.items()}
+    counting = {plan: counters(own) for plan, own in effective.items()}
     told: set[tuple[str, str, str, str]] = set()
     for one, other in combinations(effective, 2):
         for match, limit in _counted_anew(counting[one], counting[other]):
@@ -41,7 +37,6 @@ def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
             if pair not in told:
                 told.add(pair)
                 yield _begun_anew(match, limit, one, other)
-    yield from _forgotten(examined, effective)
 
 
 def _restated(limit: WrittenLimit, inherited: WrittenLimit) -> Iterator[Diagnostic]:
@@ -81,18 +76,7 @@ def _restated(limit: WrittenLimit, inherited: WrittenLimit) -> Iterator[Diagnost
         yield warning(limit.unit, "E5", message, path, hint=hint, related=related)
 
 
-_Counting = Sequence[tuple[WrittenLimit, _Counter]]
-
-
-def _counters(limits: Iterable[WrittenLimit]) -> _Counting:
-    """What limits without a condition read."""
-    unconditional = [limit for limit in limits if limit.when is None]
-    return [(it, (it.section.meter.value, it.per, it.window)) for it in unconditional]
-
-
-def _counted_anew(
-    first: _Counting, second: _Counting
-) -> Iterator[tuple[WrittenLimit, WrittenLimit]]:
+def _counted_anew(first: Counting, second: Counting) -> Iterator[tuple[WrittenLimit, WrittenLimit]]:
     """Limits of two plans that would share a counter, were it not for how the window is written."""
     mine, theirs = {counter for _, counter in first}, {counter for _, counter in second}
     for match, one in first:
@@ -118,52 +102,3 @@ def _are_alike(one: Window, other: Window) -> bool:
         if isinstance(clock, Fixed) and isinstance(sliding, Sliding):
             return sliding.length_ms in _ALIKE.get(clock, ())
     return False
-
-
-def _forgotten(
-    examined: Examined, effective: dict[str, Sequence[WrittenLimit]]
-) -> Iterator[Diagnostic]:
-    """A meter that a smaller and a greater plan limit, and one between them does not."""
-    maxima = {plan: _maxima(own) for plan, own in effective.items()}
-    for plan, unit in examined.plans.units.items():
-        limited = {limit.section.meter for limit in effective[plan]}
-        smaller, greater = _around(plan, maxima)
-        for meter in dict.fromkeys(it.section.meter for own in effective.values() for it in own):
-            below = [it for it in smaller if _bounds(effective[it], meter)]
-            above = [it for it in greater if _bounds(effective[it], meter)]
-            if meter not in limited and below and above:
-                message = (
-                    f"{below[-1]!r} and {above[0]!r} limit {meter.value}, "
-                    f"and {plan!r}, which lies between them, does not"
-                )
-                hint = "add the limit, or one with max: null if that is meant"
-                yield warning(unit, "E8", message, ("plans", plan), hint=hint, key=True)
-
-
-def _maxima(limits: Iterable[WrittenLimit]) -> dict[_Counter, int]:
-    """How much a plan allows, by what is counted."""
-    return {
-        counter: limit.section.max
-        for limit, counter in _counters(limits)
-        if limit.section.max is not None
-    }
-
-
-def _around(
-    plan: str, maxima: dict[str, dict[_Counter, int]]
-) -> tuple[Sequence[str], Sequence[str]]:
-    """The plans that allow less of everything that both count, and those that allow more."""
-    smaller, greater = [], []
-    for other, theirs in maxima.items():
-        shared = [
-            (own, theirs[counter]) for counter, own in maxima[plan].items() if counter in theirs
-        ]
-        if shared and all(less < own for own, less in shared):
-            smaller.append(other)
-        elif shared and all(more > own for own, more in shared):
-            greater.append(other)
-    return smaller, greater
-
-
-def _bounds(limits: Iterable[WrittenLimit], meter: str) -> bool:
-    return any(it.section.meter == meter and it.section.max is not None for it in limits)

@@ -10,12 +10,12 @@ from sidecar.domain.windows import Fixed, rough_length_ms
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.lint.cuts import without
 from sidecar.policy.lint.remarks import warning
+from sidecar.policy.lint.spans import DAY_MS
 from sidecar.policy.lint.written import WrittenLimit, limits, overrides
 from sidecar.policy.load import Examined
 
 GRANTED = frozenset({Fixed.BILLING_MONTH, Fixed.BILLING_PERIOD, Fixed.LIFETIME})
 """Windows of allowances, to which grants add."""
-DAY_MS = 86_400_000
 _NAMES_OF_A_REQUEST = frozenset(
     {Dimension.MODEL, Dimension.WORKFLOW, Dimension.PLUGIN, Dimension.AGENT}
 )
@@ -89,8 +89,8 @@ def _cardinality(limit: WrittenLimit) -> Iterator[Diagnostic]:
 def _waiting(limit: WrittenLimit) -> Iterator[Diagnostic]:
     is_for_ever = limit.window is Fixed.LIFETIME and not is_concurrency(limit)
     if is_for_ever and limit.section.status is Refusal.TOO_MANY_REQUESTS:
-        message = "429 says that waiting helps, but a lifetime has no end"
-        hint = "leave status out: 402 says that more can be bought"
+        message = f"{Refusal.TOO_MANY_REQUESTS} says that waiting helps; a lifetime has no end"
+        hint = f"leave status out: {Refusal.PAYMENT_REQUIRED} says that more can be bought"
         yield warning(limit.unit, "E9", message, limit.at("status"), hint=hint)
 
 

@@ -1,6 +1,6 @@
 """What do plans and rules say, each with its place and its file?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sidecar.domain.limits import Dimension
@@ -97,6 +97,11 @@ class WrittenOverride:
     path: Path
 
 
+Counter = tuple[str, frozenset[Dimension], Window]
+"""What is counted, for what, and over which time."""
+Counting = Sequence[tuple[WrittenLimit, Counter]]
+
+
 def narrowed(unit: Unit, own: Mode | None) -> Mode:
     """The mode of a part of a file, by what is written alone."""
     return unit.file.mode if own is None else unit.file.mode.narrowed(own)
@@ -135,3 +140,9 @@ def in_force(examined: Examined, plan: str) -> Sequence[WrittenLimit]:
     }
     chosen = limits_of(examined.plans, plan).items()
     return [by_name[writer, limit] for limit, (writer, _) in chosen]
+
+
+def counters(limits: Iterable[WrittenLimit]) -> Counting:
+    """What limits without a condition read."""
+    unconditional = [limit for limit in limits if limit.when is None]
+    return [(it, (it.section.meter.value, it.per, it.window)) for it in unconditional]

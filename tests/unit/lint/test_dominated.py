@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sidecar.domain.windows import BillingCycle, Fixed, Sliding, Window, from_ms, to_ms
-from sidecar.policy.lint import dominated
+from sidecar.policy.lint.spans import windows_met
 from tests.unit.lint.world import codes, limits, warned
 
 ENFORCED = "mode: enforce\n"
@@ -139,7 +139,7 @@ def counted(window: Window, uses: list[tuple[int, int]], now_ms: int) -> int:
 def test_what_is_called_unreachable_is_not_reached_by_any_use(
     strict: Window, lax: Window, maximum: int, steps: list[tuple[int, int]]
 ) -> None:
-    windows = dominated.windows_met(strict, lax, enforced=True)
+    windows = windows_met(strict, lax, enforced=True)
     assume(windows is not None)
     assert windows is not None
     uses: list[tuple[int, int]] = []

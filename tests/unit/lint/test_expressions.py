@@ -32,6 +32,7 @@ def about(directory: Path, when: str, before: str = FREE) -> list[str]:
         'request.plugin.matches("a.*")',
         'request.plugin.startsWith("*")',
         'request.model == "gpt-4" || request.action == "GPT-4"',
+        '["a"].exists(m, m == "b") || ["b"].exists(m, m == "B")',
         'request.model.lowerAscii() == "gpt-4" || request.model == "GPT-4"',
         'subscription.plan == "" || subscription.plan == "free"',
         "[1, 2].exists(a, [3, 4].exists(b, request.estimated_tokens == a * b))",
