@@ -74,3 +74,15 @@ def test_it_answers_what_a_recount_answers(kinds: str, seed: int, tmp_path: Path
     assert {
         (each["app_id"], each["user_id"]): each["changed"] for each in outcome["users"]["top"]
     } == dict(sorted(users.items(), key=lambda row: (-row[1], row[0]))[:10])
+
+
+def test_use_can_be_left_aside(tmp_path: Path) -> None:
+    events = list(course(600, seed=9, users=12, span=timedelta(hours=20), kinds="dcu"))
+    new, against, file = written(tmp_path, events)
+
+    outcome = run("--policies", new, "--events", file, "--against", against, "--count", "estimates")
+    answers = recount.recount(events, [old(), candidate()], by_use=False)
+
+    assert pairs(outcome) == recount.changes(answers)
+    assert outcome["counted_by"] == "estimates"
+    assert outcome["events"]["usage_ignored"] == len(events) - len(answers) > 100

@@ -124,16 +124,22 @@ class RecordedDecisions:
         while not ending.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), _TICK_S)
-            await self._take_in()
-            if self._writer is not None:
-                await self._writer.write()
-            else:
-                self._losses.end()
+            try:
+                await self._write()
+            except Exception as error:  # noqa: BLE001  a defect may not end what others need
+                self._losses.add(0, f"a defect: {error!r}")
         # What came while the last lines were being written.
         await self._take_in()
         if self._writer is not None:
             await self._writer.close()
         self._losses.sum_up()
+
+    async def _write(self) -> None:
+        await self._take_in()
+        if self._writer is not None:
+            await self._writer.write()
+        else:
+            self._losses.end()
 
     async def _take_in(self) -> None:
         """Turn what was decided into lines."""
