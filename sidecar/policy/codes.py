@@ -52,6 +52,7 @@ CODES: Mapping[str, str] = {
     "G11": "now compared with now",
     "G12": "a glob in an expression",
     "G13": "one word in two cases",
+    "G14": "a share in per cent",
     "H1": "an expression is too large",
     "H2": "loops inside loops inside loops",
     "H3": "expressions may cost too much",

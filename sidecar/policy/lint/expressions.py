@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from sidecar.cel.logic.failing import certain_error
+from sidecar.cel.presence import path_of
 from sidecar.cel.typed import Apply, Const, Elements, Entries, Loop, Node, Variable, parts, within
 from sidecar.cel.types import NUMBERS, is_open
 from sidecar.policy.diagnostics import Diagnostic
@@ -10,16 +11,19 @@ from sidecar.policy.lint.remarks import warning
 from sidecar.policy.lint.statements import Statement
 
 MOST_LOOPS = 2
+MOST_SHARE = 2.0
+"""More than twice its maximum nobody uses of a limit."""
 _COMPARED = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "_-_"})
 _ROUNDED = frozenset({"math.floor", "math.ceil", "math.round", "math.trunc", "math.sign"})
 
 
 def check(all_said: Iterable[Statement]) -> Iterable[Diagnostic]:
-    """G7, G9 to G11, H2: mixed literals, errors for sure, equal doubles, now, deep loops."""
+    """G7, G9 to G11, G14, H2: mixed literals, errors for sure, equal doubles, now, deep loops."""
     for it in all_said:
         for node in within(it.tree):
             yield from _mixed(it, node)
             yield from _equal_doubles(it, node)
+            yield from _percent(it, node)
         for node in within(it.written_out):
             yield from _now_and_now(it, node)
         yield from _failing(it)
@@ -72,6 +76,22 @@ def _equal_doubles(it: Statement, node: Node) -> Iterator[Diagnostic]:
                 message = "fractions are rarely equal to the last digit"
                 hint = "compare with < or >="
                 yield warning(it.unit, "G10", message, it.path, hint=hint, part=_part(node))
+
+
+def _percent(it: Statement, node: Node) -> Iterator[Diagnostic]:
+    """A share of a limit against a number that no share comes to."""
+    match node:
+        case Apply(function="_<_" | "_<=_" | "_>_" | "_>=_", arguments=(left, right)):
+            for part, other in ((left, right), (right, left)):
+                path = path_of(part) or ()
+                is_share = len(path) == 3 and path[0] == "limits" and path[2] == "ratio"
+                if not (is_share and isinstance(other, Const) and isinstance(other.value, float)):
+                    continue
+                if other.value > MOST_SHARE:
+                    message = "ratio is a share: 1.0 is the maximum, and this is far above it"
+                    hint = f"write {other.value / 100:g} for {other.value:g} per cent"
+                    span = (other.start, other.end)
+                    yield warning(it.unit, "G14", message, it.path, hint=hint, part=span)
 
 
 def _is_rounded(node: Node) -> bool:

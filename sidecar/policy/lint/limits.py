@@ -20,6 +20,8 @@ _NAMES_OF_A_REQUEST = frozenset(
     {Dimension.MODEL, Dimension.WORKFLOW, Dimension.PLUGIN, Dimension.AGENT}
 )
 _MANY = 3
+_LEAST_COST = 1_000
+"""Millionths; whoever writes less has whole units in mind."""
 
 
 def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
@@ -61,7 +63,12 @@ def _thresholds(limit: WrittenLimit, raised: Collection[str]) -> Iterator[Diagno
 
 
 def _nothing(limit: WrittenLimit, raised: Collection[str]) -> Iterator[Diagnostic]:
-    """A maximum of 0; with grants or overrides it may be meant."""
+    """A maximum of 0; with grants or overrides it may be meant. Or one of next to nothing."""
+    maximum = limit.section.max
+    if limit.section.meter is MeterKind.COST and maximum and maximum < _LEAST_COST:
+        message = f"cost is counted in millionths, so this is 0.{maximum:06}"
+        hint = f"write {maximum}000000 for {maximum}"
+        yield warning(limit.unit, "E4", message, limit.at("max"), hint=hint)
     if limit.section.max != 0 or is_allowance(limit) or limit.id in raised:
         return
     message = f"the limit {limit.id!r} allows nothing, so it refuses every request that it counts"

@@ -72,6 +72,9 @@ def test_what_nobody_means_is_reported(tmp_path: Path, when: str, found: list[st
         ("limits.day.ratio == 0.0", []),
         ("math.floor(limits.day.ratio) == 1.0", []),
         ("limits.day.ratio >= 0.5", []),
+        ("limits.day.ratio > 1.5", []),
+        ("limits.day.ratio > 80.0", ["G14"]),
+        ("95.5 <= limits.day.ratio", ["G14"]),
     ],
 )
 def test_fractions_are_compared_by_order(tmp_path: Path, when: str, found: list[str]) -> None:

@@ -28,6 +28,8 @@ overrides:
         "id: few, meter: tokens, max: 5, window: lifetime, status: 403",
         "id: few, meter: tokens, max: 5, window: billing_month, status: 429",
         "id: few, meter: tokens, max: null, window: day",
+        "id: few, meter: cost, max: 5000000, window: day",
+        "id: few, meter: cost, max: 1000, window: 1m",
     ],
 )
 def test_a_limit_that_can_be_meant_is_left_alone(tmp_path: Path, limit: str) -> None:
@@ -43,6 +45,7 @@ def test_a_limit_that_can_be_meant_is_left_alone(tmp_path: Path, limit: str) -> 
         ("id: few, meter: requests, max: null, window: day, warn_at: 0.5", "E3"),
         ("id: few, meter: requests, max: 0, window: day", "E4"),
         ("id: few, meter: concurrency, max: 0", "E4"),
+        ("id: few, meter: cost, max: 5, window: day", "E4"),
         ("id: few, meter: tokens, max: 9, window: 8d, per: [session]", "E7"),
         ("id: few, meter: tokens, max: 9, window: month, per: [model, plugin, agent]", "E7"),
         ("id: few, meter: tokens, max: 9, window: lifetime, status: 429", "E9"),

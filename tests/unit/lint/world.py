@@ -7,8 +7,10 @@ from sidecar.domain.modes import Ceiling
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.lint import lint
 from sidecar.policy.load import examine
+from sidecar.policy.price_file import load_prices
 from tests.unit.world import write
 
+PRICES = Path(__file__).parents[3] / "policies" / "prices" / "example.yaml"
 TODAY = datetime(2026, 6, 1, 12, tzinfo=UTC)
 FREE = 'plans: {free: {plugins: ["*"]}}\n'
 FREE_AND_PRO = 'plans: {free: {plugins: ["*"]}, pro: {plugins: ["*"]}}\n'
@@ -16,7 +18,8 @@ FREE_AND_PRO = 'plans: {free: {plugins: ["*"]}, pro: {plugins: ["*"]}}\n'
 
 def warned(directory: Path, text: str) -> tuple[Diagnostic, ...]:
     """The warnings about one file, which has to load."""
-    examined = examine(write(directory, text), ceiling=Ceiling.AS_WRITTEN)
+    path = write(directory, text)
+    examined = examine(path, ceiling=Ceiling.AS_WRITTEN, prices=load_prices(PRICES))
     assert [str(found) for found in examined.findings] == []
     return lint(examined, TODAY)
 
