@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
@@ -18,8 +19,10 @@ from sidecar.adapters.decisions.files import decision_files
 from sidecar.cli.simulate import simulate
 from sidecar.domain.decision import Effect
 from sidecar.domain.request import Subject
+from sidecar.domain.subscription import Status, Subscription
 from sidecar.policy.simulation.changes import Changes
 from sidecar.policy.simulation.events import Said
+from sidecar.policy.simulation.subscriptions import Known
 from tests.in_process import application
 from tests.processes import ROOT
 from tests.simulation.course import BEGIN, course, line
@@ -329,3 +332,23 @@ def test_twenty_thousand_events_take_no_more_memory_than_is_promised() -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "MB of memory" in done.stdout
+
+
+def test_what_is_alike_in_subscriptions_is_kept_once_and_each_user_has_its_own() -> None:
+    known = Known()
+    active = Subscription("", plan="pro", status=Status.ACTIVE)
+    for number in range(1_000):
+        user = Subject("a", f"u{number}")
+        since = BEGIN + timedelta(seconds=number)
+        if number % 2:
+            known.of(user, replace(active, user_id=user.user_id, updated_at=since))
+        else:
+            known.of(user, replace(active, status=Status.PAST_DUE, updated_at=since))
+
+    found = [known.of(Subject("a", f"u{number}"), None) for number in range(1_001)]
+
+    assert [state.status.value for state in found[:3]] == ["past_due", "active", "past_due"]
+    assert found[4].status_since == BEGIN + timedelta(seconds=4)
+    assert len({id(state) for state in found[1::2]}) == 1
+    assert found[1_000].status is Status.NONE
+    assert known.unknown == 1

@@ -1,14 +1,21 @@
-"""Which subscription has a user at this point of the replay?"""
+"""Which subscription has a user at this point of the replay?
 
-from collections.abc import Iterable
+Reports of use name none: the one counts that the user's latest check was recorded with. There may be
+as many as users, but most are alike, and what is alike is kept once.
+"""
+
+import json
+from collections.abc import Hashable, Iterable
 from typing import Final
 
 from sidecar.domain.request import Subject
-from sidecar.domain.subscription import Subscription, never_synced
+from sidecar.domain.subscription import Status, Subscription, never_synced
 from sidecar.policy.simulation.counts import Counts, hash_of
 
-_MOST: Final = 100_000
-"""Users whose recorded subscription is known between the checks that it was recorded with."""
+_MOST_STATES: Final = 50_000
+"""Subscriptions that differ; what comes then is not known between the checks it came with."""
+
+_NOT_KEPT: Final = -1
 
 
 class Known:
@@ -16,7 +23,9 @@ class Known:
 
     def __init__(self, given: Iterable[Subscription] = ()) -> None:
         self._given = {(state.app_id, state.user_id): state for state in given}
-        self._recorded: dict[int, Subscription] = {}
+        self._states: dict[Hashable, int] = {}
+        self._by_number: list[Subscription] = []
+        self._recorded = Counts()
         self._unknown = Counts()
 
     @property
@@ -29,15 +38,34 @@ class Known:
         user = subject.app_id, subject.user_id
         key = hash_of(user)
         if recorded is not None:
-            if key in self._recorded or len(self._recorded) < _MOST:
-                self._recorded[key] = recorded
+            self._keep(key, recorded)
             return recorded
-        found = (
-            self._recorded.get(key)
-            or self._given.get(user)
-            or self._given.get(("", subject.user_id))
-        )
+        number = self._recorded.get(key)
+        if number is not None and number != _NOT_KEPT:
+            return self._by_number[number]
+        found = self._given.get(user) or self._given.get(("", subject.user_id))
         if found is not None:
             return found
         self._unknown.set(key, 1)
         return never_synced(subject)
+
+    def _keep(self, key: int, state: Subscription) -> None:
+        facts = _facts(state)
+        number = self._states.get(facts)
+        if number is None:
+            number = _NOT_KEPT
+            if len(self._by_number) < _MOST_STATES:
+                number = self._states[facts] = len(self._by_number)
+                self._by_number.append(state)
+        self._recorded.set(key, number)
+
+
+def _facts(state: Subscription) -> Hashable:
+    """All of a subscription that policies look at, whoever has it."""
+    # How long it has been active is nothing to them, but grace and trials have an end.
+    since = None if state.status is Status.ACTIVE else state.status_since
+    return (
+        state.plan, state.status, since, state.billing_cycle, state.next_billing_date,
+        state.trial_end, state.period_start, state.period_end, state.cancel_at_period_end,
+        json.dumps(state.metadata, sort_keys=True) if state.metadata else "",
+    )  # fmt: skip
