@@ -1,4 +1,4 @@
-"""How is the text of an expression written in its file, so that each character has a place there?"""
+"""How is the text of an expression written in its file, and where does each character stand?"""
 
 from dataclasses import dataclass
 
