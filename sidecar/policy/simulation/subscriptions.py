@@ -1,7 +1,7 @@
 """Which subscription has a user at this point of the replay?
 
-Reports of use name none: the one counts that the user's latest check was recorded with. There may be
-as many as users, but most are alike, and what is alike is kept once.
+Reports of use name none: the one counts that the user's latest check was recorded with. There may
+be as many as users, but most are alike, and what is alike is kept once.
 """
 
 import json
