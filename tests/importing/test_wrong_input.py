@@ -10,11 +10,13 @@ from hypothesis import strategies as some
 
 from sidecar.policy.diagnostics import InvalidFiles
 from sidecar.policy.files import content_of
+from sidecar.policy.json_schema import Kind
 from sidecar.policy.legacy.config import read_old
 from sidecar.policy.legacy.json_text import JsonFile
 from sidecar.policy.legacy.policy_text import policy_text
 from sidecar.policy.reader import read
 from sidecar.policy.source import MAX_BYTES, SourceFile
+from tests.schemas.test_schemas import faults
 
 ROOM = Path(__file__).parent / "wrong"
 OLD = Path("subscription_config.json")
@@ -87,9 +89,11 @@ def is_read_or_refused_with_a_place(content: bytes) -> None:
         assert wrong
         assert all(each.message for each in wrong)
     else:
-        policy, amiss = read(SourceFile("policy.yaml", policy_text(found, OLD.name)))
+        source = SourceFile("policy.yaml", policy_text(found, OLD.name))
+        policy, amiss = read(source)
         assert amiss == ()
         assert policy is not None
+        assert faults(Kind.POLICY, source.plain()) == []
 
 
 @settings(deadline=None, max_examples=60)
