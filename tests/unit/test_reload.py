@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 from sidecar.domain.policies import Fault, Outcome, Rejection
 from sidecar.domain.prices import Rates
-from sidecar.policy.reloading import in_force
+from sidecar.policy.reloading import contents, in_force
 from sidecar.policy.reloading.contents import Contents, Origin
-from sidecar.policy.reloading.in_force import WatchedPolicies
+from sidecar.policy.reloading.in_force import Attempt, WatchedPolicies
 from sidecar.policy.reloading.judging import Accepted, Refused, judge
 from sidecar.policy.snapshot import PolicySet
 from tests.processes import await_that
@@ -258,6 +258,40 @@ async def test_a_defect_in_judging_keeps_what_is_in_force(
     assert await files.reload() == ["policies_not_judged", "policies_rejected"]
     assert files.rejection.fault is Fault.DEFECT
     assert files.in_force == FREE
+
+
+async def test_a_directory_that_is_no_longer_to_be_read_is_told_and_watched_on(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(path: Path) -> list[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    async def edit() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(contents, "policy_files", forbidden)
+            await until(lambda: files.watched.report.rejection is not None)
+        files.plan("pro")
+        await until(lambda: files.in_force == PRO)
+
+    await watching(files, edit)
+
+    assert files.rejection.fault is Fault.UNREADABLE
+    assert files.rejection.message == f"{files.policies}: cannot be read: Permission denied"
+
+
+async def test_a_listener_that_fails_ends_no_watching(files: Files) -> None:
+    def fails(attempt: Attempt) -> None:
+        raise OSError("no space left on device")
+
+    async def edit() -> None:
+        files.watched.after_each.append(fails)
+        files.plan("pro")
+        await until(lambda: files.in_force == PRO)
+        files.watched.after_each.clear()
+        files.plan("free")
+        await until(lambda: files.generation == 3)
+
+    await watching(files, edit)
 
 
 # -- watching -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -91,11 +92,15 @@ def read(origin: Origin) -> Contents:
     Raises:
         ConfigurationError: there is nothing to load, or something cannot be read.
     """
-    return Contents(
-        policies=tuple((file, content_of(file)) for file in policy_files(origin.directory)),
-        tests=tuple((file, content_of(file)) for file in test_files(origin.directory)),
-        prices=None if origin.prices is None else (origin.prices, content_of(origin.prices)),
-    )
+    directory, prices = origin.directory, origin.prices
+    try:
+        return Contents(
+            policies=tuple((file, content_of(file)) for file in policy_files(directory)),
+            tests=tuple((file, content_of(file)) for file in test_files(directory)),
+            prices=None if prices is None else (prices, content_of(prices)),
+        )
+    except OSError as error:
+        raise ConfigurationError(f"{directory}: cannot be read: {error.strerror}") from error
 
 
 def read_settled(origin: Origin) -> Contents:
@@ -155,8 +160,6 @@ def _all_of(origin: Origin) -> Iterator[Path]:
     if origin.prices is not None:
         yield origin.prices
     yield origin.directory
-    if origin.directory.is_dir():
-        try:
-            yield from sorted(origin.directory.iterdir())
-        except OSError:
-            return
+    # Whatever cannot be listed, reading says so.
+    with suppress(OSError):
+        yield from sorted(origin.directory.iterdir())

@@ -95,9 +95,12 @@ class WatchedPolicies:
         """
         while True:
             await asyncio.sleep(poll_s)
-            if await asyncio.to_thread(self._has_changed):
-                await self._settle(min(poll_s, _SETTLE_S))
-                await self.reload()
+            try:
+                if await asyncio.to_thread(self._has_changed):
+                    await self._settle(min(poll_s, _SETTLE_S))
+                    await self.reload()
+            except Exception as error:  # noqa: BLE001  who watches goes on watching
+                _log.error(f"{self._name}_not_watched", exc_info=error)
 
     # -- judging ----------------------------------------------------------------------------
 

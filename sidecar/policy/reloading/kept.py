@@ -12,6 +12,8 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+import structlog
+
 from sidecar.domain.policies import Reloaded
 from sidecar.errors import ConfigurationError
 from sidecar.policy.reloading.contents import Origin
@@ -20,6 +22,7 @@ from sidecar.policy.reloading.judging import Accepted, Refused, judge
 from sidecar.policy.reloading.published import FollowedPolicies, publish
 from sidecar.policy.snapshot import PolicySet
 
+_log = structlog.get_logger("sidecar.policies")
 _LIVE, _SHADOW = "live.json", "shadow.json"
 
 
@@ -83,7 +86,12 @@ class KeptPolicies:
                 continue
             task = asyncio.ensure_future(directory.reload())
             self._asked.add(task)
-            task.add_done_callback(self._asked.discard)
+            task.add_done_callback(self._is_done)
+
+    def _is_done(self, task: asyncio.Task[Reloaded]) -> None:
+        self._asked.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("policies_not_reloaded", exc_info=task.exception())
 
     @asynccontextmanager
     async def up_to_date(self) -> AsyncIterator[None]:

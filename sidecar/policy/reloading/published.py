@@ -124,16 +124,14 @@ class FollowedPolicies:
         """
         while True:
             await asyncio.sleep(_LOOK_S)
-            stamp = self._stamp_now()
-            if stamp == self._stamp:
-                continue
             try:
-                await self._take(self._read(), put)
+                stamp = self._stamp_now()
+                if stamp != self._stamp:
+                    await self._take(self._read(), put)
+                    self._stamp = stamp
             except Exception as error:  # noqa: BLE001  whatever it is, what is in force stays
                 _log.error("policies_not_followed", exc_info=error)
                 await asyncio.sleep(_RETRY_S)
-            else:
-                self._stamp = stamp
 
     async def _take(self, published: _Published, put: Callable[[PolicySet], None]) -> None:
         if published.revision not in (None, self._published.revision):
