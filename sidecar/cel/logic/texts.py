@@ -49,6 +49,7 @@ def containing(text: str) -> Pattern:
     return (RUN, *text, RUN)
 
 
+@lru_cache(maxsize=8192)
 def globbed(glob: str) -> Pattern:
     """What a glob matches: `*` any run of characters, `?` one."""
     return tuple({"*": RUN, "?": ONE}.get(character, character) for character in glob)

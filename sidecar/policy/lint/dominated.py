@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import permutations
+from itertools import islice, permutations
 
 from sidecar.domain.modes import Mode
 from sidecar.domain.windows import Fixed, Sliding, Window, rough_length_ms
@@ -19,6 +19,9 @@ _SPANS = {
     Fixed.BILLING_MONTH: "a billing month", Fixed.BILLING_PERIOD: "a billing period",
     Fixed.LIFETIME: "in all",
 }  # fmt: skip
+
+MOST_PAIRS = 10_000
+"""Pairs of limits of one plan that are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
     depths = {plan: len(examined.plans.lineage(plan) or ()) for plan in examined.plans.units}
     for plan in examined.plans.units:
         bounded = [it for it in in_force(examined, plan) if it.section.max is not None]
-        for strict, lax in permutations(bounded, 2):
+        for strict, lax in islice(permutations(bounded, 2), MOST_PAIRS):
             if strict.section.meter is not lax.section.meter or not _counts_all(strict, lax):
                 continue
             if not _is_same(strict, lax):

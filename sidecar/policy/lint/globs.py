@@ -1,8 +1,10 @@
 """Do globs say something that others do not say already, and of plugins that are to be had?"""
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import islice
 
 from sidecar.cel.logic.texts import covers, globbed, may_match
 from sidecar.policy.compiled import CompiledPlan
@@ -14,6 +16,13 @@ from sidecar.policy.lint.written import WrittenRule, rules
 from sidecar.policy.load import Examined
 from sidecar.policy.source import Path
 from sidecar.policy.unit import Unit
+
+MOST_COMPARED = 100_000
+"""Pairs of globs that are compared for a plan or for all rules; the rest is left alone."""
+MOST_COVERED = 20_000
+"""The same for one list, where each pair takes longer."""
+MOST_NEAR = 100
+"""Names for which a nearest one is looked for."""
 
 
 def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
@@ -44,7 +53,10 @@ def _allowed_at(unit: Unit, plan: str) -> Path:
 
 def _redundant(unit: Unit, path: Path, globs: Sequence[str]) -> Iterator[Diagnostic]:
     first = {glob: index for index, glob in reversed(list(enumerate(globs)))}
-    wide = [glob for glob in first if is_wild(glob)]
+    wide: dict[str, list[str]] = {}
+    for glob in first:
+        if is_wild(glob):
+            wide.setdefault(_head(glob), []).append(glob)
     for index, glob in enumerate(globs):
         by = glob if first[glob] != index else _wider(glob, wide, first)
         if by is not None:
@@ -58,9 +70,16 @@ def _redundant(unit: Unit, path: Path, globs: Sequence[str]) -> Iterator[Diagnos
             yield warning(unit, "D3", message, at, hint=hint, related=related, fix=fix)
 
 
-def _wider(glob: str, wide: Iterable[str], order: dict[str, int]) -> str | None:
+def _head(glob: str) -> str:
+    """What every name begins with that a glob matches."""
+    return re.split(r"[*?]", glob, maxsplit=1)[0]
+
+
+def _wider(glob: str, wide: Mapping[str, Sequence[str]], order: Mapping[str, int]) -> str | None:
     """Another glob that covers this one; of two that cover each other, the earlier."""
-    for other in wide:
+    head = _head(glob)
+    near = (each for end in range(len(head) + 1) for each in wide.get(head[:end], ()))
+    for other in islice(near, MOST_COVERED // len(order) + 1):
         if other != glob and covers(globbed(other), globbed(glob)):
             is_equal = is_wild(glob) and covers(globbed(glob), globbed(other))
             if not is_equal or order[other] < order[glob]:
@@ -71,6 +90,8 @@ def _wider(glob: str, wide: Iterable[str], order: dict[str, int]) -> str | None:
 def _denied(unit: Unit, plan: str) -> Iterator[Diagnostic]:
     plugins = unit.file.plans[plan].plugins
     if plugins is None or not plugins.allow or not plugins.deny:
+        return
+    if len(plugins.allow) * len(plugins.deny) > MOST_COMPARED:
         return
     denied = [globbed(glob) for glob in plugins.deny]
     left = [may_match([globbed(glob)], denied, empty=False) for glob in plugins.allow]
@@ -94,9 +115,20 @@ def _unreachable(examined: Examined) -> Iterator[Diagnostic]:
         glob for plan in plans.values() for glob in plan.plugins_allow.patterns if not is_wild(glob)
     })  # fmt: skip
 
+    left = MOST_COMPARED
+
     @cache
     def is_there(glob: str, plan: str) -> bool:
-        return _includes(plans[plan], glob)
+        nonlocal left
+        if not is_wild(glob):
+            return plans[plan].allows_plugin(glob)
+        left -= len(plans[plan].plugins_allow.patterns) + len(plans[plan].plugins_deny.patterns)
+        return left < 0 or _includes(plans[plan], glob)
+
+    @cache
+    def nearest_of(glob: str) -> str | None:
+        is_known = is_wild(glob) or nearest_of.cache_info().currsize > MOST_NEAR
+        return None if is_known else nearest(glob, set(named) - {glob})
 
     for rule in rules(examined):
         globs = rule.section.match.plugins
@@ -107,8 +139,8 @@ def _unreachable(examined: Examined) -> Iterator[Diagnostic]:
         whose = " and ".join(map(repr, rule.plans)) if len(rule.plans) < 4 else "its plans"
         whose = f"{whose} {'include' if len(rule.plans) > 1 else 'includes'}"
         for index, glob in enumerate(globs):
-            near = None if is_wild(glob) else nearest(glob, set(named) - {glob})
-            if lost[index] and near is not None:
+            near = nearest_of(glob) if lost[index] else None
+            if near is not None:
                 message = f"no plan includes a plugin {glob!r}"
                 hint = f"did you mean {near!r}?"
                 yield warning(rule.unit, "D2", message, (*path, index), hint=hint)

@@ -2,18 +2,22 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.lint.remarks import warning
 from sidecar.policy.lint.written import Counter, WrittenLimit, counters, in_force
 from sidecar.policy.load import Examined
 
+MOST_PLANS = 100
+"""Plans that are looked at, each beside all others."""
+
 
 def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
     """E8 for a meter that a smaller and a greater plan limit, and one between them does not."""
     effective = {plan: in_force(examined, plan) for plan in examined.plans.units}
     maxima = {plan: _maxima(own) for plan, own in effective.items()}
-    for plan, unit in examined.plans.units.items():
+    for plan, unit in islice(examined.plans.units.items(), MOST_PLANS):
         limited = {limit.section.meter for limit in effective[plan]}
         smaller, greater = _around(plan, maxima)
         for meter in dict.fromkeys(it.section.meter for own in effective.values() for it in own):

@@ -4,7 +4,7 @@ Few pairs of a great many can: those that may be asked about one request, and wh
 the same or turn on the same things.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,8 +111,14 @@ def around(everything: Iterable[AskedRule]) -> Iterator[tuple[AskedRule, AskedRu
         if rule.refuses:
             turned_on[rule.claim.terms] = None
             index.add(rule.claim.terms, rule)
+    # A set of terms is found by the one of them that fewest others have.
+    often = Counter(term for terms in turned_on for term in terms)
+    by_term: dict[Term | None, list[frozenset[Term]]] = defaultdict(list)
+    for terms in turned_on:
+        by_term[min(terms, key=lambda it: (often[it], repr(it.key)), default=None)].append(terms)
     for rule in everything:
-        known = {fact.term for case in rule.claim.when_true for fact in case}
-        for terms in turned_on:
-            if terms <= known:
-                yield from ((rule, wide) for wide in index.about(terms, rule))
+        known = dict.fromkeys(fact.term for case in rule.claim.when_true for fact in case)
+        for term in (None, *known):
+            for terms in by_term.get(term, ()):
+                if terms <= known.keys():
+                    yield from ((rule, wide) for wide in index.about(terms, rule))
