@@ -31,9 +31,10 @@ def main() -> int:
 def tell(shown: Shown, workers: int) -> None:
     """Print what came of it."""
     print(
-        f"workers {workers}: {len(shown.answers):,} answers, {len(shown.failed)} failed, ", end=""
+        f"workers {workers}, {shown.rate:,.0f} checks/s: {len(shown.answers):,} answers, "
+        f"{len(shown.failed)} failed, {len(shown.torn)} of no whole set, "
+        f"{len(shown.stale)} of an older one"
     )
-    print(f"{len(shown.torn)} of no whole set, {len(shown.stale)} of an older one")
     for why, times in Counter(shown.failed).most_common(5):
         print(f"  failed {times:,} times: {why}")
     print(f"  refused with: {str(shown.rejected['message']).splitlines()[0]}")
@@ -41,9 +42,10 @@ def tell(shown: Shown, workers: int) -> None:
     for phase in shown.phases:
         took = [it.took_s for it in shown.of(phase)]
         span_s = phase.end_s - phase.begin_s
+        slowest_ms = max(took, default=0) * 1000
         print(
             f"  {phase.name:18} {span_s:6.1f} {len(took) / span_s:10.0f} "
-            f"{percentile(took, 0.5):8.1f} {percentile(took, 0.99):8.1f} {max(took) * 1000:8.1f}"
+            f"{percentile(took, 0.5):8.1f} {percentile(took, 0.99):8.1f} {slowest_ms:8.1f}"
         )
 
 
