@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from sidecar.cel.logic.terms import key_of
+from sidecar.cel.presence import path_of
 from sidecar.cel.typed import Apply, Const, Elements, Local, Node, within
 from sidecar.policy.diagnostics import Diagnostic, Related, nearest
 from sidecar.policy.globs import is_wild
@@ -27,7 +28,8 @@ def _words(it: Statement, node: Node, plans: set[str], words: _Words) -> Iterato
     for term, literal in _equalities(node):
         word, part = literal.value, (literal.start, literal.end)
         assert isinstance(word, str), "only text is looked at"
-        if is_wild(word):
+        # A role or a tag may well be "*"; a plugin or a model is not.
+        if is_wild(word) and _is_of_request(term):
             message = f"== compares with {word!r} as it stands: this is no glob"
             prefix = word.partition("*")[0]
             hint = "write startsWith, endsWith, contains or matches"
@@ -52,6 +54,12 @@ def _words(it: Statement, node: Node, plans: set[str], words: _Words) -> Iterato
             hint = f"did you mean {near!r}?" if near else "a plan that no file knows is refused"
             message = f"there is no plan {word!r}"
             yield warning(it.unit, "G5", message, it.path, hint=hint, part=part)
+
+
+def _is_of_request(term: Node) -> bool:
+    """Whether it is a field of the request itself, and none of its attributes."""
+    path = path_of(term) or ()
+    return len(path) == 2 and path[0] == "request"
 
 
 _SUBSCRIBED = ("at", ("at", "subscription"), "plan", False)

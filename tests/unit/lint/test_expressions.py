@@ -31,6 +31,7 @@ def about(directory: Path, when: str, before: str = FREE) -> list[str]:
         'has(subscription.trial_end) && now + duration("72h") > subscription.trial_end',
         'request.plugin.matches("a.*")',
         'request.plugin.startsWith("*")',
+        'has(request.attributes.role) && request.attributes.role in ["*", "any?"]',
         'request.model == "gpt-4" || request.action == "GPT-4"',
         '["a"].exists(m, m == "b") || ["b"].exists(m, m == "B")',
         'request.model.lowerAscii() == "gpt-4" || request.model == "GPT-4"',
