@@ -14,6 +14,7 @@ from typing import Final
 
 _BITE_S: Final = 0.001
 _REST_S: Final = 0.002
+_LONGEST_REST_S: Final = 0.01
 _TURN_S: Final = 0.0001
 """How long this thread goes on at most while another one waits for its turn."""
 _YOUNG: Final = 2_000
@@ -25,11 +26,19 @@ _one_at_a_time = threading.Lock()
 
 
 def breathe() -> None:
-    """Rest for a moment if this thread works at leisure and has not rested for a while."""
+    """Rest for a moment if this thread works at leisure and has not rested for a while.
+
+    Who wakes late has others before him: then he rests longer the next time.
+    """
     begun_s: float | None = getattr(_thread, "begun_s", None)
-    if begun_s is not None and time.perf_counter() - begun_s > _BITE_S:
-        time.sleep(_REST_S)
-        _thread.begun_s = time.perf_counter()
+    if begun_s is None or time.perf_counter() < begun_s + _BITE_S:
+        return
+    rest_s: float = _thread.rest_s
+    asleep_s = time.perf_counter()
+    time.sleep(rest_s)
+    _thread.begun_s = time.perf_counter()
+    late_s = _thread.begun_s - asleep_s - rest_s
+    _thread.rest_s = min(_LONGEST_REST_S, _REST_S + 4 * late_s)
 
 
 @contextmanager
@@ -39,7 +48,7 @@ def at_leisure() -> Iterator[None]:
         turn_s, thresholds = sys.getswitchinterval(), gc.get_threshold()
         sys.setswitchinterval(_TURN_S)
         gc.set_threshold(_YOUNG, _NEVER, _NEVER)
-        _thread.begun_s = time.perf_counter()
+        _thread.begun_s, _thread.rest_s = time.perf_counter(), _REST_S
         try:
             yield
         finally:

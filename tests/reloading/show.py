@@ -214,9 +214,12 @@ class _Show:
     async def _until(self, holds: Callable[[dict[str, object]], bool]) -> dict[str, object]:
         """What is told as soon as it holds."""
         async with asyncio.timeout(60):
-            while not holds(told := await self._standing()):
-                pass
-        return told
+            while True:
+                told = await self._standing()
+                if holds(told):
+                    return told
+                # Whoever only asks how it stands keeps no check waiting.
+                await asyncio.sleep(0.1)
 
     async def _standing(self) -> dict[str, object]:
         told: dict[str, object] = (await self._client.get("/v1/policies")).json()
