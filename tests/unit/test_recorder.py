@@ -10,12 +10,14 @@ from threading import Event
 from typing import cast
 
 import orjson
+from structlog.testing import capture_logs
 
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.decisions.files import Series, decision_files
 from sidecar.adapters.decisions.hidden import Hidden
 from sidecar.adapters.decisions.lines import Lines
 from sidecar.adapters.decisions.recorder import QUEUE, RECENT, RecordedDecisions
+from sidecar.adapters.decisions.writer import Losses
 from sidecar.domain.decision import Decision, Effect, Reason, ReasonCode
 from sidecar.domain.modes import Mode
 from sidecar.domain.request import CheckRequest, Subject
@@ -137,3 +139,18 @@ async def test_of_a_flood_of_refusals_most_are_recorded_without_an_explanation(
     assert len(ids_in(tmp_path)) == 5_000
     # Half a second of saved time is 250, and what a few seconds more allow.
     assert 10 < explained < 1_000
+
+
+def test_what_is_lost_again_and_again_is_told_of_once_a_minute() -> None:
+    losses = Losses()
+    with capture_logs() as logs:
+        for _ in range(50):
+            losses.add(2, "the disk is behind")
+            losses.end()
+        losses.sum_up()
+
+    assert [(log["event"], log["lost"]) for log in logs] == [
+        ("decisions_not_written", 2),
+        ("decisions_written_again", 2),
+        ("decisions_lost", 100),
+    ]

@@ -20,21 +20,25 @@ _BATCH: Final = 1 << 18
 _MOST_WAITING: Final = 1 << 23
 """Bytes that are kept for a disk that takes none just now."""
 _SECOND: Final = 1.0
+_TOLD_EVERY_S: Final = 60.0
+"""A disk that is behind again and again is told of no more often."""
 
 
 class Losses:
-    """Counts the decisions that were lost, and says so once until it is over."""
+    """Counts the decisions that were lost, and says so once until it is over, now and then."""
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("sidecar.decisions")
         self._is_told = False
+        self._tell_again_at = 0.0
         self.count = 0
 
     def add(self, count: int, why: str) -> None:
         """Count so many; 0 for what may still be mended."""
         self.count += count
-        if not self._is_told:
+        if not self._is_told and monotonic() >= self._tell_again_at:
             self._is_told = True
+            self._tell_again_at = monotonic() + _TOLD_EVERY_S
             self._log.error("decisions_not_written", why=why, lost=self.count)
 
     def end(self) -> None:
