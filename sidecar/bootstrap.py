@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from sidecar.adapters.address import SqliteAddress, read_address
-from sidecar.adapters.cached import CachedSubscriptions
+from sidecar.adapters.cached import CachedManifests, CachedSubscriptions
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.decisions.files import Series
 from sidecar.adapters.decisions.hidden import Hidden
@@ -28,12 +28,16 @@ from sidecar.adapters.payments.mock import MockPayments
 from sidecar.adapters.pulled.source import BillingSide
 from sidecar.adapters.pulled.subscriptions import PulledSubscriptions
 from sidecar.adapters.redis.connection import RedisConnection
+from sidecar.adapters.redis.documents import REPLACE
 from sidecar.adapters.redis.leased import LEASE, LeasedMeter
+from sidecar.adapters.redis.manifests import RedisManifests
 from sidecar.adapters.redis.meter import SCRIPTS
 from sidecar.adapters.redis.notices import NOTICE, RedisNotices
-from sidecar.adapters.redis.subscriptions import REPLACE, RedisSubscriptions
+from sidecar.adapters.redis.subscriptions import RedisSubscriptions
+from sidecar.adapters.seeded import SeededManifests
 from sidecar.adapters.shadow.log import ShadowDecisions
 from sidecar.adapters.sqlite.database import Database
+from sidecar.adapters.sqlite.manifests import SqliteManifests
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.notices import SqliteNotices
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
@@ -68,6 +72,7 @@ from sidecar.ports import (
     Clock,
     DecisionLog,
     Directories,
+    Manifests,
     Meter,
     Notices,
     Payments,
@@ -77,7 +82,7 @@ from sidecar.settings import Settings
 
 
 class Store:
-    """Counters and subscriptions on one technology, opened before the first request."""
+    """Counters and what others said on one technology, opened before the first request."""
 
     def __init__(
         self,
@@ -91,6 +96,7 @@ class Store:
         self.meter: Meter
         self.subscriptions: Subscriptions
         self.notices: Notices
+        manifests: Manifests
         self._database: Database | None = None
         self._redis: RedisConnection | None = None
         self._leased: LeasedMeter | None = None
@@ -99,6 +105,7 @@ class Store:
             self.meter = SqliteMeter(self._database, on_expiry=on_expiry)
             self.subscriptions = SqliteSubscriptions(self._database)
             self.notices = SqliteNotices(self._database)
+            manifests = SqliteManifests(self._database)
         else:
             scripts = (*SCRIPTS, LEASE, REPLACE, NOTICE)
             self._redis = RedisConnection(url, timeout_s=timeout_ms / 1000, scripts=scripts)
@@ -106,6 +113,11 @@ class Store:
             self.meter = self._leased
             self.subscriptions = CachedSubscriptions(RedisSubscriptions(self._redis))
             self.notices = RedisNotices(self._redis)
+            manifests = RedisManifests(self._redis)
+        # Most apps have none, and shall not pay for asking each time.
+        self.manifests: Manifests = CachedManifests(
+            SeededManifests(manifests, self.meter, SystemClock())
+        )
 
     async def note(self) -> str | None:
         """What an operator should know of a store that answers."""
@@ -174,7 +186,14 @@ async def running(
     async with store.opened():
         clock, log = SystemClock(), NoDecisions()
         yield (
-            PDP(LoadedPolicies(policies), store.subscriptions, store.meter, log, clock),
+            PDP(
+                LoadedPolicies(policies),
+                store.subscriptions,
+                store.manifests,
+                store.meter,
+                log,
+                clock,
+            ),
             store.subscriptions,
             clock,
         )
@@ -213,7 +232,14 @@ def create_app(
     webhooks = _webhooks(settings, store, web, lambda: kept.live.report)
     if webhooks is not None:
         logs.append(webhooks.noticed)
-    pdp = PDP(kept.loaded, subscriptions, store.meter, DecisionLogs(*logs), SystemClock())
+    pdp = PDP(
+        kept.loaded,
+        subscriptions,
+        store.manifests,
+        store.meter,
+        DecisionLogs(*logs),
+        SystemClock(),
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -241,6 +267,7 @@ def create_app(
     parts = Parts(
         pdp=pdp,
         subscriptions=subscriptions,
+        manifests=store.manifests,
         meter=store.meter,
         policies=kept.loaded,
         clock=SystemClock(),
@@ -370,7 +397,12 @@ def _explained(checked: Checked) -> object:
     """What each limit and rule saw that a decision looked at."""
     decision = checked.decision
     return checked.rules.explain(
-        checked.request, checked.subscription, decision.readings, decision.at, every_rule=False
+        checked.request,
+        checked.subscription,
+        decision.readings,
+        decision.at,
+        manifest=checked.manifest,
+        every_rule=False,
     ).as_plain()
 
 

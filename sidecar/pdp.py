@@ -1,7 +1,8 @@
-"""The decision point: five facts are put side by side, one answer goes out.
+"""The decision point: six facts are put side by side, one answer goes out.
 
     rules        = policies.snapshot                       one immutable set, one revision
     subscription = await subscriptions.find(...)           cached                   (wait 1, rarely)
+    manifest     = await manifests.find(...)               cached, asked for beside it
     entitlement  = rules.resolve(...)                      pure: plan, globs, limits, rules
     metering     = await meter.reserve | read(...)         all limits, all or nothing      (wait 2)
     verdict      = rules.decide(...)                       pure: readings; deny > warn > allow
@@ -25,8 +26,10 @@ from sidecar.domain.entitlement import Entitlement, PlanSummary
 from sidecar.domain.explanation import Explanation
 from sidecar.domain.grants import GrantBalance
 from sidecar.domain.limits import Reading
+from sidecar.domain.manifest import Manifest
 from sidecar.domain.prices import NO_RATES, Rates
 from sidecar.domain.request import UNTOLD, Amounts, CheckRequest, Subject
+from sidecar.domain.subscription import Subscription
 from sidecar.domain.told import AS_IT_IS, WhatIf
 from sidecar.domain.usage import (
     ChargedEvent,
@@ -39,7 +42,16 @@ from sidecar.domain.usage import (
     reservation_token,
 )
 from sidecar.errors import RequestFault, Unavailable
-from sidecar.ports import Checked, Clock, DecisionLog, Meter, Policies, Rules, Subscriptions
+from sidecar.ports import (
+    Checked,
+    Clock,
+    DecisionLog,
+    Manifests,
+    Meter,
+    Policies,
+    Rules,
+    Subscriptions,
+)
 
 T = TypeVar("T")
 _BATCH = 50
@@ -74,12 +86,14 @@ class PDP:
         self,
         policies: Policies,
         subscriptions: Subscriptions,
+        manifests: Manifests,
         meter: Meter,
         log: DecisionLog,
         clock: Clock,
     ) -> None:
         self._policies = policies
         self._subscriptions = subscriptions
+        self._manifests = manifests
         self._meter = meter
         self._log = log
         self._clock = clock
@@ -94,10 +108,9 @@ class PDP:
         now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
         rates = self._rates(rules, request.model)
         request = _with_cost(request, request.estimate, rates)
-        subscription = await _unless_unavailable(
-            self._subscriptions.find(request.subject, since=since)
-        )
-        entitlement = rules.resolve(subscription, request, now)
+        told = await _unless_unavailable(self._told_of(request.subject, since))
+        subscription, manifest = told or (None, None)
+        entitlement = rules.resolve(subscription, request, now, manifest)
         hold = Hold(_new_reservation_id(request), _new_decision_id(), request, rates)
         metering = await _unless_unavailable(
             self._meter_charges(rules, hold, entitlement, now, since)
@@ -109,7 +122,7 @@ class PDP:
             # A rule changed its mind between two readings. If this is lost, the hold still
             # ends by its own expiry.
             await _unless_unavailable(self._meter.withdraw(metering.reservation.id, since=since))
-        self._log.record(Checked(request, subscription, decision, rules))
+        self._log.record(Checked(request, subscription, decision, rules, manifest))
         return decision
 
     async def check_all(self, requests: Sequence[CheckRequest]) -> list[Decision | RequestFault]:
@@ -136,17 +149,18 @@ class PDP:
         now = what_if.now or self._clock.now()
         rates = self._rates(rules, request.model)
         request = _with_cost(replace(request, reserve=False), request.estimate, rates)
-        subscription = what_if.subscription or await _unless_unavailable(
-            self._subscriptions.find(request.subject, since=since)
+        told = await _unless_unavailable(
+            self._told_of(request.subject, since, what_if.subscription)
         )
-        entitlement = rules.resolve(subscription, request, now)
+        subscription, manifest = told or (what_if.subscription, None)
+        entitlement = rules.resolve(subscription, request, now, manifest)
         hold = Hold("", _new_decision_id("exp_"), request, rates)
-        metering = await _unless_unavailable(self._told(hold, entitlement, what_if, now, since))
+        metering = await _unless_unavailable(self._assumed(hold, entitlement, what_if, now, since))
         decision = _decide(rules, hold, entitlement, metering, now)
         readings = None if metering is None else metering.readings
         # Of thousands of rules this takes a while: checks go on beside it.
         explanation = await asyncio.to_thread(
-            rules.explain, request, subscription, readings, now, trace=trace
+            rules.explain, request, subscription, readings, now, manifest=manifest, trace=trace
         )
         return Explained(decision, explanation)
 
@@ -166,8 +180,8 @@ class PDP:
         rates = self._rates(rules, first.model)
         request = replace(first, ttl_s=ttl_s, request_id="")
         request = _with_cost(request, estimate, rates)
-        subscription = await self._subscriptions.find(request.subject, since=since)
-        entitlement = rules.resolve(subscription, request, now)
+        subscription, manifest = await self._told_of(request.subject, since)
+        entitlement = rules.resolve(subscription, request, now, manifest)
         # The run holds its request and its place already: a limit of which no more is asked
         # has no say, or a run in the last place could never live on. Rules see it all the same.
         charges = tuple(
@@ -188,7 +202,7 @@ class PDP:
             readings = tuple(fresh.get(reading.limit.id, reading) for reading in readings)
             metering = replace(metering, readings=readings)
             decision = _decide(rules, hold, entitlement, metering, now)
-        self._log.record(Checked(request, subscription, decision, rules))
+        self._log.record(Checked(request, subscription, decision, rules, manifest))
         return decision
 
     async def commit(
@@ -222,8 +236,8 @@ class PDP:
             event = self._priced_event(rules, reported)
             subject = event.request.subject
             since = self._clock.monotonic()
-            subscription = await self._subscriptions.find(subject, since=since)
-            charges = rules.charges(subscription, event.request, now)
+            subscription, manifest = await self._told_of(subject, since)
+            charges = rules.charges(subscription, event.request, now, manifest)
             by_app[subject.app_id].append(ChargedEvent(event, charges))
         # Nobody waits for this with a chat: each visit to the store has the time of its own.
         tallies = [
@@ -244,13 +258,25 @@ class PDP:
             Unavailable: subscription or counters could not be had in time.
         """
         now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
-        subscription = await self._subscriptions.find(subject, since=since)
-        entitlement, plan = rules.overview(subscription, subject, now)
+        subscription, manifest = await self._told_of(subject, since)
+        entitlement, plan = rules.overview(subscription, subject, now, manifest)
         metering, grants = await asyncio.gather(
             self._meter.read(subject, entitlement.charges, since=since),
             self._meter.grants(subject, since=since),
         )
         return Overview(entitlement, plan, metering.readings, grants, rules.revision)
+
+    async def _told_of(
+        self, subject: Subject, since: float, assumed: Subscription | None = None
+    ) -> tuple[Subscription, Manifest | None]:
+        """What others said of the user and of the app; both are asked for at once.
+
+        Args:
+            assumed: a subscription in the place of the user's own.
+        """
+        asked = self._manifests.find(subject.app_id, since=since)
+        subscription = assumed or await self._subscriptions.find(subject, since=since)
+        return subscription, await asked
 
     def _rates(self, rules: Rules, model: str) -> Rates:
         """What a model's tokens cost under these rules."""
@@ -284,7 +310,7 @@ class PDP:
                 return read
         return await self._meter.reserve(hold, charges, since=since)
 
-    async def _told(
+    async def _assumed(
         self, hold: Hold, entitlement: Entitlement, what_if: WhatIf, now: datetime, since: float
     ) -> Metering:
         """What the counters hold, what is told in its place, or at another time that alone."""

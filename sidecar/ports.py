@@ -5,7 +5,7 @@ up, with `Unavailable`, when its own time-out has passed since then, so that all
 one request together are bounded.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -16,6 +16,7 @@ from sidecar.domain.entitlement import Entitlement, PlanSummary
 from sidecar.domain.explanation import Explanation
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.manifest import Manifest
 from sidecar.domain.notices import Message
 from sidecar.domain.policies import Comparison, PolicyReport, Reloaded
 from sidecar.domain.prices import Rates
@@ -59,6 +60,40 @@ class Subscriptions(Protocol):
 
         Raises:
             SubscriptionsUnavailable: nothing is known to be stored.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestSync:
+    """What a push of a manifest did.
+
+    Attributes:
+        previous: what held before it, None where nothing did.
+        state: what holds now.
+    """
+
+    outcome: SyncOutcome
+    previous: Manifest | None
+    state: Manifest
+
+
+class Manifests(Protocol):
+    """What the platform said of each app."""
+
+    def find(self, app_id: str, *, since: float) -> Awaitable[Manifest | None]:
+        """What holds for an app beside its users' plans, None where nothing was ever said.
+
+        Raises:
+            Unavailable: it could not be had in time.
+        """
+        ...
+
+    async def sync(self, pushed: Manifest, *, since: float) -> ManifestSync:
+        """Put a pushed manifest in the place of what is stored, unless that is newer.
+
+        Raises:
+            Unavailable: nothing is known to be stored; the same push again is harmless.
         """
         ...
 
@@ -120,19 +155,36 @@ class Rules(Protocol):
         ...
 
     def resolve(
-        self, subscription: Subscription | None, request: CheckRequest, now: datetime
+        self,
+        subscription: Subscription | None,
+        request: CheckRequest,
+        now: datetime,
+        manifest: Manifest | None = None,
     ) -> Entitlement:
-        """The plan and all that it says of the request; None is a subscription not to be had."""
+        """The plan and all that it says of the request.
+
+        Args:
+            subscription: None for one that could not be had.
+            manifest: what holds for the app beside the plan, None for nothing.
+        """
         ...
 
     def overview(
-        self, subscription: Subscription, subject: Subject, now: datetime
+        self,
+        subscription: Subscription,
+        subject: Subject,
+        now: datetime,
+        manifest: Manifest | None = None,
     ) -> tuple[Entitlement, PlanSummary | None]:
         """The plan with every limit that is kept for the user, whatever is asked."""
         ...
 
     def charges(
-        self, subscription: Subscription, request: CheckRequest, now: datetime
+        self,
+        subscription: Subscription,
+        request: CheckRequest,
+        now: datetime,
+        manifest: Manifest | None = None,
     ) -> tuple[Charge, ...]:
         """The limits that a report of use counts in."""
         ...
@@ -154,6 +206,7 @@ class Rules(Protocol):
         readings: Sequence[Reading] | None,
         now: datetime,
         *,
+        manifest: Manifest | None = None,
         trace: bool = False,
         every_rule: bool = True,
     ) -> Explanation:
@@ -382,12 +435,14 @@ class Checked:
     Attributes:
         subscription: None where it could not be had.
         rules: the set that decided, which can say more of it later.
+        manifest: of the app, None where it has none.
     """
 
     request: CheckRequest
     subscription: Subscription | None
     decision: Decision
     rules: Rules
+    manifest: Manifest | None = None
 
 
 class DecisionLog(Protocol):

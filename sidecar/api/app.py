@@ -21,6 +21,7 @@ from sidecar.api.entitlements import Entitlements
 from sidecar.api.explain import Explain
 from sidecar.api.grants import Grants
 from sidecar.api.health import Health
+from sidecar.api.manifests import Manifests
 from sidecar.api.policies import PolicyFiles
 from sidecar.api.problem import of_status
 from sidecar.api.reports import Reports
@@ -30,6 +31,7 @@ from sidecar.api.usage import Usage
 from sidecar.pdp import PDP
 from sidecar.ports import Clock, Directories, Meter, Payments, Policies
 from sidecar.ports import Decisions as DecisionsPort
+from sidecar.ports import Manifests as ManifestsPort
 from sidecar.ports import Subscriptions as SubscriptionsPort
 
 _CALLERS = (Role.RUNTIME, Role.INTERNAL)
@@ -48,6 +50,7 @@ class Parts:
 
     pdp: PDP
     subscriptions: SubscriptionsPort
+    manifests: ManifestsPort
     meter: Meter
     policies: Policies
     clock: Clock
@@ -64,6 +67,7 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
     checks, reservations, authzen = Checks(pdp), Reservations(pdp), AuthZen(pdp)
     explaining, usage, entitlements = Explain(pdp, clock), Usage(pdp, clock), Entitlements(pdp)
     syncs = Subscriptions(parts.subscriptions, policies, clock)
+    manifests = Manifests(parts.manifests, policies, clock)
     health = Health(policies, meter, clock)
     grants, reports = Grants(meter, policies, clock), Reports(meter, policies, clock)
     recorded, standing = Decisions(parts.decisions), PolicyFiles(parts.directories)
@@ -95,6 +99,7 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
         get("/v1/subscriptions/{app_id}/{user_id:path}", Endpoint(syncs.show, keys, _READERS)),
         post("/api/internal/subscription/sync", Endpoint(syncs.sync, keys, _INTERNAL)),
         post("/api/internal/grants/sync", Endpoint(grants.sync, keys, _INTERNAL)),
+        post("/api/v1/entitlements/{app_id}/sync", Endpoint(manifests.sync, keys, _INTERNAL)),
         post("/v1/checkout", Endpoint(checkouts.checkout, keys, _CALLERS)),
         post("/v1/checkout/cancel", Endpoint(checkouts.cancel, keys, _CALLERS)),
         post("/access/v1/evaluation", Endpoint(authzen.evaluation, keys, _CALLERS)),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sidecar.domain.decision import Reason, RuleError
 from sidecar.domain.limits import Charge
+from sidecar.domain.manifest import Manifest
 from sidecar.domain.modes import FailureMode, Mode
 from sidecar.domain.subscription import Standing, Subscription
 
@@ -22,6 +23,7 @@ class Entitlement:
         rule_reasons: by id, of the rules that need no counter.
         rules_read_limits: whether a rule that may refuse waits for the counters.
         errors: conditions that could not be evaluated; such a limit applies.
+        manifest: what holds for the app beside the plan.
     """
 
     subscription: Subscription | None
@@ -34,6 +36,7 @@ class Entitlement:
     rule_reasons: Mapping[str, Reason] = field(default_factory=dict)
     rules_read_limits: bool = False
     errors: tuple[RuleError, ...] = ()
+    manifest: Manifest | None = None
 
     @property
     def subscription_status(self) -> str:

@@ -214,10 +214,7 @@ class CompiledPlan:
     facts: Mapping[str, object]
     origin: Origin
     places: PlanPlaces
-    concerns: Concerns = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "concerns", Concerns(self.rules))
+    concerns: Concerns = field(compare=False, repr=False)
 
     def allows_plugin(self, name: str) -> bool:
         """Whether the plan includes a plugin; a deny wins."""

@@ -12,7 +12,7 @@ from sidecar.domain.modes import Ceiling, FailureMode, Mode
 from sidecar.domain.request import MeterKind
 from sidecar.domain.subscription import Terms
 from sidecar.domain.windows import rough_length_ms
-from sidecar.policy.compiled import CompiledLimit, CompiledPlan, PlanPlaces
+from sidecar.policy.compiled import CompiledLimit, CompiledPlan, Concerns, PlanPlaces
 from sidecar.policy.conditions import Scope, plan_type
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.directory import default_plan, subscription_terms
@@ -42,6 +42,7 @@ class Compiled:
 
     Attributes:
         rules: of all plans, in file order.
+        ceiling: what the operator's settings do to modes.
     """
 
     plans: Mapping[str, CompiledPlan]
@@ -50,6 +51,7 @@ class Compiled:
     terms: Terms
     mode: Mode
     failure_mode: FailureMode
+    ceiling: Ceiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ def compile_files(
     compiled = {name: _plan(plans, name, limits, rules) for name in plans.units}
     for name, plan in compiled.items():
         _refuse_costly(plans.units[name], plan)
-    return Compilation(Compiled(compiled, rules, default, terms, mode, failure_mode), units, plans)
+    whole = Compiled(compiled, rules, default, terms, mode, failure_mode, ceiling)
+    return Compilation(whole, units, plans)
 
 
 def _units(
@@ -168,6 +171,7 @@ def _plan(plans: Plans, name: str, limits: Limits, rules: Sequence[PlannedRule])
         (it, it.section.plugins) for it in lineage if it.section.plugins is not None
     )
     display_name = lineage[0].section.name or name
+    concerned = tuple(planned.rule for planned in rules if planned.is_for(name))
     return CompiledPlan(
         id=name,
         name=display_name,
@@ -177,10 +181,11 @@ def _plan(plans: Plans, name: str, limits: Limits, rules: Sequence[PlannedRule])
         plugins_deny=Globs(plugins.deny),
         features=features,
         limits=tuple(sorted(own, key=lambda it: rough_length_ms(it.limit.window), reverse=True)),
-        rules=tuple(planned.rule for planned in rules if planned.is_for(name)),
+        rules=concerned,
         facts={"id": name, "name": display_name, "features": features},
         origin=unit.origin(("plans", name), key=True),
         places=_places(lineage, writer, plugins),
+        concerns=Concerns(concerned),
     )
 
 

@@ -1,6 +1,6 @@
 """One immutable set of compiled policies: what does it say of a request?"""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from sidecar.domain.decision import Effect, Reason, ReasonCode
 from sidecar.domain.entitlement import Entitlement, PlanSummary
 from sidecar.domain.explanation import Explanation
 from sidecar.domain.limits import Charge, Dimension, Reading
+from sidecar.domain.manifest import Manifest
 from sidecar.domain.modes import FailureMode, Refusal
 from sidecar.domain.request import CheckRequest, MeterKind, Subject
 from sidecar.domain.subscription import Standing, Subscription, standing
@@ -15,6 +16,7 @@ from sidecar.policy.compiled import CompiledPlan
 from sidecar.policy.compiler import Compiled
 from sidecar.policy.entitling import charge_of, charges_of, entitle
 from sidecar.policy.explaining import explain
+from sidecar.policy.manifests import NO_PLAN, Narrowed
 from sidecar.policy.prices import PriceList
 from sidecar.policy.remedies import Urls, remedies
 from sidecar.policy.rules import PlannedRule
@@ -37,6 +39,7 @@ class PolicySet:
         self._revision = revision
         self._urls = urls or Urls()
         self._prices = prices
+        self._narrowed = Narrowed(compiled.ceiling)
 
     @property
     def revision(self) -> str:
@@ -74,14 +77,23 @@ class PolicySet:
         return tuple(self._compiled.plans.values())
 
     def resolve(
-        self, subscription: Subscription | None, request: CheckRequest, now: datetime
+        self,
+        subscription: Subscription | None,
+        request: CheckRequest,
+        now: datetime,
+        manifest: Manifest | None = None,
     ) -> Entitlement:
         """The plan and all that it says of the request before any counter is read."""
         if subscription is None:
             return self._without_subscription()
         held = standing(subscription, self._compiled.terms, now)
-        plan, reason = self._plan_of(subscription, held)
+        plan, reason = self._plan_of(subscription, held, now, manifest)
         if plan is None:
+            charges: tuple[Charge, ...] = ()
+            if manifest is not None:
+                # What the app uses counts, whatever becomes of the user.
+                whole = self._narrowed.under(NO_PLAN, manifest, now)
+                charges = charges_of(whole, request, subscription, now)[0]
             return Entitlement(
                 subscription=subscription,
                 standing=held,
@@ -89,16 +101,26 @@ class PolicySet:
                 mode=self._compiled.mode,
                 failure_mode=self._compiled.failure_mode,
                 reasons=(reason,) if reason else (),
+                charges=charges,
+                manifest=manifest,
             )
-        return entitle(plan, subscription, held, request, now, reason)
+        if manifest is None:
+            return entitle(plan, subscription, held, request, now, reason)
+        narrowed = self._narrowed.under(plan, manifest, now)
+        entitlement = entitle(narrowed, subscription, held, request, now, reason)
+        return replace(entitlement, manifest=manifest)
 
     def overview(
-        self, subscription: Subscription, subject: Subject, now: datetime
+        self,
+        subscription: Subscription,
+        subject: Subject,
+        now: datetime,
+        manifest: Manifest | None = None,
     ) -> tuple[Entitlement, PlanSummary | None]:
         """The plan with every limit that is kept for the user, whatever is asked."""
         request = CheckRequest(subject)
-        entitlement = self.resolve(subscription, request, now)
-        plan = self._compiled.plans.get(entitlement.plan or "")
+        entitlement = self.resolve(subscription, request, now, manifest)
+        plan = self._plan_under(entitlement, now)
         if plan is None:
             return entitlement, None
         charges = tuple(
@@ -119,12 +141,18 @@ class PolicySet:
         return unasked, summary
 
     def charges(
-        self, subscription: Subscription, request: CheckRequest, now: datetime
+        self,
+        subscription: Subscription,
+        request: CheckRequest,
+        now: datetime,
+        manifest: Manifest | None = None,
     ) -> tuple[Charge, ...]:
         """The limits that a report of use counts in: of its plan, else of the default plan."""
         held = standing(subscription, self._compiled.terms, now)
-        plan, _ = self._plan_of(subscription, held)
-        plan = plan or self._default_plan()
+        plan, _ = self._plan_of(subscription, held, now, manifest)
+        plan = plan or self._default_plan(now, manifest)
+        if manifest is not None:
+            plan = self._narrowed.under(plan or NO_PLAN, manifest, now)
         if plan is None:
             return ()
         return charges_of(plan, request, subscription, now)[0]
@@ -137,11 +165,12 @@ class PolicySet:
         now: datetime,
     ) -> Verdict:
         """The conclusion from all facts; on a deny, with what would help."""
-        plan = self._compiled.plans.get(entitlement.plan or "")
+        plan = self._plan_under(entitlement, now)
         verdict = judge(plan, request, entitlement, readings, now)
         if verdict.effect is not Effect.DENY or readings is None:
             return verdict
-        found = remedies(verdict, self.plans, request, entitlement, readings, now, self._urls)
+        plans = self._plans_under(entitlement.manifest, now)
+        found = remedies(verdict, plans, request, entitlement, readings, now, self._urls)
         return replace(verdict, remedies=found)
 
     def explain(
@@ -151,6 +180,7 @@ class PolicySet:
         readings: Sequence[Reading] | None,
         now: datetime,
         *,
+        manifest: Manifest | None = None,
         trace: bool = False,
         every_rule: bool = True,
     ) -> Explanation:
@@ -161,11 +191,13 @@ class PolicySet:
             trace: whether the value of each part of an expression is told too.
             every_rule: whether rules are told that the decision did not look at.
         """
+        entitlement = self.resolve(subscription, request, now, manifest)
         return explain(
             self._compiled,
             self._revision,
             request,
-            self.resolve(subscription, request, now),
+            entitlement,
+            self._plan_under(entitlement, now),
             readings,
             now,
             trace=trace,
@@ -174,8 +206,20 @@ class PolicySet:
 
     # -- plans ------------------------------------------------------------------------------
 
+    def _plan_under(self, entitlement: Entitlement, now: datetime) -> CompiledPlan | None:
+        """The plan in force, with what the app's manifest makes of it."""
+        plan = self._compiled.plans.get(entitlement.plan or "")
+        if plan is None or entitlement.manifest is None:
+            return plan
+        return self._narrowed.under(plan, entitlement.manifest, now)
+
+    def _plans_under(self, manifest: Manifest | None, now: datetime) -> Iterable[CompiledPlan]:
+        if manifest is None:
+            return self.plans
+        return (self._narrowed.under(plan, manifest, now) for plan in self.plans)
+
     def _plan_of(
-        self, subscription: Subscription, held: Standing
+        self, subscription: Subscription, held: Standing, now: datetime, manifest: Manifest | None
     ) -> tuple[CompiledPlan | None, Reason | None]:
         """The plan in force, and the reason that the subscription itself gives."""
         match held:
@@ -193,7 +237,7 @@ class PolicySet:
                 code = ReasonCode.SUBSCRIPTION_INACTIVE
                 return plan, Reason(code, "subscription", Effect.WARN, plan.mode, message)
             case Standing.EXPIRED | Standing.INACTIVE:
-                plan = self._default_plan()
+                plan = self._default_plan(now, manifest)
                 if plan is not None:
                     return plan, None
                 if held is Standing.EXPIRED:
@@ -202,8 +246,11 @@ class PolicySet:
                 message = "There is no active subscription."
                 return None, self._refuse(ReasonCode.SUBSCRIPTION_INACTIVE, message)
 
-    def _default_plan(self) -> CompiledPlan | None:
-        return self._compiled.plans.get(self._compiled.default_plan or "")
+    def _default_plan(self, now: datetime, manifest: Manifest | None) -> CompiledPlan | None:
+        """Of whoever has none: the app's, if there is such a plan, else the policies'."""
+        plans = self._compiled.plans
+        own = None if manifest is None else plans.get(manifest.default_plan(now))
+        return own or plans.get(self._compiled.default_plan or "")
 
     def _refuse(
         self,

@@ -153,7 +153,9 @@ def _exceeded(reading: Reading) -> str:
 def _near(reading: Reading) -> str:
     limit = reading.limit
     reached = reading.used + reading.reserved + reading.requested
-    return f"{reached:,} of {_counted(limit.maximum, limit)}{_more(reading)}."
+    # What only warns has no bound.
+    most = limit.warn_from if limit.maximum is None else limit.maximum
+    return f"{reached:,} of {_counted(most, limit)}{_more(reading)}."
 
 
 def _more(reading: Reading) -> str:

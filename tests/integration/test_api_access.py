@@ -30,10 +30,12 @@ READ_PATHS = [
     ("GET", "/v1/subscriptions/a/u", None),
 ]
 GRANT = {"grantId": "g", "userId": "u", "appId": "a", "meter": "tokens", "amount": 1}
+MANIFEST = {"version": "1.0", "app_id": "a", "plan": {"id": "pro"}}
 REPORT_PATHS = [("GET", "/v1/usage?app_id=a", None)]
 INTERNAL_PATHS = [
     ("POST", "/api/internal/subscription/sync", SYNC),
     ("POST", "/api/internal/grants/sync", GRANT),
+    ("POST", "/api/v1/entitlements/a/sync", MANIFEST),
 ]
 TABLE = [
     *[(call, {"run-1", "run-2", "int-1"}) for call in RUNTIME_PATHS],

@@ -9,6 +9,7 @@ import pytest
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.decisions.told import NoDecisions
 from sidecar.adapters.sqlite.database import Database
+from sidecar.adapters.sqlite.manifests import SqliteManifests
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
 from sidecar.api.render import decision_body
@@ -44,6 +45,7 @@ async def test_a_decision_on_lost_counters_is_degraded_and_says_why(
         pdp = PDP(
             policies,
             SqliteSubscriptions(database),
+            SqliteManifests(database),
             ForgetfulMeter(database),
             NoDecisions(),
             SystemClock(),

@@ -7,6 +7,7 @@ from pathlib import Path
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.decisions.told import NoDecisions
 from sidecar.adapters.sqlite.database import Database
+from sidecar.adapters.sqlite.manifests import SqliteManifests
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
 from sidecar.domain.limits import Charge
@@ -37,7 +38,14 @@ async def reserved_after(request_id: str, tmp_path: Path) -> int:
     try:
         meter = LateMeter(database)
         clock = SystemClock()
-        pdp = PDP(policies, SqliteSubscriptions(database), meter, NoDecisions(), clock)
+        pdp = PDP(
+            policies,
+            SqliteSubscriptions(database),
+            SqliteManifests(database),
+            meter,
+            NoDecisions(),
+            clock,
+        )
         estimate = Amounts(tokens=100, requests=1, concurrency=1)
         decision = await pdp.check(
             CheckRequest(BOB, estimate=estimate, reserve=True, request_id=request_id)

@@ -50,3 +50,8 @@ def usage_key(prefix: str, day: int, user_id: str | None) -> str:
 def subscription_key(app_id: str, user_id: str) -> str:
     """The state of a user's subscription, for one app or, with an empty id, for all."""
     return f"{app_prefix(app_id) if app_id else EVERY_APP}:sub:{quote(user_id, safe='')}"
+
+
+def manifest_key(app_id: str) -> str:
+    """What holds for an app beside its users' plans."""
+    return f"{app_prefix(app_id)}:manifest"

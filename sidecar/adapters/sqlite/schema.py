@@ -54,6 +54,9 @@ CREATE TABLE occasion (
 ) WITHOUT ROWID;
 CREATE INDEX occasion_until ON occasion (until)
 """
+_MANIFESTS: Final = """
+CREATE TABLE manifest (app TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID
+"""
 _SCHEMA: Final = f"""
 CREATE TABLE counter (
     app TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL,
@@ -76,7 +79,8 @@ CREATE TABLE subscription (
     app TEXT NOT NULL, user TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (app, user)
 ) WITHOUT ROWID;
 {_GRANT_AND_USAGE};
-{_NOTICES}
+{_NOTICES};
+{_MANIFESTS}
 """
 
 # What was held stood in a table of entries; now it stands in the counters, and what each
@@ -126,6 +130,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
         _run(connection, _FROM_1)
         _take_fingerprints(connection)
     _run(connection, _NOTICES)
+    _run(connection, _MANIFESTS)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

@@ -91,6 +91,9 @@ def _outcome(read: Read, context: Watched) -> tuple[Does, str]:
 def _against(reading: Reading) -> tuple[Does, str]:
     """What follows from the numbers."""
     limit = reading.limit
+    if limit.maximum is None and reading.is_near:
+        words = f"{_taken(reading)}; there is no bound, and it warns from {limit.warn_from:,} on"
+        return Does.of(Effect.WARN, limit.mode), words
     if limit.maximum is None:
         return Does.NOTHING, f"{_taken(reading)}; there is no bound, it only counts"
     bound = f"{limit.maximum:,}" + (f" + {reading.granted:,} granted" if reading.granted else "")

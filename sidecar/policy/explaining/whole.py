@@ -31,6 +31,7 @@ def explain(
     revision: str,
     request: CheckRequest,
     entitlement: Entitlement,
+    plan: CompiledPlan | None,
     readings: Sequence[Reading] | None,
     now: datetime,
     *,
@@ -41,12 +42,12 @@ def explain(
 
     Args:
         entitlement: what the same policies say of the request.
+        plan: the one in force, as it is for the app.
         readings: by which it is decided; as if they could not be had unless every limit that
             applies has one.
         trace: whether the parts of expressions are told too.
         every_rule: whether rules are told that the decision did not look at.
     """
-    plan = compiled.plans.get(entitlement.plan or "")
     by_id = {reading.limit.id: reading for reading in readings or ()}
     is_read = all(charge.limit.id in by_id for charge in entitlement.charges)
     known = [by_id[charge.limit.id] for charge in entitlement.charges] if is_read else None
