@@ -201,7 +201,7 @@ class RedisNode:
         """
         with socket.create_connection(("127.0.0.1", self.port), START_S) as client:
             client.sendall(hiredis.pack_command(words))  # type: ignore[arg-type] # its stub: 1-tuple
-            reader = hiredis.Reader(encoding="utf-8")
+            reader = hiredis.Reader(encoding="utf-8", errors="surrogateescape")
             while (reply := reader.gets()) is False:
                 data = client.recv(65_536)
                 if not data:

@@ -37,6 +37,7 @@ from sidecar.domain.usage import (
 )
 from sidecar.domain.windows import BillingCycle, Fixed, Sliding, Window, from_ms, to_ms
 from sidecar.ports import Meter
+from tests.contract.lua_struct import give_struct
 
 START: Final = datetime(2026, 5, 5, 12, 0, tzinfo=UTC)
 HOUR_MS: Final = 3_600_000
@@ -325,6 +326,7 @@ def fake_redis() -> Iterator[str]:
     """The address of fakeredis behind a real socket, so that our own connection speaks to it."""
     server = TcpFakeServer(("127.0.0.1", 0), server_version=(7, 0))
     server.daemon_threads = True
+    give_struct(server.fake_server)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

@@ -579,11 +579,11 @@ async def test_nothing_is_left_of_a_lease_whose_runs_have_ended(world: World) ->
     shown = await world.commit(name, 4)
     await meter_of(world).drain()
     ask = meter_of(world)._connection.command
-    parent = f"s2:{{app}}:r:{token_of(parent_of(name))[:16]}"
+    parent = f"s3:{{app}}:r:{token_of(parent_of(name))[:16]}"
     left = await ask("PTTL", parent, since=time.monotonic())
     assert isinstance(left, int)
     assert 600_000 < left <= 600_000 + 62_000
-    assert await ask("ZCARD", "s2:{app}:x", since=time.monotonic()) == 0
+    assert await ask("ZCARD", "s3:{app}:x", since=time.monotonic()) == 0
     assert (await world.commit(name, 4)).state is shown.state
 
 

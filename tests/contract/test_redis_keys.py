@@ -43,7 +43,7 @@ async def lives(world: World, pattern: str = "*") -> dict[str, int]:
     for key in map(str, keys):
         left = await ask("PTTL", key, since=time.monotonic())
         assert isinstance(left, int)
-        found[key.removeprefix("s2:{app}").removeprefix(":")] = left
+        found[key.removeprefix("s3:{app}").removeprefix(":")] = left
     return found
 
 
@@ -146,7 +146,7 @@ async def pass_time(world: World, **span: float) -> None:
     ask, elapsed = world.meter._connection.command, int(timedelta(**span).total_seconds() * 1000)
     for key, left in (await lives(world)).items():
         if left != FOR_EVER:
-            await ask("PEXPIRE", f"s2:{{app}}:{key}", left - elapsed, since=time.monotonic())
+            await ask("PEXPIRE", f"s3:{{app}}:{key}", left - elapsed, since=time.monotonic())
     world.clock.advance(**span)
 
 

@@ -146,7 +146,7 @@ async def that(holds: Callable[[], bool]) -> None:
 
 def test_slots_are_those_that_redis_computes(cluster: RedisCluster) -> None:
     dice = random.Random(1)
-    keys = ["", "{}", "{}{a}", "{", "}", "{a", "a}b{c}", "s2:{app}:x", "{a}{b}", "ä{ö}ü"]
+    keys = ["", "{}", "{}{a}", "{", "}", "{a", "a}b{c}", "s3:{app}:x", "{a}{b}", "ä{ö}ü"]
     keys += ["".join(dice.choices("ab{}:ä", k=dice.randint(1, 12))) for _ in range(300)]
     for key in keys:
         assert slot_of(key) == cluster.nodes[0].ask("CLUSTER", "KEYSLOT", key), key
@@ -347,7 +347,7 @@ async def test_a_script_that_finds_a_key_gone_has_changed_nothing(
         used, over, back, more = [await world.held(ever, tokens=20) for _ in range(4)]
         last = await world.held(ever, tokens=20)
         with moving(cluster, "{app}") as move:
-            move.take(*(key for key in move.keys if gone in key.removeprefix("s2:{app}")))
+            move.take(*(key for key in move.keys if gone in key.removeprefix("s3:{app}")))
             before = errors_of(move.source, "ERR") + errors_of(move.source, "TRYAGAIN")
             calls = [
                 asyncio.create_task(call)

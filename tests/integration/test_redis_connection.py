@@ -252,7 +252,7 @@ async def test_giving_overdue_holds_back_takes_no_more_than_a_requests_time(
         charges = world.charges(world.request(Amounts(1)), [MONTHLY])
         with pytest.raises(MeterUnavailable):
             await world.meter.read(Subject("app", "user"), charges, since=since() - PATIENT_S)
-        left = await connection.command("ZCARD", "s2:{app}:x", since=since())
+        left = await connection.command("ZCARD", "s3:{app}:x", since=since())
         assert left == 600 - 128
         assert await world.level(MONTHLY) == (0, 0)
 

@@ -19,6 +19,8 @@ Argument = str | bytes | int
 Refusal = hiredis.ReplyError
 """A reply that says why there is none."""
 
+_BYTES: Final = "surrogateescape"
+"""How a text holds what is no text; nothing gets lost."""
 _FLUSH_AT: Final = 8
 _MAX_WAITING: Final = 20_000
 _STUCK_S: Final = 1.0
@@ -46,7 +48,7 @@ class Channel(asyncio.Protocol):
         self._transport = writer.transport
         self._writer = writer
         self._late = f"Redis did not answer within {timeout_s * 1000:.0f} ms"
-        self._reader = hiredis.Reader(encoding="utf-8", errors="replace")
+        self._reader = hiredis.Reader(encoding="utf-8", errors=_BYTES)
         self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()
         self._outgoing: list[bytes] = []
         self._loop = asyncio.get_running_loop()
@@ -226,6 +228,11 @@ class ConfirmedChannel(Channel):
             _fail(future, _lost())
         self._unconfirmed.clear()
         super().connection_lost(error)
+
+
+def bytes_of(reply: str) -> bytes:
+    """What was sent to us as this text."""
+    return reply.encode("utf-8", _BYTES)
 
 
 def _fail(future: asyncio.Future[Reply], error: Exception) -> None:

@@ -51,7 +51,7 @@ finds out by itself it would make new ones there. It waits until all have arrive
 """
 _APART: Final = "Script attempted to access a non local key"
 """The same, of a script that has found such a key gone; it has written nothing by then."""
-_PING: Final = "s2:ping"
+_PING: Final = "s3:ping"
 
 
 class RedisConnection:

@@ -7,9 +7,9 @@
 --          the id came with other content, 'many': the user has too many; and the epoch
 
 local id, scope, amount, expires = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6])
-local FORGOTTEN = 90 * DAY
-local epoch = read_head(call('GET', prefix), true)
+local FORGOTTEN = 90 * 86400000   -- milliseconds after it was over
 local book = ledger()
+local epoch = book.read_head(call('GET', prefix), true)
 local grants, standing = {}, 0
 local known
 

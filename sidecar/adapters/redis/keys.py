@@ -1,4 +1,4 @@
-"""Where in Redis is what? `s2` is the version of this layout."""
+"""Where in Redis is what? `s3` is the version of this layout."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -6,14 +6,14 @@ from urllib.parse import quote
 
 from sidecar.domain.counting import Counter
 
-EVERY_APP = "s2:{*}"
+EVERY_APP = "s3:{*}"
 """In front of what holds for all apps; no app has this prefix, because `*` is escaped."""
 
 
 @lru_cache(16_384)
 def app_prefix(app_id: str) -> str:
     """In front of every key of one app; in braces, so that one slot of a cluster holds them."""
-    return f"s2:{{{quote(app_id, safe='')}}}"
+    return f"s3:{{{quote(app_id, safe='')}}}"
 
 
 @lru_cache(16_384)

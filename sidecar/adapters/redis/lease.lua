@@ -22,9 +22,9 @@
 --          again (it came before), released, expired, promoted, unknown, or why not: ended-
 --          with its state behind.
 
-stand_still()
-local epoch, due = read_head(call('GET', prefix), false)
 local book = ledger()
+book.stand_still()
+local epoch, due = book.read_head(call('GET', prefix), false)
 local answers = { 'ok', epoch }
 
 local function tell(...)
@@ -132,11 +132,11 @@ local function promote(parent, place, operation)
     told = { tokens = 0, input_tokens = 0, output_tokens = 0, cost = 0 },
     rate_in = rate_in, rate_out = rate_out, nonce = name, fingerprint = fingerprint,
     decision = decision, user = parent.user, dimensions = dimensions, groups = parent.groups,
-    readings = '', limits = parent.limits, extension = '', request = request, entries = entries,
+    readings = '', told_last = '', limits = parent.limits, extension = '', request = request, entries = entries,
     draws = {},
   })
   if parent.state ~= 'held' then
-    call('SET', key, text, 'PX', format('%d', KEPT + DAY))
+    call('SET', key, text, 'PX', book.LASTS)
     return
   end
   call('SET', key, text)

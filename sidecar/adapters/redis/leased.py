@@ -233,7 +233,7 @@ class LeasedMeter(RedisMeter):
 
     async def _run_lease(self, app_id: str, operations: str, since: float) -> list[str]:
         keys, arguments = (app_prefix(app_id),), (self._now(), operations)
-        return await self._run(LEASE, app_id, keys, arguments, since)
+        return (await self._run(LEASE, app_id, keys, arguments, since)).lines
 
 
 def _commit(child: Child | None, used: Amounts, total: Amounts, model: str) -> tuple[object, ...]:

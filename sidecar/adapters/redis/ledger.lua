@@ -1,11 +1,12 @@
 -- What is not needed when units are only held or read. A function, so that such a call does not
 -- pay for it.
 --
--- A reservation stands under <prefix>:r:<place>, in lines:
---   1  state expires made tokens charges requests told: tokens input output cost, rates: input
---      output; - state is held, committed or released, and what is held in it beyond its
---      expiry has expired; charges: 1 if expiry charges what is held; requests: 1 if it was
---      counted as one
+-- A reservation stands under <prefix>:r:<place>. It begins with numbers, as doubles: expires
+-- made m n, then m that are its readings as they were told, and n that are those of its latest
+-- extension; then come lines:
+--   1  state tokens charges requests told: tokens input output cost, rates: input output;
+--      - state is held, committed or released, and what is held in it beyond its expiry has
+--      expired; charges: 1 if expiry charges what is held; requests: 1 if it was counted as one
 --   2  nonce: which of the reservations that were made in this place
 --   3  fingerprint of the request   4  decision   5  user, for <prefix>:g:<user> and reports
 --   6  model workflow agent plugin, by tabs
@@ -15,9 +16,10 @@
 --   8  for each counter: bucket held drawn paid; - paid: units that grants paid for. Or nothing:
 --      the amounts are held as they were asked
 --   9  for each grant that pays: id held used index.index...; - which counters it pays in
---   10 readings as they were told   11 JSON of the limits, see reserve.lua
---   12 of the latest extension: decision, readings, limits, the decisions of those before it, by
---      tabs   13 the request
+--   10 JSON of the limits, a list of lists, the last of each the scopes of the grants that the
+--      limit draws; a commit shows them
+--   11 of the latest extension: decision, limits, the decisions of those before it, by tabs
+--   12 the request
 -- The sorted set <prefix>:x has the places of those that hold, by expiry. A live one has no
 -- TTL: whoever calls next after its expiry gives back what it holds, and could not if it were
 -- gone.
@@ -32,8 +34,16 @@
 --   hour model workflow agent plugin, by tabs -> tokens input output requests cost
 
 local function ledger()
-  local find, gmatch, rep = string.find, string.gmatch, string.rep
-  local SLOTS = 60
+  local floor, max, min = math.floor, math.max, math.min
+  local find, format, gmatch, match = string.find, string.format, string.gmatch, string.match
+  local rep, sub = string.rep, string.sub
+  local pack, unpacked = struct.pack, struct.unpack
+  local call = redis.call
+  local prefix = KEYS[1]
+  local DAY = 86400000
+  local KEPT = 7 * DAY             -- ended reservations
+  local LASTS = format('%d', KEPT + DAY)
+  local BUCKETS = 60
   local REAP = 128                 -- overdue reservations that one call ends
   local SPAN, SPANS = 2 * DAY, 5   -- ends and events are remembered by spans: 8 days at least
   local REPORTED = 90 * DAY
@@ -41,64 +51,62 @@ local function ledger()
   local expiries = prefix .. ':x'
   local opened, grants_of = {}, {}
 
-  -- Forget the buckets that have left the window, and empty ones in front of the first use.
-  local function leave_behind(counter, lowest)
-    local width, slots = counter.width, counter.slots
-    local gone = min(lowest - counter.first, #slots / width)
-    for i = 0, gone - 1 do
-      counter.used = counter.used - sub(slots, i * width + 1, (i + 1) * width)
-    end
-    slots = sub(slots, gone * width + 1)
-    local empty = floor(#match(slots, '^0*') / width)
-    counter.slots = sub(slots, empty * width + 1)
-    counter.first = counter.first + gone + empty
+  -- To be called before a script that finds out itself which keys it needs writes any. On a
+  -- Cluster, where the slot is being moved, a key that is not there ends a script, and what it
+  -- wrote before would stay: half a commit. This one is never there, so there the script ends
+  -- before it began.
+  local function stand_still()
+    call('EXISTS', prefix .. ':')
   end
 
-  -- What a counter holds now, from the text under its key.
+  -- What a counter holds now, from what stands under its key.
   local function open(key, value, kind, a, b)
-    local used, held, first, till, newest, rest = match(value or '0 0 0 0 0', COUNTER)
-    local counter = {
-      key = key, kind = kind, a = a, b = b, used = used + 0, held = held + 0, till = till + 0,
-      first = 0, width = 1, slots = '', newest = newest + 0, changed = false,
-    }
-    if kind == 's' and rest ~= '' then
-      local width, slots = match(rest, '^ (%d+)|(%d*)$')
-      counter.width, counter.slots, counter.first = width + 0, slots, first + 0
-      local lowest = floor((now - b) / a)
-      if slots ~= '' and counter.first < lowest then
-        leave_behind(counter, lowest)
+    local used, held, first, till, newest, slots = 0, 0, 0, 0, 0, ''
+    if value then
+      used, held, first, till, newest = unpacked(NUMBERS, value)
+      local lowest = kind == 's' and floor((now - b) / a)
+      if lowest and #value > SLOTS and first < lowest then
+        value = leave_behind(value, lowest)
+        used, held, first = unpacked(NUMBERS, value)
       end
+      slots = sub(value, SLOTS + 1)
     end
-    return counter
+    return {
+      key = key, kind = kind, a = a, b = b, used = used, held = held, first = first, till = till,
+      newest = newest, slots = slots, changed = false,
+      width = slots == '' and 1 or #slots / (newest - first + 1),
+    }
+  end
+
+  local function written(counter)
+    return pack(NUMBERS, counter.used, counter.held, counter.first, counter.till, counter.newest)
+      .. counter.slots
   end
 
   -- hold_ms: how long something held may still live, so that the counter outlives it.
   local function store(counter, hold_ms)
-    local till, value = counter.till, nil
+    local stored, till = counter.till, counter.till
     if counter.kind == 'p' then
       -- A late event may still come. Where the period has become longer under the same start,
       -- a month that is now a year, the later end counts.
       till = counter.b == 0 and 0 or max(till, max(counter.b, now) + KEPT + DAY)
-      value = format('%d %d 0 %d 0', counter.used, counter.held, till)
     else
       local needed = now + counter.b + 2 * counter.a + hold_ms + MARGIN
       if till < needed then
         till = needed + max(counter.b, MARGIN)
       end
-      value = format('%d %d %d %d %d %d|', counter.used, counter.held, counter.first, till,
-        counter.newest, counter.width) .. counter.slots
     end
+    counter.till = till
     if till == 0 and counter.used == 0 and counter.held == 0 then
       -- It would stand there for ever, for every user and session that ever ran something.
       call('DEL', counter.key)
     elseif till == 0 then
-      call('SET', counter.key, value)
-    elseif till == counter.till then
-      call('SET', counter.key, value, 'KEEPTTL')
+      call('SET', counter.key, written(counter))
+    elseif till == stored then
+      call('SET', counter.key, written(counter), 'KEEPTTL')
     else
-      call('SET', counter.key, value, 'PX', format('%d', till - now))
+      call('SET', counter.key, written(counter), 'PX', format('%d', till - now))
     end
-    counter.till = till
   end
 
   -- When a sliding window's oldest use leaves it, 0 if there is none; a period's end is known.
@@ -156,7 +164,7 @@ local function ledger()
       counter.first = bucket
     else
       -- Where the clock was set back, what is too old for a slot counts in the oldest.
-      bucket = max(bucket, counter.first + count - 1 - SLOTS)
+      bucket = max(bucket, counter.first + count - 1 - BUCKETS)
     end
     local index = bucket - counter.first
     local before = index >= 0 and index < count
@@ -208,8 +216,11 @@ local function ledger()
     end
     counter.used = max(0, counter.used - units)
     counter.changed = true
-    if counter.kind == 's' then
-      leave_behind(counter, counter.first)
+    if counter.slots ~= '' then
+      -- An empty bucket is no oldest one.
+      local value = leave_behind(written(counter), counter.first)
+      counter.slots = sub(value, SLOTS + 1)
+      counter.first = counter.newest + 1 - #counter.slots / counter.width
     end
   end
 
@@ -316,22 +327,25 @@ local function ledger()
   -- Reservations ------------------------------------------------------------------------------
 
   local function read_record(value)
-    local lines, from = {}, 1
-    for i = 1, 12 do
+    local expires, made, first, last, begin = unpacked('<dddd', value)
+    local between = begin + 8 * first
+    local behind = between + 8 * last
+    local lines, from = {}, behind
+    for i = 1, 11 do
       local to = find(value, '\n', from, true)
       lines[i] = sub(value, from, to - 1)
       from = to + 1
     end
-    local state, expires, made, tokens, charges, requests, t, i, o, c, rate_in, rate_out =
-      match(lines[1],
-        '^(%l+) (%-?%d+) (%-?%d+) (%d+) (%d) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+    local state, tokens, charges, requests, t, i, o, c, rate_in, rate_out = match(lines[1],
+      '^(%l+) (%d+) (%d) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
     local record = {
-      state = state, expires = expires + 0, made = made + 0, tokens = tokens + 0, charges = charges == '1',
+      state = state, expires = expires, made = made, tokens = tokens + 0, charges = charges == '1',
       requests = requests + 0, rate_in = rate_in + 0, rate_out = rate_out + 0,
       told = { tokens = t + 0, input_tokens = i + 0, output_tokens = o + 0, cost = c + 0 },
       nonce = lines[2], fingerprint = lines[3], decision = lines[4], user = lines[5],
-      dimensions = lines[6], groups = lines[7], readings = lines[10], limits = lines[11],
-      extension = lines[12], request = sub(value, from), entries = {}, draws = {},
+      dimensions = lines[6], groups = lines[7], limits = lines[10],
+      readings = sub(value, begin, between - 1), told_last = sub(value, between, behind - 1),
+      extension = lines[11], request = sub(value, from), entries = {}, draws = {},
     }
     local entries = record.entries
     for _, group in ipairs(cjson.decode('[' .. lines[7] .. ']')) do
@@ -359,25 +373,75 @@ local function ledger()
     return record
   end
 
-  -- further: entries that an extension adds, as text.
-  local function text_of(record, further)
+  local function text_of(record)
     local entries, draws, told = {}, {}, record.told
     for i, entry in ipairs(record.entries) do
       entries[i] = format('%d %d %d %d;', entry.bucket, entry.held, entry.drawn, entry.paid)
     end
-    entries[#entries + 1] = further
     for i, draw in ipairs(record.draws) do
       draws[i] = format('%s %d %d %s;', draw.id, draw.held, draw.used,
         table.concat(draw.indexes, '.'))
     end
-    return table.concat({
-      format('%s %d %d %d %d %d %d %d %d %d %d %d', record.state, record.expires, record.made,
-        record.tokens, record.charges and 1 or 0, record.requests, told.tokens, told.input_tokens,
+    local head = pack('<dddd', record.expires, record.made, #record.readings / 8,
+      #record.told_last / 8)
+    return head .. record.readings .. record.told_last .. table.concat({
+      format('%s %d %d %d %d %d %d %d %d %d', record.state, record.tokens,
+        record.charges and 1 or 0, record.requests, told.tokens, told.input_tokens,
         told.output_tokens, told.cost, record.rate_in, record.rate_out),
       record.nonce, record.fingerprint, record.decision, record.user, record.dimensions,
-      record.groups, table.concat(entries), table.concat(draws), record.readings, record.limits,
+      record.groups, table.concat(entries), table.concat(draws), record.limits,
       record.extension, record.request,
     }, '\n')
+  end
+
+  -- Note in the record of a new hold, be it part of another, what its client could not know.
+  -- values, offset: as readings.lua leaves them; before: entries that stand before its own.
+  local function note(asked, values, offset, grants, before)
+    local over, paid_by, room, entries = {}, {}, {}, asked.entries
+    for i, entry in ipairs(entries) do
+      local counter = open(nil, values[i + offset], entry.kind, entry.a, entry.b)
+      local used, held = counter.used, counter.held
+      over[entry.name] = entry.bound < 0 and 0
+        or min(entry.held, max(0, used - entry.bound + held + entry.held))
+      room[i] = LARGEST - held
+      if entry.kind == 's' then
+        -- Where the clock was set back, this counts in the newest bucket there is: use that is
+        -- taken for older than it is would leave its window too early.
+        entry.bucket = max(floor(now / entry.a), counter.newest)
+      end
+    end
+    asked.made = now
+    -- What of the amounts is over the allowances, and which grants pay it.
+    pay(entries, grants or {}, over, function(grant, units, _, indexes)
+      grant.held = grant.held + units
+      for i, index in ipairs(indexes) do
+        paid_by[index] = min(entries[index].held, (paid_by[index] or 0) + units)
+        indexes[i] = index + before
+      end
+      table.insert(asked.draws, { id = grant.id, held = units, used = 0, indexes = indexes })
+    end)
+    for i, entry in ipairs(entries) do
+      entry.held = min(entry.held - (paid_by[i] or 0), room[i])
+    end
+  end
+
+  -- The latest extension of a record; its decision is nil where there was none.
+  local function read_extension(record)
+    local decision, limits, earlier = match(record.extension, '^([^\t]*)\t([^\t]*)\t(.*)$')
+    return { decision = decision, limits = limits, earlier = earlier or '' }
+  end
+
+  -- Add to a record what is asked later. earlier: the decisions of the extensions before it.
+  local function extend(record, asked, earlier, readings)
+    record.extension = table.concat({ asked.decision, asked.limits, earlier }, '\t')
+    record.told_last = readings
+    record.groups = record.groups .. ',' .. asked.groups
+    for _, entry in ipairs(asked.entries) do
+      table.insert(record.entries, entry)
+    end
+    for _, draw in ipairs(asked.draws) do
+      table.insert(record.draws, draw)
+    end
   end
 
   -- What a reservation was charged and what it still holds, by counter; grants' part included.
@@ -584,7 +648,7 @@ local function ledger()
         else
           let_go(record)
         end
-        call('PEXPIRE', keys[i], format('%d', KEPT + DAY))
+        call('PEXPIRE', keys[i], LASTS)
       end
     end
     call('ZREM', expiries, unpack(places))
@@ -719,36 +783,35 @@ local function ledger()
     report_in(day .. ':' .. user, field, ROWS_OF_USER, amounts)
   end
 
-  return {
-    charge = charge, correct = correct, cost_of = cost_of, counter_of = counter_of, draw = draw,
-    find_record = find_record, fits_at = fits_at, granted = granted, keep_end = keep_end,
-    let_go = let_go, line_of = line_of, open = open, pay = pay, read_grants = read_grants,
-    read_record = read_record, reap = reap, remembered_end = remembered_end, report = report,
-    resets_at = resets_at, save = save, spans = spans, store = store, store_all = store_all,
-    store_grants = store_grants, sums_of = sums_of, text_of = text_of,
-  }
-end
-
--- The head of the app: since when it is counted, when its next reservation expires, whether
--- some were ended now, so that what was read before must be read again, and whether some are
--- overdue still. `begins`: make it where there is none.
-local function read_head(value, begins)
-  if not value then
-    local epoch = ''
-    if begins then
-      -- Microseconds of the server: two epochs never begin alike, wherever `now` is from.
-      local time = call('TIME')
-      epoch = format('%d%06d', time[1], time[2])
-      call('SET', prefix, epoch .. ' 0')
+  -- The head of the app: since when it is counted, when its next reservation expires, and
+  -- whether some are overdue still. What is overdue is ended first, so that what was read before
+  -- must be read again. `begins`: make the head where there is none.
+  local function read_head(value, begins)
+    if not value then
+      local epoch = ''
+      if begins then
+        -- Microseconds of the server: two epochs never begin alike, wherever `now` is from.
+        local time = call('TIME')
+        epoch = format('%010d%06d', time[1], time[2])
+        call('SET', prefix, epoch .. ' 0')
+      end
+      return epoch, 0, false
     end
-    return epoch, 0, false, false
+    local epoch, due = sub(value, 1, 16), sub(value, 18) + 0
+    if due == 0 or due > now then
+      return epoch, due, false
+    end
+    return epoch, reap(epoch)
   end
-  local epoch, due = match(value, '^(%d+) (%d+)$')
-  due = due + 0
-  if due == 0 or due > now then
-    return epoch, due, false, false
-  end
-  local more
-  due, more = ledger().reap(epoch)
-  return epoch, due, true, more
+
+  return {
+    LASTS = LASTS,
+    charge = charge, correct = correct, cost_of = cost_of, counter_of = counter_of, draw = draw,
+    extend = extend, find_record = find_record, fits_at = fits_at, granted = granted,
+    keep_end = keep_end, let_go = let_go, line_of = line_of, note = note, open = open,
+    read_extension = read_extension, read_grants = read_grants, read_head = read_head,
+    read_record = read_record, remembered_end = remembered_end, report = report,
+    resets_at = resets_at, save = save, spans = spans, stand_still = stand_still, store = store,
+    store_all = store_all, store_grants = store_grants, sums_of = sums_of, text_of = text_of,
+  }
 end

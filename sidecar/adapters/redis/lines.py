@@ -1,16 +1,19 @@
-"""How is it written what a script is told, and what do the lines mean that it returns?
+"""How is it written what a script is told, and what does that mean which it returns?
 
-The scripts say at their tops what they read and return.
+The scripts say at their tops what they read and return: lines of text, and numbers.
 """
 
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 import orjson
 
-from sidecar.adapters.documents import read_limits, short_digest
+from sidecar.adapters.documents import fingerprint, read_limits, short_digest, write_limits
+from sidecar.adapters.redis.channel import bytes_of
 from sidecar.adapters.redis.keys import quoted
 from sidecar.domain.counting import (
     Content,
@@ -26,6 +29,7 @@ from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest, MeterKind
 from sidecar.domain.usage import (
     PLACE,
     ChargedEvent,
+    Hold,
     ReservationState,
     Settlement,
     UsageRow,
@@ -38,19 +42,58 @@ _LATE_MS: Final = 8 * 86_400_000
 """For so long events may come when a period is over."""
 
 
+class Told(NamedTuple):
+    """What a script returns; most have no numbers to tell."""
+
+    lines: list[str]
+    numbers: list[int]
+
+
+def read_told(reply: object) -> Told:
+    """The reply of a script."""
+    if isinstance(reply, list):
+        lines, readings = reply
+        packed = bytes_of(readings)
+        numbers = struct.unpack(f"<{len(packed) // 8}d", packed)
+        return Told(lines.split("\n"), list(map(int, numbers)))
+    assert isinstance(reply, str)  # there is nothing else that a script returns
+    return Told(reply.split("\n"), [])
+
+
 def dimensions(request: CheckRequest) -> str:
     """What a request is reported under, beside its user."""
     return "\t".join(map(quoted, (request.model, request.workflow, request.agent, request.plugin)))
 
 
-def write_group(counters: Iterable[Counter]) -> str:
-    """What a reservation remembers of its counters."""
-    return orjson.dumps([_entry(counter) for counter in counters]).decode()
+def write_record(
+    hold: Hold, document: str, charges: Sequence[Charge], layout: Layout, *, charges_on_expiry: bool
+) -> bytes:
+    """A reservation as ledger.lua keeps it, with zeros for what only the script knows.
+
+    Args:
+        document: the request, written.
+    """
+    request, rates = hold.request, f"{hold.rates.input} {hold.rates.output}"
+    lines = (
+        f"held {request.estimate.tokens} {charges_on_expiry:d} 0 0 0 0 0 {rates}",
+        token_of(hold.reservation_id)[PLACE:],
+        fingerprint(document),
+        hold.decision_id,
+        quoted(request.subject.user_id),
+        dimensions(request),
+        orjson.dumps([_entry(counter) for counter in layout.counters]).decode(),
+        "",
+        "",
+        write_limits([charge.limit for charge in charges], layout.indexes),
+        "",
+        document,
+    )
+    return _zeros(3 * len(layout.counters)) + "\n".join(lines).encode()
 
 
-def write_numbers(charges: Sequence[Charge], layout: Layout) -> list[str | int]:
-    """The counters and the limits, as readings.lua reads them."""
-    numbers: list[str | int] = [len(layout.counters)]
+def write_numbers(charges: Sequence[Charge], layout: Layout, *first: int) -> bytes:
+    """What a script reads first, then its counters and limits as readings.lua reads them."""
+    numbers = [*first, len(layout.counters)]
     for counter in layout.counters:
         if counter.kind == "s":
             numbers += (counter.a, counter.b, counter.amount)
@@ -59,8 +102,8 @@ def write_numbers(charges: Sequence[Charge], layout: Layout) -> list[str | int]:
     for charge, index in zip(charges, layout.indexes, strict=True):
         limit = charge.limit
         maximum = -1 if limit.maximum is None else limit.maximum
-        numbers += (index + 1, maximum, charge.need, 1 if limit.is_enforced else 0)
-    return numbers
+        numbers += (index + 1, maximum, charge.need, limit.is_enforced)
+    return _packed(numbers)
 
 
 def write_events(events: Iterable[ChargedEvent], app_id: str) -> str:
@@ -68,10 +111,11 @@ def write_events(events: Iterable[ChargedEvent], app_id: str) -> str:
     return orjson.dumps([_event(charged, app_id) for charged in events]).decode()
 
 
-def read_readings(charges: Sequence[Charge], layout: Layout, line: str) -> tuple[Reading, ...]:
-    """The readings of reserve.lua, one for each charge."""
-    counted, _, further = line.partition(";")
-    numbers = [int(number) for number in counted.split()]
+def read_readings(
+    charges: Sequence[Charge], layout: Layout, numbers: Sequence[int]
+) -> tuple[Reading, ...]:
+    """What readings.lua tells, one for each charge."""
+    further = numbers[3 * len(layout.counters) :] or [0] * 2 * len(charges)
     contents = []
     for i, counter in enumerate(layout.counters):
         used, held, first = numbers[3 * i : 3 * i + 3]
@@ -80,15 +124,14 @@ def read_readings(charges: Sequence[Charge], layout: Layout, line: str) -> tuple
         else:
             resets_ms = (first + 1) * counter.a + counter.b if used else 0
         contents.append(Content(used, held, resets_ms))
-    beside = [int(number) for number in further.split()] or [0] * 2 * len(charges)
     # A period fits what it does not now when it begins anew.
     fits = [
         counter.b if counter.kind == "p" else at_ms
         for at_ms, counter in zip(
-            beside[::2], (layout.counters[index] for index in layout.indexes), strict=True
+            further[::2], (layout.counters[index] for index in layout.indexes), strict=True
         )
     ]
-    return readings_of(charges, layout, contents, fits, beside[1::2])
+    return readings_of(charges, layout, contents, fits, further[1::2])
 
 
 def read_settlement(reservation_id: str, lines: Sequence[str], now: datetime) -> Settlement:
@@ -144,6 +187,16 @@ def read_usage(user_id: str, field: str, value: str) -> UsageRow:
     model, workflow, agent, plugin = map(unquote, named)
     used = Amounts(tokens, received, sent, requests, cost)
     return UsageRow(int(hour), user_id, model, workflow, agent, plugin, used)
+
+
+@lru_cache
+def _zeros(readings: int) -> bytes:
+    """For when a reservation expires, when it was made, and so many numbers that were told."""
+    return _packed([0, 0, readings, 0] + [0] * readings)
+
+
+def _packed(numbers: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(numbers)}d", *numbers)
 
 
 def _entry(counter: Counter) -> list[object]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-from sidecar.adapters.documents import fingerprint, read_request, write_limits, write_request
+from sidecar.adapters.documents import read_request, write_limits, write_request
 from sidecar.adapters.redis.connection import Argument, RedisConnection, Script
 from sidecar.adapters.redis.epochs import Epochs
 from sidecar.adapters.redis.keys import (
@@ -17,15 +17,16 @@ from sidecar.adapters.redis.keys import (
     usage_key,
 )
 from sidecar.adapters.redis.lines import (
-    dimensions,
+    Told,
     read_balance,
     read_balances,
     read_readings,
     read_settlement,
+    read_told,
     read_usage,
     write_events,
-    write_group,
     write_numbers,
+    write_record,
 )
 from sidecar.domain.counting import Layout, lay_out
 from sidecar.domain.decision import Reservation
@@ -55,8 +56,8 @@ from sidecar.errors import (
     UnknownReservation,
 )
 
-READ = Script("counters.lua", "ledger.lua", "readings.lua", "read.lua")
-RESERVE = Script("counters.lua", "ledger.lua", "readings.lua", "reserve.lua")
+READ = Script("counters.lua", "ledger.lua", "read.lua", "readings.lua", "told.lua")
+RESERVE = Script("counters.lua", "ledger.lua", "recall.lua", "readings.lua", "reserve.lua")
 SETTLE = Script("counters.lua", "ledger.lua", "settle.lua")
 RECORD = Script("counters.lua", "ledger.lua", "record.lua")
 GRANT = Script("counters.lua", "ledger.lua", "grant.lua")
@@ -82,7 +83,7 @@ class RedisMeter:
     ) -> None:
         self._connection = connection
         self._now_ms = now_ms
-        self._charges = "1" if on_expiry is OnExpiry.CHARGE else "0"
+        self._charges_on_expiry = on_expiry is OnExpiry.CHARGE
         self._ahead_ms = 0
         self._epochs = Epochs()
 
@@ -92,18 +93,14 @@ class RedisMeter:
         purse = grants_key(prefix, subject.user_id)
         limits = [charge.limit for charge in charges]
 
-        async def attempt(layout: Layout) -> list[str]:
+        async def attempt(layout: Layout) -> Told:
             keys = [prefix, purse, *counter_keys(prefix, layout.counters)]
-            arguments = [
-                self._now(),
-                write_limits(limits, layout.indexes),
-                *layout.span,
-                *write_numbers(charges, layout),
-            ]
+            numbers = write_numbers(charges, layout, *layout.span)
+            arguments = (self._now(), write_limits(limits, layout.indexes), numbers)
             return await self._run(READ, subject.app_id, keys, arguments, since)
 
-        layout, reply = await self._in_period(charges, attempt)
-        readings = read_readings(charges, layout, reply[2])
+        layout, told = await self._in_period(charges, attempt)
+        readings = read_readings(charges, layout, told.numbers)
         return Metering(readings, counters_lost=self._epochs.is_lost(subject.app_id))
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
@@ -155,7 +152,7 @@ class RedisMeter:
         """Count events that were not counted before, each in the window of its own time."""
         written = write_events(events, app_id)
         prefix = app_prefix(app_id)
-        reply = await self._run(RECORD, app_id, (prefix,), (self._now(), written), since)
+        reply, _ = await self._run(RECORD, app_id, (prefix,), (self._now(), written), since)
         return Tally(int(reply[2]), int(reply[3]))
 
     async def grant(self, grant: Grant, *, since: float) -> tuple[GrantOutcome, GrantBalance]:
@@ -167,7 +164,7 @@ class RedisMeter:
         )  # fmt: skip
         prefix = app_prefix(grant.app_id)
         keys = (prefix, grants_key(prefix, grant.user_id))
-        reply = await self._run(GRANT, grant.app_id, keys, arguments, since)
+        reply, _ = await self._run(GRANT, grant.app_id, keys, arguments, since)
         match reply[0]:
             case "other":
                 raise GrantConflict(
@@ -184,8 +181,9 @@ class RedisMeter:
         """The grants that a user has in an app, in the order in which they are drawn."""
         prefix = app_prefix(subject.app_id)
         keys = (prefix, grants_key(prefix, subject.user_id))
-        reply = await self._run(READ, subject.app_id, keys, (self._now(), "[]", 0, 0, 0), since)
-        return tuple(read_balances(subject.app_id, subject.user_id, reply[3:]))
+        arguments = (self._now(), "[]", write_numbers((), lay_out((), 0), 0, 0))
+        reply, _ = await self._run(READ, subject.app_id, keys, arguments, since)
+        return tuple(read_balances(subject.app_id, subject.user_id, reply[2:]))
 
     async def usage(
         self, app_id: str, user_id: str | None, first_hour: int, last_hour: int, *, since: float
@@ -218,43 +216,30 @@ class RedisMeter:
         prefix, token = app_prefix(app_id), token_of(hold.reservation_id)
         place, nonce = token[:PLACE], token[PLACE:]
         document = write_request(request)
-        limits = [charge.limit for charge in charges]
-        terms = f"{self._charges} 0 0 0 0 0 {hold.rates.input} {hold.rates.output}"
-        of = "\n".join((
-            nonce, fingerprint(document), hold.decision_id, quoted(user_id), dimensions(request),
-        ))  # fmt: skip
 
-        async def attempt(layout: Layout) -> list[str]:
+        async def attempt(layout: Layout) -> Told:
             keys = [
                 prefix,
                 reservation_key(prefix, place),
                 grants_key(prefix, user_id),
                 *counter_keys(prefix, layout.counters),
             ]
-            group = write_group(layout.counters)
-            arguments: list[Argument] = [
-                self._now(),
-                action,
-                request.ttl_s * 1000,
-                request.estimate.tokens,
-                place,
-                terms,
-                f"{of}\n{group}",
-                f"{write_limits(limits, layout.indexes)}\n\n{document}",
-                *layout.span,
-                *write_numbers(charges, layout),
-            ]
+            record = write_record(
+                hold, document, charges, layout, charges_on_expiry=self._charges_on_expiry
+            )
+            numbers = write_numbers(charges, layout, request.ttl_s * 1000, *layout.span)
+            arguments = (self._now(), action, place, record, numbers)
             return await self._run(RESERVE, app_id, keys, arguments, since)
 
-        layout, reply = await self._in_period(charges, attempt)
+        layout, (reply, numbers) = await self._in_period(charges, attempt)
         is_lost = self._epochs.is_lost(app_id)
         match reply[0]:
             case "held":
-                expires, tokens, decision = reply[2], request.estimate.tokens, hold.decision_id
+                tokens, decision = request.estimate.tokens, hold.decision_id
             case "refused":
-                return Metering(read_readings(charges, layout, reply[3]), counters_lost=is_lost)
+                return Metering(read_readings(charges, layout, numbers), counters_lost=is_lost)
             case "known":
-                expires, tokens, nonce, decision = reply[2], int(reply[4]), reply[5], reply[6]
+                tokens, nonce, decision = int(reply[3]), reply[4], reply[5]
             case "reused":
                 raise RequestIdReused(request.request_id)
             case "unknown":
@@ -262,13 +247,13 @@ class RedisMeter:
             case ended:
                 assert ended == "ended"
                 raise ReservationEnded(hold.reservation_id, reply[2])
-        if reply[3] or not charges:
-            readings = read_readings(charges, layout, reply[3])
+        if numbers or not charges:
+            readings = read_readings(charges, layout, numbers)
         else:
             # The first answer was given under other limits.
             readings = (await self.read(request.subject, charges, since=since)).readings
         name = name_reservation(app_id, place + nonce)
-        reservation = Reservation(name, from_ms(int(expires)), tokens)
+        reservation = Reservation(name, from_ms(int(reply[2])), tokens)
         return Metering(readings, reservation, decision_id=decision, counters_lost=is_lost)
 
     async def _settle(
@@ -281,7 +266,7 @@ class RedisMeter:
             self._now(), token[:PLACE], token[PLACE:], action,
             used.tokens, used.input_tokens, used.output_tokens, used.cost, quoted(model),
         )  # fmt: skip
-        reply = await self._run(SETTLE, app_id, (app_prefix(app_id),), arguments, since)
+        reply, _ = await self._run(SETTLE, app_id, (app_prefix(app_id),), arguments, since)
         match reply[0]:
             case "unknown":
                 raise UnknownReservation(reservation_id)
@@ -290,18 +275,18 @@ class RedisMeter:
         return reply
 
     async def _in_period(
-        self, charges: Sequence[Charge], attempt: Callable[[Layout], Awaitable[list[str]]]
-    ) -> tuple[Layout, list[str]]:
+        self, charges: Sequence[Charge], attempt: Callable[[Layout], Awaitable[Told]]
+    ) -> tuple[Layout, Told]:
         """Run a script until its periods are those of the server's own time.
 
         Periods are computed here and the script refuses them if its clock has left them.
         """
         for _ in range(_MAX_TRIES):
             layout = lay_out(charges, self._local_ms() + self._ahead_ms)
-            reply = await attempt(layout)
-            if reply[0] != "period":
-                return layout, reply
-            self._ahead_ms = int(reply[2]) - self._local_ms()
+            told = await attempt(layout)
+            if told.lines[0] != "period":
+                return layout, told
+            self._ahead_ms = int(told.lines[2]) - self._local_ms()
         raise MeterUnavailable("the store's clock does not stand still in any period")
 
     async def _run(
@@ -311,17 +296,16 @@ class RedisMeter:
         keys: Sequence[str],
         arguments: Sequence[Argument],
         since: float,
-    ) -> list[str]:
+    ) -> Told:
         while True:
             try:
                 reply = await self._connection.run(script, keys, arguments, since=since)
             except Unavailable as error:
                 raise MeterUnavailable(str(error)) from error
-            assert isinstance(reply, str)  # every script returns lines
-            lines = reply.split("\n")
-            self._epochs.see(app_id, lines[1])
-            if lines[0] != "again":
-                return lines
+            told = read_told(reply)
+            self._epochs.see(app_id, told.lines[1])
+            if told.lines[0] != "again":
+                return told
             if self._connection.is_over(since):
                 # What was ended stays ended: whoever comes next has less to end.
                 raise MeterUnavailable("more reservations are overdue than can be ended in time")

@@ -1,22 +1,28 @@
 -- What counters hold.
 --
 -- KEYS[2]  the user's grants; KEYS[3...] the counters
--- ARGV[2]  JSON of the limits, as in reserve.lua
--- ARGV[3]  since when, ARGV[4] until when the periods of the counters hold
--- ARGV[5...] n, the counters and the limits, as in readings.lua
--- Returns  lines: 'ok', epoch, readings as in reserve.lua, then the user's grants, a line each.
---          Or 'period', epoch, now: the periods do not contain it; 'again', epoch
+-- ARGV[2]  JSON of the limits, as in a record
+-- ARGV[3]  numbers, as doubles: the periods of the counters hold from then until before then (0:
+--          for ever); counters and limits, as in readings.lua
+-- Returns  lines: 'ok', epoch, then the user's grants, a line each; and the readings of
+--          readings.lua. Or lines alone: 'period', epoch, now: the periods do not contain
+--          it; 'again', epoch
 
+local limits, numbers, offset = ARGV[2], ARGV[3], 2
 local values = call('MGET', unpack(KEYS))
-local epoch, _, ended, more = read_head(values[1], false)
-if more then
-  return 'again\n' .. epoch
-elseif ended then
+local epoch, due, more = '', 0, false
+if values[1] then
+  epoch, due = sub(values[1], 1, 16), sub(values[1], 18) + 0
+end
+if epoch == '' or (due > 0 and due <= now) then
+  epoch, due, more = ledger().read_head(values[1], false)
+  if more then
+    return 'again\n' .. epoch
+  end
   values = call('MGET', unpack(KEYS))
 end
-local ends = ARGV[4] + 0
-if now < ARGV[3] + 0 or (ends > 0 and now >= ends) then
+local purse = values[2]
+local starts, ends, position = unpacked('<dd', numbers)
+if now < starts or (ends > 0 and now >= ends) then
   return 'period\n' .. epoch .. '\n' .. format('%d', now)
 end
-local _, readings = look(values, 2, 5, values[2], ARGV[2])
-return 'ok\n' .. epoch .. '\n' .. readings .. '\n' .. (values[2] or '')

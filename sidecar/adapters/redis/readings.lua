@@ -1,75 +1,79 @@
--- Read counters, and whether what is asked fits: put behind the ledger.
+-- Read counters, and whether what is asked fits: put behind what had the values.
+--
+-- Given    values: of the keys of the script; offset: those in front of the counters; purse: the
+--          user's grants, false for none; limits: their JSON, as in a record
+--          numbers, from position on, as doubles: n, the number of counters, then for each:
+--          a b amount; then limits: index of counter, maximum (-1 for none), units needed, 1 if
+--          it is enforced
+-- Leaves   values: counters as they are now
+--          readings, as doubles: used held first of each counter, as they were before this
+--          request's own units; where grants or limits without room are among them, fits_at
+--          granted of each limit stand behind
+--          and what else is declared here:
 
--- What is read of a counter. It stays text, because a hold changes nothing but what is held.
-local USED, HELD, FIRST, TILL, REST = 1, 2, 3, 4, 5
+local readings, count = '', nil
+local counters_at          -- where the counters stand in the numbers
+local left                 -- counters that buckets have left, if there are any
+local exceeded, refused    -- a limit has no room; one that is enforced
+local strange              -- a bucket is newer than now, or more is held than can be counted
+local book, grants         -- if there are grants
 
--- values: of the keys of the script; offset: those in front of the counters; grants: those of the
--- user, nil for none; limits: JSON of the limits, see reserve.lua
--- ARGV from position on: n, the number of counters, then for each: a b amount; then limits:
--- index of counter, maximum (-1 for none), units needed, 1 if it is enforced
--- Returns the counters; their readings, as reserve.lua returns them; whether an enforced limit
--- has no room; whether any has none; the grants, parsed; whether a bucket is newer than now.
-local function look(values, offset, position, grants, limits)
-  local book, scopes, further, is_early, exceeded, refused
-  local counters, readings, count = {}, '', ARGV[position] + 0
-  for i = 1, count do
-    local a, value = ARGV[position + 1], values[i + offset]
-    local used, held, first, till, newest, rest = '0', '0', '0', '0', '0', ''
-    if value then
-      used, held, first, till, newest, rest = match(value, COUNTER)
+count, position = unpacked('<d', numbers, position)
+counters_at = position
+for i = 1, count do
+  local a, b, amount
+  a, b, amount, position = unpacked('<ddd', numbers, position)
+  local value = values[i + offset]
+  if value then
+    local used, held, first, _, newest = unpacked(NUMBERS, value)
+    if a > 0 and used > 0 then
+      local lowest = floor((now - b) / a)
+      if first < lowest then
+        left = left or {}
+        value, left[i] = leave_behind(value, lowest), true
+        values[i + offset] = value
+      end
     end
-    if a ~= '0' then
-      if not value then
-        rest = ' 1|'
-      elseif used ~= '0' and first + 0 < floor((now - ARGV[position + 2]) / a) then
+    strange = strange or held + amount > LARGEST or (a > 0 and newest > floor(now / a))
+    readings = readings .. sub(value, 1, 24)
+  else
+    readings = readings .. pack('<ddd', 0, 0, 0)
+  end
+end
+
+local scopes, further
+if purse then
+  book, further = ledger(), {}
+  grants, scopes = book.read_grants(purse), cjson.decode(limits)
+end
+local size = (#numbers - position + 1) / 32
+for i = 1, size do
+  local index, maximum, need, is_enforced
+  index, maximum, need, is_enforced, position = unpacked('<dddd', numbers, position)
+  local granted, fits = 0, 0
+  if maximum >= 0 then
+    local used, held = unpacked('<dd', readings, 24 * index - 23)
+    if scopes then
+      granted = book.granted(grants, scopes[i][#scopes[i]])
+    end
+    -- In this order no number passes 2^53, beyond which Lua would round.
+    if need > maximum - used + granted - held then
+      exceeded, further = true, further or {}
+      refused = refused or is_enforced == 1
+      local a, b = unpacked('<dd', numbers, counters_at + 24 * (index - 1))
+      if a > 0 then
         book = book or ledger()
-        local counter = book.open(nil, value, 's', a + 0, ARGV[position + 2] + 0)
-        used, first = format('%d', counter.used), format('%d', counter.first)
-        rest = format(' %d|', counter.width) .. counter.slots
-      end
-      is_early = is_early or newest + 0 > floor(now / a)
-    end
-    counters[i] = { used, held, first, till, ' ' .. newest .. rest }
-    readings = readings .. used .. ' ' .. held .. ' ' .. first .. ' '
-    position = position + 3
-  end
-  if grants then
-    book = book or ledger()
-    grants, scopes, further = book.read_grants(grants), cjson.decode(limits), {}
-  end
-  local behind = position
-  for i = 1, (#ARGV - position) / 4 do
-    local maximum, granted, fits = ARGV[position + 2] + 0, 0, 0
-    if maximum >= 0 then
-      local index, need = ARGV[position + 1] + 0, ARGV[position + 3] + 0
-      local counter = counters[index]
-      if scopes then
-        granted = book.granted(grants, scopes[i][#scopes[i]])
-      end
-      -- In this order no number passes 2^53, beyond which Lua would round.
-      if need > maximum - counter[USED] + granted - counter[HELD] then
-        exceeded, further = true, further or {}
-        refused = refused or ARGV[position + 4] == '1'
-        local at = behind - 3 * (count - index + 1)
-        if ARGV[at + 1] ~= '0' then
-          book = book or ledger()
-          local text = format('%s %s %s 0%s', counter[USED], counter[HELD], counter[FIRST],
-            counter[REST])
-          fits = book.fits_at(book.open(nil, text, 's', ARGV[at + 1] + 0, ARGV[at + 2] + 0),
-            maximum, need)
-        end
+        fits = book.fits_at(book.open(nil, values[index + offset], 's', a, b), maximum, need)
       end
     end
-    if further then
-      further[i] = format('%d %d', fits, granted)
-    end
-    position = position + 4
   end
   if further then
-    for i = 1, (#ARGV - behind) / 4 do
-      further[i] = further[i] or '0 0'
-    end
-    readings = readings .. ';' .. table.concat(further, ' ')
+    further[i] = pack('<dd', fits, granted)
   end
-  return counters, readings, refused, exceeded, grants, is_early
+end
+if further then
+  for i = 1, size do
+    further[i] = further[i] or pack('<dd', 0, 0)
+  end
+  readings = readings .. table.concat(further)
 end

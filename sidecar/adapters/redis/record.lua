@@ -6,9 +6,9 @@
 -- Returns  lines: 'ok', epoch, accepted, duplicates
 
 local events = cjson.decode(ARGV[2])
-stand_still()
-local epoch = read_head(call('GET', prefix), true)
 local book = ledger()
+book.stand_still()
+local epoch = book.read_head(call('GET', prefix), true)
 
 -- Which of the ids were seen before, set by set: one question for all that may be in it.
 local shards, is_known = {}, {}

@@ -18,9 +18,9 @@ local amounts = {
   tokens = tonumber(ARGV[5]), input_tokens = tonumber(ARGV[6]),
   output_tokens = tonumber(ARGV[7]), cost = tonumber(ARGV[8]), requests = 1, concurrency = 0,
 }
-stand_still()
-local epoch = read_head(call('GET', prefix), false)
 local book = ledger()
+book.stand_still()
+local epoch = book.read_head(call('GET', prefix), false)
 local record, key, at = book.find_record(place, nonce)
 
 local function ended(state)
