@@ -1,4 +1,6 @@
 -- The least that a reservation under three limits asks of Redis: six commands, nothing decided.
+-- It reads the same keys, and writes anew all that stands there after one: the three counters and
+-- the reservation. reserve.lua changes in its place what it can.
 --
 -- KEYS     as reserve.lua has them: the app, the reservation, the user's grants, three counters
 -- ARGV     what is to stand under the reservation, then under each counter

@@ -1,7 +1,9 @@
 """What does a call cost Redis, beside a script that makes six commands and decides nothing?
 
 The bare script has the keys of the reservations that ran just before it, in another app, and writes
-the very bytes that each of them wrote. Both also run where every bucket of the windows is in use.
+all that stands there after each of them, even what that only changed in its place. It is sent by a
+meter that does all else as ever: the longer a server waits for its next call, the colder are its
+caches, and the more each costs. Both also run where every bucket of the windows is in use.
 """
 
 import asyncio
@@ -13,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sidecar.adapters.redis.connection import Script
+from sidecar.adapters.redis.connection import Argument, RedisConnection, Reply, Script
 from sidecar.adapters.redis.keys import app_prefix
 from sidecar.adapters.redis.meter import RedisMeter
 from sidecar.domain.request import Amounts
@@ -21,6 +23,7 @@ from sidecar.domain.windows import from_ms
 from tests.benchmarks.observed import ObservedRedis
 from tests.benchmarks.traffic import (
     APP,
+    PATIENCE_S,
     THREE,
     Asked,
     Recorder,
@@ -155,22 +158,19 @@ class _Calls:
 
     async def _beside_bare(self, wanted: Sequence[Asked]) -> tuple[list[Cost], list[Cost]]:
         """Reservations and bare calls in turn, a few at a time: both meet the same noise."""
-        recorder, connection = Recorder(self.url), connection_to(self.url, _BARE)
-        meter, reserved, bare = RedisMeter(recorder), list[Cost](), list[Cost]()
+        recorder, instead = Recorder(self.url), _Bare(self.url)
+        meter, same = RedisMeter(recorder), RedisMeter(instead)
+        reserved, bare = list[Cost](), list[Cost]()
         await recorder.ready(since=time.monotonic())
-        await connection.ready(since=time.monotonic())
+        await instead.ready(since=time.monotonic())
         for begin in range(0, len(wanted), _IN_TURN):
             recorder.sent.clear()
-            reserved.append(await self._reserved(meter, wanted[begin : begin + _IN_TURN]))
-            given = [(_of_bare_app(each), self._written(each)) for each in recorder.sent]
-            bare.append(
-                await self._cost(
-                    connection.run(_BARE, keys, written, since=time.monotonic())
-                    for keys, written in given
-                )
-            )
+            now = wanted[begin : begin + _IN_TURN]
+            reserved.append(await self._reserved(meter, now))
+            instead.given = {sent.keys[1]: (sent, self._written(sent)) for sent in recorder.sent}
+            bare.append(await self._reserved(same, now))
         await recorder.close()
-        await connection.close()
+        await instead.close()
         return reserved, bare
 
     @asynccontextmanager
@@ -197,11 +197,12 @@ class _Calls:
             ]
             await meter.record(APP, past, since=time.monotonic())
 
-    def _written(self, sent: Sent) -> tuple[str, ...]:
+    def _written(self, sent: Sent) -> list[bytes]:
         """What stands under a reservation, then under each of its counters."""
-        values = self.redis.ask("MGET", *sent.keys)
-        assert all(values[i] for i in (1, 3, 4, 5)), values
-        return values[1], *values[3:]
+        record, *counters = self.redis.values(sent.keys[1], *sent.keys[3:])
+        written = [value for value in (record, *counters) if value]
+        assert len(written) == 4, written
+        return written
 
     async def _cost(self, calls: Iterable[Awaitable[object]]) -> Cost:
         waiting = iter(calls)
@@ -220,6 +221,27 @@ class _Calls:
         scripts, script_us = self.redis.scripts
         assert scripts == made_in_all, (scripts, made_in_all)
         return Cost(script_us / scripts, cpu_s / scripts * 1e6, self.redis.calls / scripts)
+
+
+class _Bare(RedisConnection):
+    """Runs the bare script in place of the meter's, and says what that has said.
+
+    Attributes:
+        given: what was sent under the place of a reservation, and what is to be written.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, timeout_s=PATIENCE_S, scripts=(_BARE,))
+        self.given: dict[str, tuple[Sent, list[bytes]]] = {}
+
+    async def run(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], *, since: float
+    ) -> Reply:
+        """The reply of the meter's script."""
+        sent, written = self.given[keys[1]]
+        assert script is sent.script
+        await super().run(_BARE, _of_bare_app(sent), written, since=since)
+        return sent.reply
 
 
 def _of_bare_app(sent: Sent) -> list[str]:

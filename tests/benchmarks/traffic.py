@@ -102,11 +102,12 @@ def connection_to(url: str, *further: Script) -> RedisConnection:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One script with what it was given."""
+    """One script with what it was given, and what it said."""
 
     script: Script
     keys: tuple[str, ...]
     arguments: tuple[Argument, ...]
+    reply: Reply
 
 
 class Recorder(RedisConnection):
@@ -120,5 +121,6 @@ class Recorder(RedisConnection):
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], *, since: float
     ) -> Reply:
         """The reply of a script."""
-        self.sent.append(Sent(script, tuple(keys), tuple(arguments)))
-        return await super().run(script, keys, arguments, since=since)
+        reply = await super().run(script, keys, arguments, since=since)
+        self.sent.append(Sent(script, tuple(keys), tuple(arguments), reply))
+        return reply
