@@ -7,11 +7,12 @@ candidate may fall behind, and never holds anybody up.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 
+from sidecar.adapters.beside import beside
 from sidecar.adapters.shadow.comparing import question
 from sidecar.adapters.shadow.tally import Tally
 from sidecar.domain.limits import Reading
@@ -67,13 +68,8 @@ class ShadowDecisions:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Compare as long as this is open; what still waits then is forgotten."""
-        task = asyncio.create_task(self._keep_comparing())
-        try:
+        async with beside(self._keep_comparing()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _keep_comparing(self) -> None:
         while True:

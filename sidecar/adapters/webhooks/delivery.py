@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from sidecar.adapters.beside import beside
 from sidecar.adapters.web import Answer, Web
 from sidecar.adapters.webhooks.signing import Signer
 from sidecar.domain.notices import Message
@@ -63,13 +64,8 @@ class Deliveries:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Send as long as this is open; what was not taken waits for the next who does."""
-        task = asyncio.create_task(self._keep_sending())
-        try:
+        async with beside(self._keep_sending()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _keep_sending(self) -> None:
         while not self.is_disabled:

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from sidecar.adapters.beside import beside
 from sidecar.domain.notices import Message, Notice, notices_of
 from sidecar.errors import Unavailable
 from sidecar.ports import Checked, Clock, Notices
@@ -66,15 +67,10 @@ class NoticedDecisions:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Hand over as long as this is open, and what still waits in the end."""
-        task = asyncio.create_task(self._keep_handing_over())
-        try:
+        async with beside(self._keep_handing_over()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            with suppress(Unavailable):
-                await self._hand_over()
+        with suppress(Unavailable):
+            await self._hand_over()
 
     async def _keep_handing_over(self) -> None:
         while True:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
+from sidecar.adapters.beside import beside
 from sidecar.domain.notices import Notice, NoticeKind
 from sidecar.domain.policies import PolicyReport
 from sidecar.ports import Clock
@@ -38,13 +39,8 @@ class Rejections:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Look as long as this is open."""
-        task = asyncio.create_task(self._keep_looking())
-        try:
+        async with beside(self._keep_looking()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _keep_looking(self) -> None:
         while True:
