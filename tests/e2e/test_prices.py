@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.priced import COST_POLICY
-from tests.processes import ROOT, Sidecar, await_that, clean_environment
+from tests.processes import ROOT, START_S, Sidecar, await_that, clean_environment
 
 PRICES = """
 apiVersion: sidecar/v1
@@ -130,7 +130,8 @@ def test_a_server_does_not_start_with_prices_that_do_not_load(folder: Path) -> N
 def requested(server: Sidecar) -> set[int]:
     """What fresh connections are told that ten tokens cost."""
     body = {"app_id": "a", "user_id": "u", "model": "dear", "estimate": {"input_tokens": 10}}
-    answers = [httpx.post(f"{server.url}/v1/check", json=body).json() for _ in range(12)]
+    url = f"{server.url}/v1/check"
+    answers = [httpx.post(url, json=body, timeout=START_S).json() for _ in range(12)]
     return {answer["limits"][0]["requested"] for answer in answers}
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -34,6 +35,12 @@ class Edited:
             httpx.post(f"{self.sidecar.url}/v1/check", json=ASK, timeout=START_S) for _ in range(12)
         ]
         return {answer.json()["policy"]["revision"] for answer in answers}
+
+    def standing(self) -> dict[str, Any]:
+        """What one of them tells of its policies."""
+        told = httpx.get(f"{self.sidecar.url}/v1/policies", timeout=START_S)
+        standing: dict[str, Any] = told.json()
+        return standing
 
     def await_all(self, revision: str) -> None:
         await_that(lambda: self.revisions() == {revision}, f"all answer from {revision}")
@@ -106,7 +113,7 @@ def test_what_one_worker_refuses_all_refuse_and_tell(edited: Edited) -> None:
     assert refused.headers["content-type"] == "application/problem+json"
 
     def told() -> set[str]:
-        standing = [httpx.get(f"{edited.sidecar.url}/v1/policies").json() for _ in range(12)]
+        standing = [edited.standing() for _ in range(12)]
         return {f"{it['revision']} {it['rejected']['diagnostics'][0]['line']}" for it in standing}
 
     await_that(lambda: told() == {f"{first} {LINE}"}, "all tell what was refused")
