@@ -8,6 +8,7 @@ import httpx
 
 from sidecar.bootstrap import create_app
 from sidecar.settings import Settings
+from tests.described import hold_to_document
 from tests.processes import ROOT
 
 
@@ -15,10 +16,18 @@ from tests.processes import ROOT
 async def application(
     policies: Path | str = "policies/platform", **settings: object
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a running application; settings by their field names."""
+    """A client of a running application, whose answers are held to the document.
+
+    Args:
+        settings: by their field names.
+    """
     given = {"sidecar_policies": ROOT / policies, "sidecar_store": "sqlite://"} | settings
     app = create_app(Settings.model_validate(given))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://sidecar") as client:
+        async with httpx.AsyncClient(
+            transport=transport,
+            base_url="http://sidecar",
+            event_hooks={"response": [hold_to_document]},
+        ) as client:
             yield client

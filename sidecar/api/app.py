@@ -16,6 +16,7 @@ from sidecar.api.authzen import AuthZen, configuration
 from sidecar.api.checkout import Checkouts
 from sidecar.api.checks import Checks
 from sidecar.api.decisions import Decisions
+from sidecar.api.described import described, shown
 from sidecar.api.endpoint import BATCH_LIMIT, Either, Endpoint, echo_request_id
 from sidecar.api.entitlements import Entitlements
 from sidecar.api.explain import Explain
@@ -114,6 +115,8 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
         post("/v1/policies/reload", Endpoint(standing.reload, keys, _INTERNAL)),
         get("/healthz", Endpoint(health.alive, anyone, ())),
         get("/readyz", Endpoint(health.ready, anyone, ())),
+        get("/openapi.json", Endpoint(described, anyone, ())),
+        get("/docs", Endpoint(shown, anyone, ())),
     ]
     handlers = {HTTPException: _http_problem, Exception: _unexpected}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)

@@ -24,7 +24,7 @@ from sidecar.errors import RequestFault
 from sidecar.pdp import PDP
 
 _FROM_ENTITIES = {"user_id", "plugin", "feature", "action"}
-_FROM_CONTEXT = frozenset(CheckBody.model_fields) - _FROM_ENTITIES
+FROM_CONTEXT = frozenset(CheckBody.model_fields) - _FROM_ENTITIES
 Properties = dict[str, object]
 T = TypeVar("T")
 
@@ -52,7 +52,9 @@ class _Action(_Part):
     properties: Properties = Field(default_factory=dict)
 
 
-class _Evaluation(_Part):
+class Evaluation(_Part):
+    """A question: may the subject do this?"""
+
     subject: _Subject
     resource: _Resource
     action: _Action
@@ -75,7 +77,7 @@ class _Options(_Part):
     evaluations_semantic: Annotated[_Semantic, Field(strict=False)] = _Semantic.ALL
 
 
-class _Evaluations(_Part):
+class Evaluations(_Part):
     """A list of questions; what one of them leaves out stands beside the list."""
 
     evaluations: Annotated[list[Properties], Field(max_length=MAX_CHECKS)] = Field(
@@ -84,8 +86,8 @@ class _Evaluations(_Part):
     options: _Options = _Options()
 
 
-_ONE = TypeAdapter(_Evaluation)
-_MANY = TypeAdapter(_Evaluations)
+_ONE = TypeAdapter(Evaluation)
+_MANY = TypeAdapter(Evaluations)
 _PARTS = ("subject", "resource", "action", "context")
 
 
@@ -162,9 +164,7 @@ def _request(body: object) -> CheckRequest:
     """
     asked = _read(_ONE, body)
     context = dict(asked.context)
-    check: dict[str, object] = {
-        name: context.pop(name) for name in _FROM_CONTEXT if name in context
-    }
+    check: dict[str, object] = {name: context.pop(name) for name in FROM_CONTEXT if name in context}
     attributes = check.get("attributes") or {}
     if not isinstance(attributes, dict):
         raise InvalidBody([FieldFault("context.attributes", "an object is needed")])

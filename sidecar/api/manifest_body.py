@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, WithJsonSchema, model_validator
 
 from sidecar.api.schemas import Body, Count, Instant, Name, Text
 from sidecar.domain.manifest import Budget, Enforcement, Manifest, Override
@@ -41,8 +41,11 @@ _RATES: Final[Mapping[str, tuple[MeterKind, Window]]] = {
 _IDS: Final = {"total_tokens": "tokens", "concurrent_workflows": "concurrency"}
 
 
+_VERSION: Final = r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}"
+
+
 def _told_version(version: str) -> str:
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}", version):
+    if not re.fullmatch(_VERSION, version):
         raise ValueError("numbers with dots between them, such as 1.0")
     return version
 
@@ -66,7 +69,7 @@ def _held(units: int) -> int:
 
 
 Maximum = Annotated[int, Field(ge=UNLIMITED, le=MAX_INTEGER)]
-Unseen = Annotated[int, AfterValidator(_unseen)]
+Unseen = Annotated[int, AfterValidator(_unseen), WithJsonSchema({"const": UNLIMITED})]
 Period = Literal["hourly", "daily", "weekly", "monthly", "lifetime", "unlimited"]
 
 
@@ -101,7 +104,7 @@ class Allocation(Part):
 
     limit: Maximum = UNLIMITED
     used: Count = 0
-    reserved: Annotated[int, AfterValidator(_held)] = 0
+    reserved: Annotated[int, AfterValidator(_held), WithJsonSchema({"const": 0})] = 0
     enforcement: Enforcement = Enforcement.SOFT
 
 
@@ -116,7 +119,7 @@ class TokenBudget(Part):
     burst_allowance: float = Field(
         0.0, ge=0, le=100, description="Per cent above each limit; below 1, a part of it."
     )
-    rollover: bool = False
+    rollover: Annotated[bool, WithJsonSchema({"const": False})] = False
 
     @model_validator(mode="after")
     def _no_rollover(self) -> Self:
@@ -188,12 +191,17 @@ class PluginCalls(Part):
     period: Period | None = None
 
 
+PluginId = Annotated[
+    Name,
+    AfterValidator(_plain),
+    WithJsonSchema({"type": "string", "maxLength": 256, "pattern": r"^(\*|[^*?]+)$"}),
+]
+
+
 class Plugins(Part):
     """Which plugins anybody has, and how often."""
 
-    allowed: list[Annotated[Name, AfterValidator(_plain)]] = Field(
-        default_factory=list, max_length=MOST_PLUGINS
-    )
+    allowed: list[PluginId] = Field(default_factory=list, max_length=MOST_PLUGINS)
     blocked: list[Name] = Field(default_factory=list, max_length=MOST_PLUGINS)
     per_plugin_limits: dict[Name, PluginCalls] = Field(default_factory=dict, max_length=MOST_NAMES)
 
@@ -220,7 +228,11 @@ class OverrideBody(Part):
 class ManifestBody(Part):
     """`POST /api/v1/entitlements/{app_id}/sync`."""
 
-    version: Annotated[str, AfterValidator(_told_version)]
+    version: Annotated[
+        str,
+        AfterValidator(_told_version),
+        WithJsonSchema({"type": "string", "pattern": f"^{_VERSION}$"}),
+    ]
     app_id: Name
     tenant_id: Text | None = None
     plan: PlanPart

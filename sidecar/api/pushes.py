@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     TypeAdapter,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -55,7 +56,7 @@ class SubscriptionBody(BaseModel):
     period_end: Instant | None = Field(
         None, validation_alias=_either("currentPeriodEnd", "current_period_end")
     )
-    cancel_at_period_end: bool = Field(
+    cancel_at_period_end: Annotated[bool, WithJsonSchema({"type": ["boolean", "null"]})] = Field(
         False, validation_alias=_either("cancelAtPeriodEnd", "cancel_at_period_end")
     )
     external_id: Text | None = Field(
@@ -113,7 +114,7 @@ def _present(value: object) -> object:
     return value
 
 
-Owner = Annotated[str, BeforeValidator(_present), Field(max_length=MAX_TEXT)]
+Owner = Annotated[str, BeforeValidator(_present), Field(min_length=1, max_length=MAX_TEXT)]
 
 
 class GrantBody(BaseModel):

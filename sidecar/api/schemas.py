@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     TypeAdapter,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -221,7 +222,17 @@ def _instant(value: object) -> object:
     return instant
 
 
-Instant = Annotated[datetime, BeforeValidator(_instant)]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant),
+    WithJsonSchema(
+        {
+            "type": ["string", "number"],
+            "format": "date-time",
+            "description": "ISO 8601, or seconds since 1970; without a zone it is UTC.",
+        }
+    ),
+]
 
 
 class UsageEventBody(Body):

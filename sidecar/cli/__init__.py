@@ -11,6 +11,7 @@ from sidecar.cli.explain_code import explain_code
 from sidecar.cli.import_ import import_
 from sidecar.cli.init import init
 from sidecar.cli.lint import lint
+from sidecar.cli.openapi import openapi
 from sidecar.cli.repl import repl
 from sidecar.cli.schema import schema
 from sidecar.cli.serve import serve
@@ -41,6 +42,7 @@ cli.add_command(simulate)
 cli.add_command(init)
 cli.add_command(lint)
 cli.add_command(explain_code)
+cli.add_command(openapi)
 
 
 def main() -> None:

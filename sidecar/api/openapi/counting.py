@@ -1,0 +1,98 @@
+"""The entries of usage, and of what a subject may have."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from sidecar.api.auth import Role
+from sidecar.api.openapi.operation import JSON, Operation
+from sidecar.api.openapi.questions import parameters_of
+from sidecar.api.openapi.schema import TEXT, Schema, listed, ref
+from sidecar.api.schemas import GROUPS, MAX_TEXT, UsageQuery
+
+_CALLERS: Final = (Role.RUNTIME, Role.INTERNAL)
+_READERS: Final = (Role.RUNTIME, Role.INTERNAL, Role.READ)
+_REPORTED: Final = (Role.INTERNAL, Role.READ)
+_TAG: Final = "Usage"
+_MAY: Final = "Entitlements"
+_GROUPING: Final = rf"^$|^({'|'.join(GROUPS)})(,({'|'.join(GROUPS)}))*$"
+
+
+def counting() -> Iterable[Operation]:
+    """What was used, and what is left."""
+    yield Operation(
+        "POST", "/v1/usage", _TAG, "Report what was used",
+        "One event, an array of them, an object with `events`, or CloudEvents: structured, as a "
+        "batch, or in binary mode with its attributes as headers. Each event counts once, by "
+        "`event_id`, for at least seven days. One that is wrong is rejected by its index and "
+        "stops no other; one that is alone is answered with 422.",
+        "UsageTaken", _CALLERS, status=202, body=_usage(), parameters=_binary(),
+    )  # fmt: skip
+    yield Operation(
+        "GET", "/v1/usage", _TAG, "What was used, by hour or day",
+        "Of an app, or of one of its users; the last day unless another time is asked for, and "
+        "at most 90 days.",
+        "UsageReport", _REPORTED, parameters=_reported(),
+    )  # fmt: skip
+    yield Operation(
+        "GET", "/v1/entitlements", _MAY, "What a subject may have",
+        "The plan, plugins, features, limits with what is left, grants and the subscription: "
+        "what a settings page shows.",
+        "Entitlements", _READERS,
+        parameters=[_named("app_id"), _named("user_id"), _named("tenant_id", required=False)],
+    )  # fmt: skip
+
+
+def _usage() -> dict[str, Schema]:
+    several = listed(ref("UsageEvent"))
+    native = {"anyOf": [ref("UsageEvent"), several, ref("UsageEvents")]}
+    return {
+        JSON: native,
+        "application/cloudevents+json": ref("CloudEvent"),
+        "application/cloudevents-batch+json": ref("CloudEventBatch"),
+    }
+
+
+def _binary() -> list[Schema]:
+    words = {
+        "specversion": "Says that the body is the data of a CloudEvent in binary mode.",
+        "id": "Of the event; with `ce-source` it is what an event counts once by.",
+        "source": "Of the event.",
+        "type": "Of the event.",
+        "time": "Stands in for an `event_ts` that the data lacks.",
+        "subject": "Stands in for a `user_id` that the data lacks.",
+    }
+    return [
+        {
+            "name": f"ce-{name}",
+            "in": "header",
+            "required": False,
+            "description": told,
+            "schema": {"const": "1.0"} if name == "specversion" else TEXT,
+        }
+        for name, told in words.items()
+    ]
+
+
+def _reported() -> list[Schema]:
+    found = parameters_of(
+        UsageQuery,
+        app_id="Of which app.",
+        user_id="Of one user alone.",
+        to="Before when; now unless said.",
+        granularity="By hour or by day.",
+        group_by=f"Names with commas between them, of {', '.join(GROUPS)}.",
+        **{"from": "From when on; a day before the end unless said."},
+    )
+    for each in found:
+        if each["name"] == "group_by":
+            each["schema"] = {"type": "string", "pattern": _GROUPING}
+        elif each["name"] in ("from", "to"):
+            each["schema"] = {"type": "string", "format": "date-time"}
+    return found
+
+
+def _named(name: str, *, required: bool = True) -> Schema:
+    schema: Schema = {"type": "string", "maxLength": MAX_TEXT}
+    if required:
+        schema["minLength"] = 1
+    return {"name": name, "in": "query", "required": required, "schema": schema}

@@ -1,0 +1,106 @@
+"""The entries of what is pushed, bought, recorded and in force."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from sidecar.api.auth import Role
+from sidecar.api.openapi.operation import JSON, Operation
+from sidecar.api.openapi.questions import parameters_of
+from sidecar.api.openapi.schema import ref
+from sidecar.api.schemas import DecisionsQuery
+
+_CALLERS: Final = (Role.RUNTIME, Role.INTERNAL)
+_READERS: Final = (Role.RUNTIME, Role.INTERNAL, Role.READ)
+_REPORTED: Final = (Role.INTERNAL, Role.READ)
+_INTERNAL: Final = (Role.INTERNAL,)
+
+
+def pushing() -> Iterable[Operation]:
+    """What the billing side tells, and where a user buys."""
+    tag = "Subscriptions"
+    yield Operation(
+        "POST", "/api/internal/subscription/sync", tag, "Push a subscription",
+        "Replaces the whole state of a user, in one app or in all. The same `eventId` again has "
+        "no effect, and an `updatedAt` older than what is stored is ignored; both are said. Names "
+        "in camelCase or snake_case; unknown ones are ignored.",
+        "SubscriptionSynced", _INTERNAL, body={JSON: ref("SubscriptionPush")},
+    )  # fmt: skip
+    yield Operation(
+        "POST", "/api/internal/grants/sync", tag, "Push a grant",
+        "Units beside the plan's, of a limit or of a meter. Idempotent on `grantId`; an `amount` "
+        "of 0 takes back what is left.",
+        "GrantSynced", _INTERNAL, body={JSON: ref("GrantPush")}, others={409: "Fault"},
+    )  # fmt: skip
+    yield Operation(
+        "POST", "/api/v1/entitlements/{app_id}/sync", tag, "Push a manifest",
+        "What holds for a whole app: budgets of all its users together, limits of models and "
+        "plugins, rates, features, plugins, a default plan, overrides. A push replaces the whole "
+        "manifest unless its `version` is lower; a part that is not supported is refused by name.",
+        "ManifestSynced", _INTERNAL, body={JSON: ref("Manifest")}, others={404: "Problem"},
+    )  # fmt: skip
+    yield Operation(
+        "GET", "/v1/subscriptions/{app_id}/{user_id:path}", tag, "What is known of a subscription",
+        "The state for the app, else for all apps of the user; status `none` where nothing was "
+        "ever pushed.",
+        "Subscription", _READERS, others={404: "Problem"},
+    )  # fmt: skip
+    yield Operation(
+        "POST", "/v1/checkout", tag, "Where to buy a plan",
+        "The page to send the user to.",
+        "CheckoutPage", _CALLERS, body={JSON: ref("Checkout")}, others={502: "PaymentsRefused"},
+    )  # fmt: skip
+    yield Operation(
+        "POST", "/v1/checkout/cancel", tag, "Ask for a cancellation",
+        "It is handed on; the subscription stays as it is until a push says otherwise.",
+        "Requested", _CALLERS, status=202, body={JSON: ref("Cancel")},
+        others={502: "PaymentsRefused"},
+    )  # fmt: skip
+
+
+def recorded() -> Iterable[Operation]:
+    """What was decided, and by which policies."""
+    yield Operation(
+        "GET", "/v1/decisions", "Records", "The latest decisions",
+        "Those that were not simply allowed; allows too where files are kept of them.",
+        "RecordedDecisions", _REPORTED, stored=False,
+        parameters=parameters_of(
+            DecisionsQuery, app_id="Of one app.", user_id="Of one user.",
+            effect="Of one effect.", limit="How many at most.",
+        ),
+    )  # fmt: skip
+    yield Operation(
+        "GET", "/v1/decisions/{id}", "Records", "One decision",
+        "From which facts it was made, and what each rule and limit saw.",
+        "RecordedDecision", _REPORTED, stored=False, others={404: "Problem"},
+    )  # fmt: skip
+    yield Operation(
+        "GET", "/v1/policies", "Policies", "What is in force",
+        "Files, plans, how many rules and limits, what was refused last, and what a candidate "
+        "beside them would change.",
+        "PoliciesInForce", _REPORTED, stored=False,
+    )  # fmt: skip
+    yield Operation(
+        "POST", "/v1/policies/reload", "Policies", "Read the files again",
+        "Where they are refused, nothing has changed. A body is not read.",
+        "Reloaded", _INTERNAL, stored=False, others={422: "PoliciesRejected"},
+    )  # fmt: skip
+
+
+def about() -> Iterable[Operation]:
+    """What the server says of itself, to everyone."""
+    yield Operation(
+        "GET", "/healthz", "Server", "Alive", "200 while the process answers; no store is asked.",
+        "Alive", stored=False,
+    )  # fmt: skip
+    yield Operation(
+        "GET", "/readyz", "Server", "Ready", "Whether the store answers.",
+        "Ready", stored=False, others={503: "NotReady"},
+    )  # fmt: skip
+    yield Operation(
+        "GET", "/openapi.json", "Server", "This document", "OpenAPI 3.1.", None, stored=False
+    )
+    yield Operation(
+        "GET", "/docs", "Server", "This document, to read",
+        "A page without scripts, which asks nothing of anywhere else.",
+        None, media_type="text/html; charset=utf-8", stored=False,
+    )  # fmt: skip
