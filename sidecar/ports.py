@@ -89,6 +89,14 @@ class Manifests(Protocol):
         """
         ...
 
+    async def any(self, *, since: float) -> bool:
+        """Whether one was ever pushed, for whatever app; once it was, it stays so.
+
+        Raises:
+            Unavailable: it could not be had in time.
+        """
+        ...
+
     async def sync(self, pushed: Manifest, *, since: float) -> ManifestSync:
         """Put a pushed manifest in the place of what is stored, unless that is newer.
 

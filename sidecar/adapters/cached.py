@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from typing import Final
 
-from sidecar.adapters.recent import Recent
+from sidecar.adapters.recent import Known, Recent
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome
 from sidecar.ports import Manifests, ManifestSync, Subscriptions
 
 _User = tuple[str, str]
+_NONE: Final[Known[Manifest | None]] = Known(None)
 
 
 class CachedSubscriptions(Recent[_User, Subscription]):
@@ -49,7 +51,7 @@ class CachedSubscriptions(Recent[_User, Subscription]):
 
 
 class CachedManifests(Recent[str, Manifest | None]):
-    """Remembers what holds for each app, that nothing was pushed for it too.
+    """Remembers what holds for each app, that nothing was pushed for it, and for none at all.
 
     A push through this process is seen at once, one through another when the entry is old.
 
@@ -64,19 +66,36 @@ class CachedManifests(Recent[str, Manifest | None]):
         lifetime_s: float = 0.5,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        def ask(app_id: str, since: float) -> Awaitable[Manifest | None]:
-            return inner.find(app_id, since=since)
-
-        super().__init__(ask, lifetime_s=lifetime_s, monotonic=monotonic)
+        super().__init__(self._asked_of, lifetime_s=lifetime_s, monotonic=monotonic)
         self._inner = inner
+        self._are_some = False
+        self._none_until = 0.0
 
     def find(self, app_id: str, *, since: float) -> Awaitable[Manifest | None]:
         """What is remembered, else what the store says."""
+        # Most installations have none: there, no app is asked for by its name.
+        if self._none_until and self._monotonic() < self._none_until:
+            return _NONE
         return self.recall(app_id, since)
+
+    async def any(self, *, since: float) -> bool:
+        """Whether one was ever pushed, for whatever app."""
+        return await self._inner.any(since=since)
 
     async def sync(self, pushed: Manifest, *, since: float) -> ManifestSync:
         """Pass a push on, and forget what it makes old."""
         try:
             return await self._inner.sync(pushed, since=since)
         finally:
+            self._none_until = 0.0
             self.forget(lambda app_id: app_id == pushed.app_id)
+
+    async def _asked_of(self, app_id: str, since: float) -> Manifest | None:
+        if not self._are_some:
+            pushes = self._pushes
+            self._are_some = await self._inner.any(since=since)
+            if not self._are_some:
+                if pushes == self._pushes:
+                    self._none_until = self._monotonic() + self._lifetime_s
+                return None
+        return await self._inner.find(app_id, since=since)

@@ -20,6 +20,10 @@ class SeededManifests:
         """What holds for an app, None where nothing was ever said."""
         return await self._inner.find(app_id, since=since)
 
+    async def any(self, *, since: float) -> bool:
+        """Whether one was ever pushed, for whatever app."""
+        return await self._inner.any(since=since)
+
     async def sync(self, pushed: Manifest, *, since: float) -> ManifestSync:
         """Raise the counters that a manifest speaks of for the first time, and store it.
 

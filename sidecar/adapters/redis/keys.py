@@ -55,3 +55,7 @@ def subscription_key(app_id: str, user_id: str) -> str:
 def manifest_key(app_id: str) -> str:
     """What holds for an app beside its users' plans."""
     return f"{app_prefix(app_id)}:manifest"
+
+
+MANIFESTS = f"{EVERY_APP}:manifests"
+"""There as soon as any app has a manifest."""

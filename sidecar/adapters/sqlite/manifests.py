@@ -18,6 +18,14 @@ class SqliteManifests:
         """What holds for an app, None where nothing was ever said."""
         return await self._database.run(lambda connection: _get(connection, app_id), since=since)
 
+    async def any(self, *, since: float) -> bool:
+        """Whether one was ever pushed, for whatever app."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            return connection.execute("SELECT 1 FROM manifest LIMIT 1").fetchone() is not None
+
+        return await self._database.run(work, since=since)
+
     async def sync(self, pushed: Manifest, *, since: float) -> ManifestSync:
         """Put a manifest in the place of what is stored, unless that is newer."""
 
