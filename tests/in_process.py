@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from sidecar.bootstrap import create_app
+from sidecar.bootstrap.server import create_app
 from sidecar.settings import Settings
 from tests.described import hold_to_document
 from tests.processes import ROOT

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sidecar.api.endpoint import fault_of
 from sidecar.api.problem import FieldFault, InvalidBody
-from sidecar.bootstrap import is_missing, look_at_store
+from sidecar.bootstrap.stores import is_missing, look_at_store
 from sidecar.domain.subscription import Status
 from sidecar.logs import configure_logging
 from sidecar.settings import Settings, read_settings

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from sidecar.api.render import decision_body
 from sidecar.api.schemas import CHECK
-from sidecar.bootstrap import load_policies, running
+from sidecar.bootstrap.policies import load_policies
+from sidecar.bootstrap.server import running
 from sidecar.cli.answers import head, remedies_in_words
 from sidecar.cli.asking import asking, body_of, read_body, settings_of
 from sidecar.domain.decision import Decision

@@ -15,7 +15,8 @@ from rich.console import Console
 from sidecar.api.explain import explained_body, refuse_unknown_counters
 from sidecar.api.problem import InvalidBody
 from sidecar.api.schemas import EXPLAIN, ExplainBody
-from sidecar.bootstrap import load_policies, running
+from sidecar.bootstrap.policies import load_policies
+from sidecar.bootstrap.server import running
 from sidecar.cli.answers import head, remedies_in_words
 from sidecar.cli.asking import asking, body_of, misused, read_body, settings_of
 from sidecar.cli.explained import print_explanation

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sidecar.bootstrap import prices_named_by
+from sidecar.bootstrap.policies import prices_named_by
 from sidecar.cli.asking import policies_option
 from sidecar.cli.findings import prices_option
 from sidecar.cli.sample import DEFAULT, read_sample, sample_of

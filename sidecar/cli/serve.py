@@ -13,14 +13,9 @@ import click
 import uvicorn
 from starlette.applications import Starlette
 
-from sidecar.bootstrap import (
-    StoreReport,
-    create_app,
-    describe_store,
-    find_policies,
-    is_in_memory,
-    look_at_store,
-)
+from sidecar.bootstrap.policies import find_policies
+from sidecar.bootstrap.server import create_app
+from sidecar.bootstrap.stores import StoreReport, describe_store, is_in_memory, look_at_store
 from sidecar.cli.http import BoundedHttp
 from sidecar.cli.workers import Workers, published_policies
 from sidecar.domain.modes import Ceiling

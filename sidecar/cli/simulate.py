@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sidecar.api.endpoint import fault_of
 from sidecar.api.pushes import SUBSCRIPTION
-from sidecar.bootstrap import prices_named_by
+from sidecar.bootstrap.policies import prices_named_by
 from sidecar.cli.outcome import as_json, print_outcome
 from sidecar.cli.recordings import Reading, Recordings, Told, told_on_the_way
 from sidecar.domain.subscription import Subscription

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sidecar.bootstrap import prices_named_by
+from sidecar.bootstrap.policies import prices_named_by
 from sidecar.cli.findings import EXIT_INVALID, prices_option, tell
 from sidecar.cli.tested import tell_coverage, tell_results
 from sidecar.errors import ConfigurationError

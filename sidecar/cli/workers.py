@@ -16,7 +16,7 @@ from pathlib import Path
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from sidecar.bootstrap import watched_policies
+from sidecar.bootstrap.policies import watched_policies
 from sidecar.policy.reloading.kept import Found, KeptPolicies, published
 from sidecar.settings import Settings
 

@@ -17,7 +17,7 @@ from sidecar.api.endpoint import Either, Endpoint
 from sidecar.api.openapi import document, operations
 from sidecar.api.openapi.examples import examples
 from sidecar.api.openapi.operation import Operation
-from sidecar.bootstrap import create_app
+from sidecar.bootstrap.server import create_app
 from sidecar.settings import Settings
 from tests.commands import sidecar
 from tests.described import NotAsDescribed, hold_to_document

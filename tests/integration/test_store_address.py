@@ -3,7 +3,7 @@
 import pytest
 
 from sidecar.adapters.address import RedisAddress, read_address
-from sidecar.bootstrap import Store, describe_store, is_in_memory
+from sidecar.bootstrap.stores import Store, describe_store, is_in_memory
 from sidecar.errors import ConfigurationError
 from sidecar.settings import Settings
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sidecar.bootstrap import running
+from sidecar.bootstrap.server import running
 from sidecar.domain.modes import Ceiling
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.subscription import Status, Subscription

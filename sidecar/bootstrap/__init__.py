@@ -1,0 +1,1 @@
+"""From settings to a running decision point: the one place where ports meet adapters."""

@@ -1,0 +1,196 @@
+"""What is opened in which order, until requests are answered?"""
+
+import asyncio
+import gc
+import multiprocessing
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.decisions.files import Series
+from sidecar.adapters.decisions.hidden import Hidden
+from sidecar.adapters.decisions.lines import Lines
+from sidecar.adapters.decisions.recorder import RecordedDecisions
+from sidecar.adapters.decisions.several import DecisionLogs
+from sidecar.adapters.decisions.told import LoggedDecisions, NoDecisions
+from sidecar.adapters.shadow.log import ShadowDecisions
+from sidecar.adapters.web import Web
+from sidecar.api.app import Parts, build_app
+from sidecar.api.auth import Keys
+from sidecar.bootstrap.outside import payments_of, subscriptions_of, webhooks_of
+from sidecar.bootstrap.policies import find_policies, followed_policies, watched_policies
+from sidecar.bootstrap.stores import store_of
+from sidecar.logs import configure_logging
+from sidecar.pdp import PDP
+from sidecar.policy.reloading.kept import Found, LoadedPolicies
+from sidecar.policy.snapshot import PolicySet
+from sidecar.ports import Checked, Clock, DecisionLog, Directories, Subscriptions
+from sidecar.settings import Settings
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, policies: PolicySet
+) -> AsyncIterator[tuple[PDP, Subscriptions, Clock]]:
+    """A decision point without a server, for commands."""
+    store = store_of(settings)
+    async with store.opened():
+        clock, log = SystemClock(), NoDecisions()
+        yield (
+            PDP(
+                LoadedPolicies(policies),
+                store.subscriptions,
+                store.manifests,
+                store.meter,
+                log,
+                clock,
+            ),
+            store.subscriptions,
+            clock,
+        )
+
+
+def create_app(
+    settings: Settings,
+    log_format: str = "console",
+    found: Found | None = None,
+    followed_in: Path | None = None,
+) -> Starlette:
+    """The ASGI application; its lifespan opens and closes the store.
+
+    Args:
+        found: the policies, where they were judged already.
+        followed_in: where another process publishes the policies that all answer from.
+
+    Raises:
+        ConfigurationError: the policies or the store's address are wrong.
+    """
+    configure_logging(log_format)
+    if followed_in is None:
+        kept = watched_policies(settings, found or find_policies(settings))
+    else:
+        kept = followed_policies(settings, followed_in, _ask_parent_to_reload)
+    store, web = store_of(settings), Web()
+    subscriptions = subscriptions_of(settings, store.subscriptions, web)
+    told, decisions = LoggedDecisions(), _recorded(settings)
+    kept.loaded.when_put = told.begin_anew
+    logs: list[DecisionLog] = [told, decisions]
+    shadow = None
+    if kept.shadow is not None:
+        shadow = ShadowDecisions(lambda: kept.candidate.snapshot, store.meter, SystemClock())
+        logs.append(shadow)
+    webhooks = webhooks_of(settings, store.notices, web, lambda: kept.live.report)
+    if webhooks is not None:
+        logs.append(webhooks.noticed)
+    pdp = PDP(
+        kept.loaded,
+        subscriptions,
+        store.manifests,
+        store.meter,
+        DecisionLogs(*logs),
+        SystemClock(),
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(store.opened())
+            await stack.enter_async_context(web)
+            await stack.enter_async_context(decisions.opened())
+            if shadow is not None:
+                await stack.enter_async_context(shadow.opened())
+            if webhooks is not None:
+                await stack.enter_async_context(webhooks.opened())
+            await stack.enter_async_context(kept.up_to_date())
+            _calm_garbage_collection()
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, kept.reload_soon)
+            _end_with_parent(loop)
+            yield
+            loop.remove_signal_handler(signal.SIGHUP)
+
+    keys = Keys(
+        runtime=_revealed(settings.sidecar_runtime_keys),
+        internal=_revealed(settings.internal_api_keys),
+        read=_revealed(settings.sidecar_read_keys),
+    )
+    parts = Parts(
+        pdp=pdp,
+        subscriptions=subscriptions,
+        manifests=store.manifests,
+        meter=store.meter,
+        policies=kept.loaded,
+        clock=SystemClock(),
+        keys=keys,
+        decisions=decisions,
+        directories=Directories(
+            kept.live, kept.shadow, lambda: None if shadow is None else shadow.comparison
+        ),
+        payments=payments_of(settings, web),
+    )
+    return build_app(parts, lifespan)
+
+
+def _ask_parent_to_reload() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        os.kill(parent.pid, signal.SIGHUP)
+
+
+def _end_with_parent(loop: asyncio.AbstractEventLoop) -> None:
+    """Let a worker end as it is told to when whoever began it goes away, even by kill -9."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    sentinel = parent.sentinel
+
+    def end() -> None:
+        loop.remove_reader(sentinel)
+        signal.raise_signal(signal.SIGTERM)
+
+    # A pipe whose other end the parent holds: it can be read when nobody holds it any more.
+    loop.add_reader(sentinel, end)
+
+
+def _calm_garbage_collection() -> None:
+    """Leave what was built at the start alone: walking it would stop every check for a while."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def _recorded(settings: Settings) -> RecordedDecisions:
+    folder, allows = settings.sidecar_decision_log, settings.sidecar_decision_log_allows
+    series = None
+    if folder is not None:
+        series = Series(
+            folder,
+            SystemClock(),
+            file_bytes=settings.sidecar_decision_log_file_mb << 20,
+            files=settings.sidecar_decision_log_files,
+        )
+    lines = Lines(Hidden(settings.sidecar_sensitive_attributes), allows, _explained)
+    return RecordedDecisions(lines, series, folder, allows)
+
+
+def _explained(checked: Checked) -> object:
+    """What each limit and rule saw that a decision looked at."""
+    decision = checked.decision
+    return checked.rules.explain(
+        checked.request,
+        checked.subscription,
+        decision.readings,
+        decision.at,
+        manifest=checked.manifest,
+        every_rule=False,
+    ).as_plain()
+
+
+def _revealed(secrets: list[SecretStr]) -> list[str]:
+    return [secret.get_secret_value() for secret in secrets]

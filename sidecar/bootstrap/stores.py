@@ -1,0 +1,146 @@
+"""Which technology keeps the counters and what others said?"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar.adapters.address import SqliteAddress, read_address
+from sidecar.adapters.cached import CachedManifests, CachedSubscriptions
+from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.redis.connection import RedisConnection
+from sidecar.adapters.redis.documents import REPLACE
+from sidecar.adapters.redis.leased import LEASE, LeasedMeter
+from sidecar.adapters.redis.manifests import RedisManifests
+from sidecar.adapters.redis.meter import SCRIPTS
+from sidecar.adapters.redis.notices import NOTICE, RedisNotices
+from sidecar.adapters.redis.subscriptions import RedisSubscriptions
+from sidecar.adapters.seeded import SeededManifests
+from sidecar.adapters.sqlite.database import Database
+from sidecar.adapters.sqlite.manifests import SqliteManifests
+from sidecar.adapters.sqlite.meter import SqliteMeter
+from sidecar.adapters.sqlite.notices import SqliteNotices
+from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
+from sidecar.domain.usage import OnExpiry
+from sidecar.errors import Unavailable
+from sidecar.ports import Manifests, Meter, Notices, Subscriptions
+from sidecar.settings import Settings
+
+
+class Store:
+    """Counters and what others said on one technology, opened before the first request."""
+
+    def __init__(
+        self,
+        url: str,
+        timeout_ms: int,
+        on_expiry: OnExpiry = OnExpiry.RELEASE,
+        *,
+        leases: bool = False,
+    ) -> None:
+        address = read_address(url)
+        self.meter: Meter
+        self.subscriptions: Subscriptions
+        self.notices: Notices
+        manifests: Manifests
+        self._database: Database | None = None
+        self._redis: RedisConnection | None = None
+        self._leased: LeasedMeter | None = None
+        if isinstance(address, SqliteAddress):
+            self._database = Database(address.file)
+            self.meter = SqliteMeter(self._database, on_expiry=on_expiry)
+            self.subscriptions = SqliteSubscriptions(self._database)
+            self.notices = SqliteNotices(self._database)
+            manifests = SqliteManifests(self._database)
+        else:
+            scripts = (*SCRIPTS, LEASE, REPLACE, NOTICE)
+            self._redis = RedisConnection(url, timeout_s=timeout_ms / 1000, scripts=scripts)
+            self._leased = LeasedMeter(self._redis, on_expiry=on_expiry, leases=leases)
+            self.meter = self._leased
+            self.subscriptions = CachedSubscriptions(RedisSubscriptions(self._redis))
+            self.notices = RedisNotices(self._redis)
+            manifests = RedisManifests(self._redis)
+        # Most apps have none, and shall not pay for asking each time.
+        self.manifests: Manifests = CachedManifests(
+            SeededManifests(manifests, self.meter, SystemClock())
+        )
+
+    async def note(self) -> str | None:
+        """What an operator should know of a store that answers."""
+        # Who may not ask is not told, and no worse off for it.
+        with suppress(Unavailable):
+            if self._redis is not None and await self._redis.evicts(since=time.monotonic()):
+                return "Redis may evict counters: set maxmemory-policy noeviction"
+        return None
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Open, and close in the end; Redis may come later, the file must be there."""
+        if self._database is not None:
+            self._database.open()
+        try:
+            yield
+        finally:
+            if self._database is not None:
+                self._database.close()
+            if self._leased is not None:
+                await self._leased.drain()
+            if self._redis is not None:
+                await self._redis.close()
+
+
+def store_of(settings: Settings) -> Store:
+    """The store that the settings name, not opened yet.
+
+    Raises:
+        ConfigurationError: its address is wrong.
+    """
+    return Store(
+        settings.sidecar_store,
+        settings.sidecar_store_timeout_ms,
+        settings.sidecar_on_expiry,
+        leases=settings.sidecar_leases,
+    )
+
+
+def describe_store(url: str) -> str:
+    """A store's address for people, without its password."""
+    return str(read_address(url))
+
+
+def is_in_memory(url: str) -> bool:
+    """Whether each process would have a store of its own."""
+    return read_address(url) == SqliteAddress(None)
+
+
+def is_missing(url: str) -> bool:
+    """Whether a store is a file that is not there; opening it would make it."""
+    match read_address(url):
+        case SqliteAddress(Path() as file):
+            return not file.exists()
+        case _:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReport:
+    """How a store is found: why it cannot be used now, and what to mind if it can."""
+
+    fault: str | None = None
+    note: str | None = None
+
+
+async def look_at_store(settings: Settings) -> StoreReport:
+    """How the store is found now.
+
+    Raises:
+        ConfigurationError: it can never be used as it is set.
+    """
+    store = Store(settings.sidecar_store, max(settings.sidecar_store_timeout_ms, 1_000))
+    async with store.opened():
+        try:
+            await store.meter.ping(since=time.monotonic())
+        except Unavailable as error:
+            return StoreReport(fault=str(error))
+        return StoreReport(note=await store.note())
