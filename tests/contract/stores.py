@@ -13,9 +13,9 @@ from typing import Any, Final
 from fakeredis import TcpFakeServer
 
 from sidecar.adapters.redis.connection import RedisConnection
+from sidecar.adapters.redis.documents import REPLACE
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from sidecar.adapters.redis.notices import NOTICE
-from sidecar.adapters.redis.documents import REPLACE
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome

@@ -14,8 +14,8 @@ import uvloop
 from structlog.testing import capture_logs
 
 from sidecar.adapters.redis.connection import RedisConnection, StoreUnavailable
-from sidecar.adapters.redis.meter import READ, SCRIPTS, RedisMeter
 from sidecar.adapters.redis.documents import REPLACE
+from sidecar.adapters.redis.meter import READ, SCRIPTS, RedisMeter
 from sidecar.adapters.redis.subscriptions import RedisSubscriptions
 from sidecar.domain.request import Amounts, Subject
 from sidecar.domain.subscription import Status, Subscription, SyncOutcome
