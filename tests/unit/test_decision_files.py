@@ -97,6 +97,44 @@ writing.close()
     assert ids_in(tmp_path) == [f"dec_{number}" for number in range(100)]
 
 
+def test_a_disk_that_takes_nothing_costs_no_older_decision(tmp_path: Path) -> None:
+    before = series(tmp_path)
+    for number in range(20):
+        before.append(line(number))
+    before.close()
+    kept = ids_in(tmp_path)
+    program = f"""
+import resource
+from contextlib import suppress
+from pathlib import Path
+from tests.unit.test_decision_files import line, series
+resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))
+writing = series(Path({str(tmp_path)!r}))
+for number in range(20, 30):
+    with suppress(OSError):
+        writing.append(line(number))
+        raise SystemExit("it was written")
+writing.close()
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
+
+    assert ids_in(tmp_path) == kept
+    assert all(file.stat().st_size for file in decision_files(tmp_path))
+
+
+def test_what_is_no_file_of_decisions_is_neither_waited_for_nor_shown(tmp_path: Path) -> None:
+    writing = series(tmp_path)
+    writing.append(line(1))
+    writing.close()
+    os.mkfifo(tmp_path / "decisions-z.ndjson")
+    (tmp_path / "decisions-y.ndjson").write_bytes(
+        b'{"decision_id":"dec_2"}\n{"decision_id":"dec_3","at":"","effect":"","request":[]}\n'
+    )
+
+    assert [it["decision_id"] for it in latest(tmp_path, Wanted(), 10)] == ["dec_1"]
+    assert find(tmp_path, "dec_1") is not None
+
+
 def test_a_torn_line_is_passed_over(tmp_path: Path) -> None:
     file = tmp_path / "decisions-1-1-a.ndjson"
     file.write_bytes(line(1) + line(2) + line(3)[:-20])

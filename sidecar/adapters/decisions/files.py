@@ -19,7 +19,7 @@ _MODE: Final = 0o640
 
 def decision_files(folder: Path) -> list[Path]:
     """The files of a folder, the oldest first."""
-    return sorted(folder.glob(_NAMES))
+    return sorted(file for file in folder.glob(_NAMES) if file.is_file())
 
 
 def series_of(file: Path) -> str:
@@ -64,10 +64,15 @@ class Series:
             # What was written of them would stand in front of the next ones.
             with suppress(OSError):
                 os.ftruncate(self._descriptor, self._size)
+                if not self._size:
+                    self._path.unlink()
             self._forget()
             raise
-        self._size += len(lines)
+        is_first, self._size = not self._size, self._size + len(lines)
         self._is_unsynced = True
+        if is_first:
+            # Not before: on a disk that takes none, the old ones are all that there is.
+            self._clear_up()
 
     def sync(self) -> None:
         """Let what was written survive a power cut.
@@ -101,7 +106,6 @@ class Series:
         # Whoever clears up leaves alone what is locked; not every file system knows locks.
         with suppress(OSError):
             fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        self._clear_up()
 
     def _clear_up(self) -> None:
         for file in decision_files(self.folder)[: -self._files]:

@@ -17,6 +17,8 @@ _MOST_SEARCHED: Final = 1 << 29
 _MOST_READ: Final = 1 << 25
 _READ_OF_ONE: Final = 1 << 22
 """Bytes at the end of one file among which its latest decisions are sought."""
+_TOLD: Final = {"decision_id", "at", "effect", "request"}
+_TOLD_OF_REQUEST: Final = {"app_id", "user_id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,12 @@ class Wanted:
     effect: str = ""
 
     def matches(self, decision: dict[str, Any]) -> bool:
-        """Whether it is one of them."""
-        request = decision["request"]
+        """Whether it is one of them; what tells of something else is none."""
+        request = decision["request"] if decision.keys() >= _TOLD else None
         return (
-            self.app_id in ("", request["app_id"])
+            isinstance(request, dict)
+            and request.keys() >= _TOLD_OF_REQUEST
+            and self.app_id in ("", request["app_id"])
             and self.user_id in ("", request["user_id"])
             and self.effect in ("", decision["effect"])
         )
