@@ -136,3 +136,10 @@ RATE ?= 2000
 
 reload: $(VENV)/dev
 	$(BIN)/python -m tests.reloading --rate $(RATE)
+
+# Whatever the OpenAPI document allows and forbids, asked of a running server; a short form is a test.
+EXAMPLES ?= 20000
+.PHONY: fuzz-api
+
+fuzz-api: $(VENV)/dev
+	$(BIN)/python -m tests.fuzzing --examples $(EXAMPLES)

@@ -139,17 +139,16 @@ def _not_null(schema: Schema) -> Schema:
 
 
 def _add_snake_case(model: type[BaseModel], schema: Schema) -> None:
-    """Let each name be written the other way too."""
-    both = []
+    """Let each name be written the other way, where the first is not there."""
+    schema["allOf"] = []
     for field in model.model_fields.values():
         if isinstance(field.validation_alias, AliasChoices):
             camel, snake = (str(each) for each in field.validation_alias.choices)
-            of = schema["properties"][camel]
-            schema["properties"][snake] = told(of, f"`{camel}`, written differently.")
+            schema["properties"][snake] = {"description": f"`{camel}`, where that is not there."}
             if camel in schema["required"]:
                 schema["required"].remove(camel)
-                both.append({"anyOf": [{"required": [camel]}, {"required": [snake]}]})
-    schema["allOf"] = both
+                other = {"required": [snake], "properties": {snake: schema["properties"][camel]}}
+                schema["allOf"].append({"anyOf": [{"required": [camel]}, other]})
 
 
 def _let_be_null(schema: Schema) -> None:

@@ -1,0 +1,1 @@
+"""Whatever the document allows, and what it forbids, asked of a running server."""
