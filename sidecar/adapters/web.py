@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+import orjson
 
 from sidecar.errors import Unavailable
 
@@ -76,25 +77,36 @@ class Web:
         Raises:
             Unavailable: no whole answer came in time, or one that is too long.
         """
-        sent = dict(headers or {})
+        # Unpacked, a small answer may be a thousand times as large.
+        sent = {"Accept-Encoding": "identity"} | dict(headers or {})
         if body is not None:
             text = json.dumps(body)
             sent["Content-Type"] = "application/json"
-        host = httpx.URL(url).host
+        try:
+            host = httpx.URL(url).host
+        except httpx.InvalidURL as error:
+            raise Unavailable(f"nobody can be asked there: {error}") from error
+        # What came in as a header goes out as the same bytes.
+        raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in sent.items()]
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._client.stream(method, url, headers=sent, content=text) as response,
+                self._client.stream(method, url, headers=raw, content=text) as response,
             ):
                 answered = await _whole(response)
         except TimeoutError as error:
             raise Unavailable(f"{host} did not answer within {self._timeout_s:g} s") from error
+        except httpx.LocalProtocolError:
+            # The error quotes the header, which may be a key.
+            raise Unavailable(f"{host} cannot be asked: a header has wrong characters") from None
         except httpx.HTTPError as error:
             raise Unavailable(f"{host} cannot be asked: {error!r}") from error
         return Answer(response.status_code, response.headers, _json(answered))
 
 
 async def _whole(response: httpx.Response) -> bytes:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise Unavailable(f"{response.url.host} answered in an encoding that nobody asked for")
     text = b""
     async for chunk in response.aiter_bytes():
         text += chunk
@@ -105,6 +117,6 @@ async def _whole(response: httpx.Response) -> bytes:
 
 def _json(text: bytes) -> object:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return orjson.loads(text)
+    except ValueError:
         return None

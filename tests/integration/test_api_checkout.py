@@ -123,6 +123,38 @@ async def test_what_the_gateway_cannot_do_is_told_as_its_own_fault(
     assert len(platform.asked) == 1
 
 
+async def test_headers_are_handed_on_byte_for_byte() -> None:
+    headers = {
+        b"X-Internal-API-Key": b"run-1",
+        b"Authorization": b"Bearer caf\xe9",
+        b"X-Correlation-ID": b"\xe9",
+    }
+    async with (
+        gateway() as platform,
+        application(mozaiks_gateway_url=platform.url, **KEYS) as client,
+    ):
+        bought = await client.post("/v1/checkout", json=BUY, headers=headers)
+
+    assert bought.status_code == 200
+    sent = platform.asked[0][1]
+    assert (sent["authorization"], sent["x-correlation-id"]) == ("Bearer caf\xe9", "\xe9")
+
+
+async def test_a_key_that_cannot_be_a_header_is_not_told_to_callers() -> None:
+    async with (
+        gateway() as platform,
+        application(
+            mozaiks_gateway_url=platform.url, mozaiks_app_key="app-key-1\n", **KEYS
+        ) as client,
+    ):
+        failed = await client.post(
+            "/v1/checkout", json=BUY, headers={"X-Internal-API-Key": "run-1"}
+        )
+
+    assert failed.status_code == 503
+    assert "app-key-1" not in failed.text
+
+
 async def test_a_gateway_that_is_away_is_a_503_that_says_when_to_try_again() -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     async with application(mozaiks_gateway_url=nobody) as client:

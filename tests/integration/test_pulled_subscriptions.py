@@ -224,7 +224,14 @@ async def test_a_state_without_a_status_is_active_or_not(
 
 @pytest.mark.parametrize(
     "told",
-    [{}, {"status": "gold"}, {"status": 5}, [], PRO | {"currentPeriodEnd": "tomorrow"}],
+    [
+        {},
+        {"status": "gold"},
+        {"status": 5},
+        [],
+        PRO | {"currentPeriodEnd": "tomorrow"},
+        PRO | {"plan": "p" * 257},
+    ],
 )
 async def test_what_is_no_state_is_as_none(told: object, world: World) -> None:
     world.billing.tell = telling(told)

@@ -3,12 +3,15 @@
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 from urllib.parse import quote
 
 from sidecar.adapters.web import Web
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Status, Subscription, never_synced
 from sidecar.errors import SubscriptionsUnavailable, Unavailable
+
+_LONGEST_PLAN: Final = 256
 
 
 class BillingSide:
@@ -61,6 +64,8 @@ def state_of(told: Mapping[str, object], subject: Subject) -> Subscription:
         message = f"the billing side told an unknown status: {status!r:.80}"
         raise SubscriptionsUnavailable(message) from None
     plan, period_end = told.get("plan"), told.get("currentPeriodEnd")
+    if isinstance(plan, str) and len(plan) > _LONGEST_PLAN:
+        raise SubscriptionsUnavailable("the billing side told a plan that is no name")
     return Subscription(
         user_id=subject.user_id,
         app_id=subject.app_id,
