@@ -1,13 +1,13 @@
 """How does a decision, a limit, a subscription look in JSON and in headers?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from pydantic_core import to_json
 from starlette.responses import Response
 
 from sidecar.api.problem import MEDIA_TYPE, TYPE_PREFIX
-from sidecar.domain.decision import Decision, ReasonCode, Remedy, RemedyKind
+from sidecar.domain.decision import Decision, Reason, ReasonCode, Remedy, RemedyKind
 from sidecar.domain.grants import GrantBalance
 from sidecar.domain.limits import Reading
 from sidecar.domain.modes import Refusal
@@ -35,6 +35,7 @@ _TITLES = {
     ReasonCode.SUBSCRIPTION_UNAVAILABLE: "The subscription cannot be read",
     ReasonCode.UNKNOWN_PLAN: "The plan is unknown",
 }
+_TOO_LARGE = "The request is larger than the limit"
 
 
 def json_response(
@@ -90,10 +91,18 @@ def decision_body(decision: Decision) -> dict[str, object]:
     if decision.is_denied:
         first = decision.reasons[0]
         body["type"] = TYPE_PREFIX + first.code
-        body["title"] = _TITLES[first.code]
+        body["title"] = _title(first, decision.readings)
         body["detail"] = first.message
         body["instance"] = f"urn:mozaiks:sidecar:decision:{decision.id}"
     return body
+
+
+def _title(first: Reason, readings: Iterable[Reading]) -> str:
+    # Where even an empty counter has no room, "used up" would send the user off to wait.
+    too_large = {reading.limit.id for reading in readings if reading.never_fits}
+    if first.code is ReasonCode.QUOTA_EXCEEDED and first.id in too_large:
+        return _TOO_LARGE
+    return _TITLES[first.code]
 
 
 def settlement_body(settlement: Settlement) -> dict[str, object]:

@@ -168,6 +168,12 @@ class Reading:
         return remaining is not None and (self.requested or int(self.is_asked)) > remaining
 
     @property
+    def never_fits(self) -> bool:
+        """Whether the request is larger than the whole limit, so that an empty one refuses it."""
+        maximum = self.limit.maximum
+        return maximum is not None and self.requested > maximum + self.granted
+
+    @property
     def is_near(self) -> bool:
         """Whether the use, with this request, has reached the point of warning."""
         warn_from = self.limit.warn_from

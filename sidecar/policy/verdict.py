@@ -141,13 +141,17 @@ def _counted(number: int | None, limit: Limit) -> str:
 
 def _exceeded(reading: Reading) -> str:
     limit = reading.limit
+    allowed = f"The plan allows {_counted(limit.maximum, limit)}{_more(reading)}"
+    if reading.never_fits:
+        # What was used until now plays no part, and would only invite to wait.
+        return (
+            f"{allowed}; this request alone asks for {reading.requested:,}, "
+            "so it can never fit, however long one waits."
+        )
     taken = f"{reading.used:,} used"
     if reading.reserved:
         taken += f", {reading.reserved:,} reserved"
-    return (
-        f"The plan allows {_counted(limit.maximum, limit)}{_more(reading)}; "
-        f"{taken}, {reading.requested:,} asked for."
-    )
+    return f"{allowed}; {taken}, {reading.requested:,} asked for."
 
 
 def _near(reading: Reading) -> str:

@@ -88,7 +88,17 @@ async def test_a_request_that_never_fits_is_not_told_to_wait(client: httpx.Async
     body = await ask(client, estimated_tokens=2_001)
 
     assert body["retryable"] is False
+    assert body["reasons"][0]["code"] == "quota_exceeded"
+    assert body["title"] == "The request is larger than the limit"
     assert [remedy["type"] for remedy in body["remedies"]] == ["upgrade"]
+
+
+async def test_a_request_that_is_too_large_now_but_not_always_meets_a_used_up_quota(
+    client: httpx.AsyncClient,
+) -> None:
+    await client.post("/v1/usage", json=WHO | {"total_tokens": 1})
+
+    assert (await ask(client, estimated_tokens=2_000))["title"] == "The quota is used up"
 
 
 async def test_the_upgrade_url_is_filled_in_and_escaped() -> None:

@@ -81,7 +81,7 @@ async def test_a_run_that_is_too_dear_is_refused_and_a_cheaper_model_is_not(
     assert (refused["effect"], allowed["effect"]) == ("deny", "allow")
     assert refused["detail"] == (
         "The plan allows 1,000,000 micro-units of cost this billing month; "
-        "0 used, 1,000,100 asked for."
+        "this request alone asks for 1,000,100, so it can never fit, however long one waits."
     )
 
 

@@ -91,6 +91,23 @@ def test_an_exceeded_limit_without_words_says_its_numbers(tmp_path: Path) -> Non
     assert reason.message == "The plan allows 100 tokens today (UTC); 98 used, 5 asked for."
 
 
+@pytest.mark.parametrize("used", [0, 98])
+def test_a_request_larger_than_the_whole_limit_is_told_that_it_never_fits(
+    tmp_path: Path, used: int
+) -> None:
+    [reason] = decide(limited(tmp_path), ask(tokens=101), subscribed(), {"daily": used}).reasons
+    assert (reason.code, reason.message) == (
+        "quota_exceeded",
+        "The plan allows 100 tokens today (UTC); this request alone asks for 101, "
+        "so it can never fit, however long one waits.",
+    )
+
+
+def test_a_request_that_an_empty_limit_has_room_for_is_told_what_is_used(tmp_path: Path) -> None:
+    [reason] = decide(limited(tmp_path), ask(tokens=100), subscribed(), {"daily": 1}).reasons
+    assert reason.message == "The plan allows 100 tokens today (UTC); 1 used, 100 asked for."
+
+
 def test_too_many_at_once_have_a_reason_of_their_own(tmp_path: Path) -> None:
     rules = policies(
         tmp_path,
@@ -655,20 +672,25 @@ def test_readings_are_judged_in_the_order_of_their_charges(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("limit", "said"),
     [
-        ("meter: concurrency, max: 0", "The plan allows 0 requests at once; 0 used, 1 asked for."),
+        ("meter: concurrency, max: 1", "The plan allows 1 request at once; 1 used, 1 asked for."),
+        (
+            "meter: concurrency, max: 0",
+            "The plan allows 0 requests at once; this request alone asks for 1, "
+            "so it can never fit, however long one waits.",
+        ),
         (
             "meter: requests, max: 1, window: 1m",
             "The plan allows 1 request in 1m; 5 used, 1 asked for.",
         ),
         (
-            "meter: input_tokens, max: 1, window: day",
-            "The plan allows 1 input token today (UTC); 5 used, 9 asked for.",
+            "meter: input_tokens, max: 9, window: day",
+            "The plan allows 9 input tokens today (UTC); 5 used, 9 asked for.",
         ),
         ("meter: tokens, max: 2000, window: 1h, warn_at: 0.001", "14 of 2,000 tokens in 1h."),
     ],
 )  # fmt: skip
 def test_a_limit_says_its_numbers_in_english(tmp_path: Path, limit: str, said: str) -> None:
     rules = policies(tmp_path, f"plans: {{free: {{plugins: [], limits: [{{id: l, {limit}}}]}}}}\n")
-    used = {} if "concurrency" in limit else {"l": 5}
+    used = {"l": 1 if "concurrency" in limit else 5}
     verdict = decide(rules, ask(tokens=9), subscribed(), used)
     assert [reason.message for reason in verdict.reasons] == [said]
