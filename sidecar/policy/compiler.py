@@ -4,7 +4,7 @@ Files are read one by one elsewhere; here ids, plans, rules and overrides meet. 
 of every file is collected before anything is refused.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.cel import DYN, Budget, Program, over_budget
@@ -102,7 +102,8 @@ def compile_files(
     terms = subscription_terms(units, plans.units, lost)
     if lost or any(unit.findings for unit in units):
         return Compilation(None, units, plans)
-    compiled = {name: _plan(plans, name, limits, rules) for name in plans.units}
+    features = _features(files)
+    compiled = {name: _plan(plans, name, limits, rules, features) for name in plans.units}
     for name, plan in compiled.items():
         _refuse_costly(plans.units[name], plan)
     whole = Compiled(compiled, rules, default, terms, mode, failure_mode, ceiling)
@@ -112,7 +113,8 @@ def compile_files(
 def _units(
     files: Sequence[tuple[SourceFile, PolicyFile]], ceiling: Ceiling, lost: Collection[str]
 ) -> Sequence[Unit]:
-    plan = plan_type([name for _, file in files for name in file.plans])
+    features = _features(files)
+    plan = plan_type([name for _, file in files for name in file.plans], features)
     limits = frozenset(
         section.id
         for _, file in files
@@ -120,9 +122,21 @@ def _units(
         for section, _ in written_limits(name, plan_section)
     )
     return [
-        Unit(source, file, Scope(file.constants, plan, limits, lost), ceiling.over(file.mode))
+        Unit(
+            source,
+            file,
+            Scope(file.constants, plan, limits, features, lost),
+            ceiling.over(file.mode),
+        )
         for source, file in files
     ]
+
+
+def _features(files: Iterable[tuple[SourceFile, PolicyFile]]) -> frozenset[str]:
+    """The features that some plan names: an expression may ask every plan for each of them."""
+    return frozenset(
+        name for _, file in files for plan in file.plans.values() for name in plan.features
+    )
 
 
 def _declare_variables(unit: Unit, present: Collection[tuple[str, ...]]) -> None:
@@ -160,13 +174,25 @@ def _limits(
     return limits
 
 
-def _plan(plans: Plans, name: str, limits: Limits, rules: Sequence[PlannedRule]) -> CompiledPlan:
-    """A plan with all that it inherits, the farthest ancestor first."""
+def _plan(
+    plans: Plans,
+    name: str,
+    limits: Limits,
+    rules: Sequence[PlannedRule],
+    named: Collection[str],
+) -> CompiledPlan:
+    """A plan with all that it inherits, the farthest ancestor first.
+
+    Args:
+        named: the features that some plan names; expressions find each of them in every plan.
+    """
     unit, lineage = plans.units[name], plans.lineage(name) or ()
     own = [limits[writer, limit] for limit, (writer, _) in limits_of(plans, name).items()]
     features: dict[str, bool] = {}
     for ancestor in reversed(lineage):
         features.update(ancestor.section.features)
+    others = features.get("*", False)
+    seen = {feature: features.get(feature, others) for feature in named}
     writer, plugins = next(
         (it, it.section.plugins) for it in lineage if it.section.plugins is not None
     )
@@ -182,7 +208,7 @@ def _plan(plans: Plans, name: str, limits: Limits, rules: Sequence[PlannedRule])
         features=features,
         limits=tuple(sorted(own, key=lambda it: rough_length_ms(it.limit.window), reverse=True)),
         rules=concerned,
-        facts={"id": name, "name": display_name, "features": features},
+        facts={"id": name, "name": display_name, "features": seen},
         origin=unit.origin(("plans", name), key=True),
         places=_places(lineage, writer, plugins),
         concerns=Concerns(concerned),

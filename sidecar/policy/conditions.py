@@ -31,7 +31,7 @@ from sidecar.domain.request import MAX_INTEGER, CheckRequest
 from sidecar.domain.subscription import Status, Subscription
 from sidecar.policy.blocks import in_block
 from sidecar.policy.codes import code_of
-from sidecar.policy.diagnostics import Diagnostic, did_you_mean
+from sidecar.policy.diagnostics import Diagnostic, did_you_mean, near
 from sidecar.policy.source import Path, Place, SourceFile
 
 _FREE = Map(STRING, Dyn(guarded=True), max_size=64, guarded=True)
@@ -77,14 +77,14 @@ _LIMIT = Object(
 )
 
 
-def plan_type(plan_ids: Sequence[str]) -> Object:
-    """The type of `plan` in a directory with these plans."""
+def plan_type(plan_ids: Sequence[str], features: Collection[str] = ()) -> Object:
+    """The type of `plan` in a directory with these plans, which name these features."""
     return Object(
         "plan",
         {
             "id": Member(String(known=frozenset(plan_ids))),
             "name": Member(STRING),
-            "features": Member(Map(STRING, BOOL, max_size=256)),
+            "features": Member(Map(STRING, BOOL, max_size=max(256, len(features)))),
         },
     )
 
@@ -120,6 +120,7 @@ class Scope:
 
     Attributes:
         limits: ids that may stand in `limits["…"]`.
+        features: that some plan names; a plan that does not has them as its `*` says.
         lost: ids that something broken may have; they are not called unknown.
         below: variables that the file declares further down.
         broken: variables that did not compile; whatever reads them is not blamed for it.
@@ -129,6 +130,7 @@ class Scope:
     constants: Mapping[str, object]
     plan: Object
     limits: Collection[str] = ()
+    features: Collection[str] = ()
     lost: Collection[str] = ()
     below: set[str] = field(default_factory=set)
     variables: dict[str, Condition] = field(default_factory=dict)
@@ -168,6 +170,14 @@ class Scope:
             for root, name in sorted(read)
             if root == "limits" and name not in self.limits and name not in self.lost
         ]
+        findings += [
+            finding(
+                "C1", f"no plan names the feature {name!r}", *_span(text, name),
+                near(name, self.features) or f"name it in a plan: features: {{{name}: true}}",
+            )
+            for name in sorted(ref[2] for ref in program.references if _is_feature(ref))
+            if name not in self.features and name not in self.lost
+        ]  # fmt: skip
         direct = {name for root, name in read if root == "vars"}
         if before_counting:
             hint = "a rule may read limits; a limit's when may not"
@@ -232,6 +242,10 @@ class Scope:
             ),
         }
         return Environment(variables, present=frozenset(present))
+
+
+def _is_feature(reference: tuple[str, ...]) -> bool:
+    return len(reference) > 2 and reference[:2] == ("plan", "features")
 
 
 def _span(text: str, name: str) -> tuple[int, int]:

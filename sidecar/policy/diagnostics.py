@@ -160,13 +160,18 @@ def nearest(wrong: str, known: Iterable[str]) -> str | None:
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """`did you mean 'mode'?` for the nearest known names, else the names there are."""
     names = sorted(known)
-    near = _near(wrong, names)
-    if near:
-        return f"did you mean {' or '.join(map(repr, near))}?"
+    if hint := near(wrong, names):
+        return hint
     if not names:
         return ""
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     return f"expected one of: {shown}" if len(names) > 1 else f"expected {shown}"
+
+
+def near(wrong: str, known: Iterable[str]) -> str:
+    """`did you mean 'mode'?` for the nearest known names; nothing where none is near."""
+    found = _near(wrong, known)
+    return f"did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
 def _near(wrong: str, known: Iterable[str]) -> list[str]:

@@ -72,7 +72,9 @@ def _narrowed(
 ) -> CompiledPlan:
     budgets = manifest.budgets_under(overridden)
     further = [_compiled(budget, ceiling, plan.failure_mode) for budget in budgets]
-    features = {**plan.features, **{it: False for it, on in manifest.features.items() if not on}}
+    off = {it: False for it, on in manifest.features.items() if not on}
+    features, seen = {**plan.features, **off}, plan.facts["features"]
+    assert isinstance(seen, dict), "the compiler made it"
     allow, places = plan.plugins_allow, plan.places
     if manifest.allowed:
         allow = Globs([name for name in manifest.allowed if allow.match(name)])
@@ -88,7 +90,7 @@ def _narrowed(
         plugins_deny=Globs([*plan.plugins_deny.patterns, *manifest.blocked]),
         features=features,
         limits=tuple(limits),
-        facts={**plan.facts, "features": features},
+        facts={**plan.facts, "features": {**seen, **off}},
         places=replace(places, deny=deny, features={**places.features, **refused}),
     )
 

@@ -254,13 +254,15 @@ class SourceFile(Lines):
         return self._written(path) in self._damaged
 
     def names(self) -> set[str]:
-        """Ids that something in the file has, pruned or not: of plans, limits, rules."""
+        """Ids that something in the file has, pruned or not: of plans, features, limits, rules."""
         found: set[str] = set()
         for node, path in _walk(self.root, ()):
             if path[-1:] == ("id",) and isinstance(node, yaml.ScalarNode):
                 found.add(node.value)
             elif len(path) == 2 and path[0] == "plans":
                 found.update((str(path[1]), f"{path[1]}-tokens-per-month"))
+            elif len(path) == 4 and path[0] == "plans" and path[2] == "features":
+                found.add(str(path[3]))
         return found
 
     def _plain(self, node: yaml.Node | None, written: Path) -> object:

@@ -138,3 +138,31 @@ def test_a_message_may_read_what_its_condition_proved(tmp_path: Path) -> None:
     verdict = decide(rules, ask(attributes={"region": "us"}), subscribed())
     assert [reason.message for reason in verdict.reasons] == ["Not in us"]
     assert decide(rules, ask(), subscribed()).effect is Effect.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("plan", "effect"),
+    [
+        ("silent", Effect.WARN),
+        ("closed", Effect.WARN),
+        ("open", Effect.ALLOW),
+        ("all", Effect.ALLOW),
+    ],
+)
+@pytest.mark.parametrize("read", ["plan.features.exports", 'plan.features["exports"]'])
+def test_a_feature_that_a_plan_does_not_name_reads_as_its_star_says(
+    tmp_path: Path, plan: str, effect: Effect, read: str
+) -> None:
+    rules = policies(
+        tmp_path,
+        f"""
+        plans:
+          silent: {{plugins: []}}
+          closed: {{plugins: [], features: {{exports: false, "*": true}}}}
+          open: {{plugins: [], features: {{exports: true}}}}
+          all: {{plugins: [], features: {{"*": true}}}}
+        rules: [{{id: r, effect: warn, on_error: skip, message: M, when: '!{read}'}}]
+        """,
+    )
+    verdict = decide(rules, ask(), subscribed(plan))
+    assert (verdict.effect, verdict.errors) == (effect, ())

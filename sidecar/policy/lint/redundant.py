@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from sidecar.cel.logic.terms import key_of
+from sidecar.cel.references import reads_of
 from sidecar.cel.typed import (
     Apply,
     Choice,
@@ -51,6 +52,16 @@ def _presence(it: Statement, node: Node) -> Iterator[Diagnostic]:
                 yield warning(
                     it.unit, "I7", message, it.path, hint=hint, part=(node.start, node.end)
                 )
+
+        case Field(test=True) | Apply(function="_in_", arguments=(Const(), _)):
+            for read in reads_of(node):
+                if len(read.path) == 3 and read.path[:2] == ("plan", "features"):
+                    message = (
+                        f"the feature {read.path[2]!r} is always there, so this is always true"
+                    )
+                    hint = "in a plan that does not name it, it is false: read it without asking"
+                    part = (read.start, read.end)
+                    yield warning(it.unit, "I7", message, it.path, hint=hint, part=part)
 
 
 def _repeated(it: Statement, node: Node) -> Iterator[Diagnostic]:
