@@ -50,12 +50,7 @@ def policy_files(path: Path) -> list[Path]:
             "SIDECAR_POLICIES, or leave both out for the self-hosted set"
         )
     files = [entry for entry in _written_in(path) if not is_test(entry)]
-    for entry in files:
-        if not entry.is_file():
-            what = "a link to nothing" if entry.is_symlink() and not entry.exists() else "no file"
-            raise ConfigurationError(
-                f"{entry}: this is {what}, but is named as a policy; mend it or take it away"
-            )
+    _refuse_what_is_no_file(files, "policy")
     if not files:
         raise ConfigurationError(
             f"{path}: no policy in this directory; it needs at least one file that ends in .yaml"
@@ -67,9 +62,28 @@ def test_files(path: Path) -> list[Path]:
     """The tests beside the policies of a directory, by name; one policy file has none.
 
     Raises:
-        ConfigurationError: the directory cannot be read.
+        ConfigurationError: the directory cannot be read, or what is named as a test is no file.
     """
-    return [entry for entry in _written_in(path) if is_test(entry)] if path.is_dir() else []
+    if not path.is_dir():
+        return []
+    files = [entry for entry in _written_in(path) if is_test(entry)]
+    _refuse_what_is_no_file(files, "test")
+    return files
+
+
+def _refuse_what_is_no_file(entries: Iterable[Path], named_as: str) -> None:
+    """Let nobody wait for a pipe, nor be told of a name that a terminal or JSON cannot bear."""
+    for entry in entries:
+        if not entry.name.isprintable():
+            raise ConfigurationError(
+                f"{entry.parent}: a file has the name {entry.name!a}, which cannot be shown; "
+                "give it another one"
+            )
+        if not entry.is_file():
+            what = "a link to nothing" if entry.is_symlink() and not entry.exists() else "no file"
+            raise ConfigurationError(
+                f"{entry}: this is {what}, but is named as a {named_as}; mend it or take it away"
+            )
 
 
 def _written_in(directory: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """From a directory to one compiled set, or to everything that is wrong with it."""
 
+import os
 import random
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from sidecar.domain.prices import Rates
 from sidecar.errors import ConfigurationError
 from sidecar.policy.diagnostics import InvalidPolicies
 from sidecar.policy.load import SHIPPED_SETS, load, policy_files, shipped
+from sidecar.policy.load import test_files as policy_tests
 from sidecar.policy.prices import PriceList
 from sidecar.policy.snapshot import PolicySet
 from sidecar.policy.source import MAX_BYTES
@@ -78,6 +80,24 @@ def test_a_policy_that_is_no_file_is_not_passed_over(tmp_path: Path) -> None:
     (tmp_path / "sub.yaml").mkdir()
     with pytest.raises(ConfigurationError, match=r"sub\.yaml: this is no file"):
         loaded(tmp_path)
+
+
+def test_a_test_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path, PLAN)
+    os.mkfifo(tmp_path / "a_test.yaml")
+    with pytest.raises(ConfigurationError, match=r"a_test\.yaml: this is no file"):
+        policy_tests(tmp_path)
+
+
+@pytest.mark.parametrize("name", [b"\xff.yaml", b"a\nb.yaml", b"\x1b[31m.yaml", b"\xff_test.yaml"])
+def test_a_name_that_cannot_be_shown_is_told_in_characters_that_can(
+    name: bytes, tmp_path: Path
+) -> None:
+    write(tmp_path, PLAN)
+    (tmp_path / os.fsdecode(name)).write_text(PLAN)
+    with pytest.raises(ConfigurationError, match="cannot be shown") as refused:
+        (policy_tests if b"_test" in name else loaded)(tmp_path)
+    assert str(refused.value).isprintable()
 
 
 def test_a_link_to_a_policy_is_a_policy(tmp_path: Path) -> None:
