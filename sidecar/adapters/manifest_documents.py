@@ -22,6 +22,7 @@ def write_manifest(manifest: Manifest) -> str:
     fields |= {
         "expires_at": manifest.expires_at,
         "synced_at": manifest.synced_at,
+        "since": manifest.since,
         "budgets": [_written_budget(budget) for budget in manifest.budgets],
         "overrides": {
             name: [override.maximum, override.until]
@@ -43,6 +44,7 @@ def read_manifest(text: str) -> Manifest:
         **{name: written[name] for name in _TEXTS},
         expires_at=_instant(written["expires_at"]),
         synced_at=_instant(written["synced_at"]),
+        since=_instant(written["since"]),
         budgets=tuple(map(_read_budget, written["budgets"])),
         overrides={
             name: Override(maximum, _instant(until))
@@ -64,6 +66,7 @@ def _written_budget(budget: Budget) -> Mapping[str, object]:
         "enforcement": budget.enforcement,
         "burst": budget.burst.as_integer_ratio(),
         "used": budget.used,
+        "rollover": budget.rollover,
         "model": budget.model,
         "plugin": budget.plugin,
         "refusal": budget.refusal,
@@ -79,6 +82,7 @@ def _read_budget(written: Mapping[str, Any]) -> Budget:
         enforcement=Enforcement(written["enforcement"]),
         burst=Fraction(*written["burst"]),
         used=written["used"],
+        rollover=written["rollover"],
         model=written["model"],
         plugin=written["plugin"],
         refusal=Refusal(written["refusal"]),

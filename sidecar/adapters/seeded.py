@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sidecar.domain.manifest import Manifest, is_stale, period_start, seeding
+from sidecar.domain.manifest import Manifest, counted, is_stale, period_start
 from sidecar.domain.request import Subject
 from sidecar.ports import Clock, Manifests, ManifestSync, Meter
 
@@ -46,7 +46,7 @@ class SeededManifests:
         if new:
             read = await self._meter.read(Subject(app_id, ""), new, since=since)
             events = [
-                seeding(app_id, replace(charge, amount=charge.amount - reading.used), now)
+                counted(app_id, replace(charge, amount=charge.amount - reading.used), now)
                 for charge, reading in zip(new, read.readings, strict=True)
                 if charge.amount > reading.used
             ]

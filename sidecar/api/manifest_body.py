@@ -122,9 +122,9 @@ class TokenBudget(Part):
     rollover: Annotated[bool, WithJsonSchema({"const": False})] = False
 
     @model_validator(mode="after")
-    def _no_rollover(self) -> Self:
-        if self.rollover:
-            raise ValueError("rollover: not supported; leave it out, or say false")
+    def _has_a_next_period(self) -> Self:
+        if self.rollover and _PERIODS[self.period] is Fixed.LIFETIME:
+            raise ValueError("rollover: a lifetime has no next period")
         return self
 
     @property
@@ -158,6 +158,7 @@ class TokenBudget(Part):
             enforcement=allocation.enforcement,
             burst=self.burst,
             used=allocation.used,
+            rollover=self.rollover,
             model=model,
         )
 
@@ -277,6 +278,7 @@ class ManifestBody(Part):
             allowed=() if "*" in allowed else tuple(allowed),
             blocked=tuple(self.plugins.blocked),
             synced_at=now,
+            since=now,
         )
 
     def _budgets(self) -> Iterator[Budget]:

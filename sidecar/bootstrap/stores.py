@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sidecar.adapters.address import SqliteAddress, read_address
 from sidecar.adapters.cached import CachedManifests, CachedSubscriptions
+from sidecar.adapters.carried import CarriedManifests
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.documents import REPLACE
@@ -62,9 +63,9 @@ class Store:
             self.notices = RedisNotices(self._redis)
             manifests = RedisManifests(self._redis)
         # Most apps have none, and shall not pay for asking each time.
-        self.manifests: Manifests = CachedManifests(
-            SeededManifests(manifests, self.meter, SystemClock())
-        )
+        clock = SystemClock()
+        seeded = SeededManifests(manifests, self.meter, clock)
+        self.manifests: Manifests = CachedManifests(CarriedManifests(seeded, self.meter, clock))
 
     async def note(self) -> str | None:
         """What an operator should know of a store that answers."""

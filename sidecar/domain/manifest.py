@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 
@@ -11,10 +11,11 @@ from sidecar.domain.modes import Ceiling, FailureMode, Mode, Refusal
 from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest, MeterKind, Subject
 from sidecar.domain.subscription import SyncOutcome
 from sidecar.domain.usage import ChargedEvent, UsageEvent
-from sidecar.domain.windows import BillingCycle, Fixed, Window, to_ms
+from sidecar.domain.windows import BillingCycle, Fixed, Period, Window, from_ms, to_ms
 
 _NO_CYCLE = BillingCycle()
 _NOTHING = Amounts()
+_INSTANT = timedelta(milliseconds=1)
 
 
 class Enforcement(StrEnum):
@@ -43,6 +44,8 @@ class Budget:
         burst: what may be used above the maximum, as a part of it; from the maximum on there
             is a warning.
         used: units that were used in the present period before this was told.
+        rollover: whether what is left of a period may be used in the next one.
+        carried: units that were left of the last period.
         model, plugin: whose requests alone it is for, empty for all.
     """
 
@@ -53,6 +56,8 @@ class Budget:
     enforcement: Enforcement = Enforcement.HARD
     burst: Fraction = Fraction(0)
     used: int = 0
+    rollover: bool = False
+    carried: int = 0
     model: str = ""
     plugin: str = ""
     refusal: Refusal = Refusal.PAYMENT_REQUIRED
@@ -64,9 +69,10 @@ class Budget:
     ) -> Limit:
         """The limit that it is, no stricter than the operator's settings let it be."""
         only_warns = self.enforcement is Enforcement.WARN
-        bound = self.maximum
-        if bound is not None:
-            bound = min(bound + int(bound * self.burst), MAX_INTEGER)
+        allowed = bound = None
+        if self.maximum is not None:
+            allowed = min(self.maximum + self.carried, MAX_INTEGER)
+            bound = min(allowed + int(self.maximum * self.burst), MAX_INTEGER)
         return Limit(
             id=self.id,
             meter=self.meter,
@@ -75,7 +81,7 @@ class Budget:
             per=(Dimension.APP,),
             mode=_MODES[self.enforcement].narrowed(ceiling.over(Mode.ENFORCE)),
             failure_mode=failure_mode,
-            warn_from=self.maximum if only_warns or self.burst else None,
+            warn_from=allowed if only_warns or self.burst else None,
             refusal=self.refusal,
             conditional=bool(self.model or self.plugin),
         )
@@ -105,6 +111,7 @@ class Manifest:
         features: those that are False nobody has, whatever the plan says.
         allowed: ids of the only plugins that anybody has; empty for no bound.
         blocked: globs of plugins that nobody has.
+        since: when the first manifest of the app came.
         seeded: the start of the period, in milliseconds, for which what was used elsewhere is
             counted, by counter.
     """
@@ -123,6 +130,7 @@ class Manifest:
     allowed: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
     synced_at: datetime | None = None
+    since: datetime | None = None
     seeded: Mapping[str, int] = field(default_factory=dict)
 
     def default_plan(self, now: datetime) -> str:
@@ -155,14 +163,62 @@ class Manifest:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """Where it stands what a budget has left of the last period.
+
+    Attributes:
+        budget: its id.
+        start: of the present period, in milliseconds.
+        noted: the counter that says it: one more than the units, 0 where nobody noted them yet.
+        last: the budget's counter in the last period.
+    """
+
+    budget: str
+    start: int
+    noted: Charge
+    last: Charge
+
+
+def carries(manifest: Manifest, now: datetime) -> tuple[Carry, ...]:
+    """Of each budget that has a last period, in which the app had a manifest already."""
+    found = []
+    for budget in manifest.budgets:
+        if not budget.rollover or budget.maximum is None or manifest.since is None:
+            continue
+        whole = budget.limit()
+        counter = whole.counter(_request(manifest.app_id, budget))
+        present = _period(whole, now)
+        if present.end_ms is None or to_ms(manifest.since) >= present.start_ms:
+            continue
+        start, end = from_ms(present.start_ms), from_ms(present.end_ms)
+        before = from_ms(_period(whole, start - _INSTANT).start_ms)
+        limit = replace(whole, maximum=None, warn_from=None, mode=Mode.OFF)
+        noted = Charge(limit, f"carried:{counter}", 0, _NO_CYCLE)
+        # As if the last period still ran, and were the only one.
+        both = BillingCycle(start=before, end=end)
+        last = Charge(replace(limit, window=Fixed.BILLING_PERIOD), counter, 0, both)
+        found.append(Carry(budget.id, present.start_ms, noted, last))
+    return tuple(found)
+
+
+def carrying(manifest: Manifest, units: Mapping[str, int]) -> Manifest:
+    """A manifest whose budgets have what was left of the last period.
+
+    Args:
+        units: by the id of the budget.
+    """
+    budgets = (replace(it, carried=units.get(it.id, 0)) for it in manifest.budgets)
+    return replace(manifest, budgets=tuple(budgets))
+
+
 def period_start(charge: Charge, now: datetime) -> int:
     """When the period of a seed began, in milliseconds."""
-    assert isinstance(charge.limit.window, Fixed)  # a budget that is used up has a period
-    return charge.limit.window.period(to_ms(now), charge.cycle).start_ms
+    return _period(charge.limit, now).start_ms
 
 
-def seeding(app_id: str, charge: Charge, now: datetime) -> ChargedEvent:
-    """A report that counts in one budget alone; the same one for the whole period."""
+def counted(app_id: str, charge: Charge, now: datetime) -> ChargedEvent:
+    """A report that counts in one counter alone; the same one for the whole period."""
     # What it was used for is not known, so that no report of use shows it.
     event = UsageEvent(
         id=f"manifest:{charge.counter}:{period_start(charge, now)}",
@@ -179,12 +235,18 @@ def merge(stored: Manifest | None, pushed: Manifest) -> tuple[SyncOutcome, Manif
         return SyncOutcome.SYNCED, pushed
     if is_stale(stored, pushed):
         return SyncOutcome.STALE, stored
-    return SyncOutcome.SYNCED, replace(pushed, seeded={**stored.seeded, **pushed.seeded})
+    seeded = {**stored.seeded, **pushed.seeded}
+    return SyncOutcome.SYNCED, replace(pushed, since=stored.since, seeded=seeded)
 
 
 def is_stale(stored: Manifest | None, pushed: Manifest) -> bool:
     """Whether what is stored has a newer version."""
     return stored is not None and _release(pushed) < _release(stored)
+
+
+def _period(limit: Limit, at: datetime) -> Period:
+    assert isinstance(limit.window, Fixed)  # a budget of tokens has one
+    return limit.window.period(to_ms(at), _NO_CYCLE)
 
 
 def _release(manifest: Manifest) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.adapters.cached import CachedManifests
+from sidecar.adapters.carried import CarriedManifests
 from sidecar.adapters.redis.manifests import RedisManifests
 from sidecar.adapters.seeded import SeededManifests
 from sidecar.adapters.sqlite.database import Database
@@ -23,7 +24,7 @@ from sidecar.domain.subscription import SyncOutcome
 from sidecar.domain.windows import Fixed, Sliding
 from sidecar.errors import Unavailable
 from sidecar.ports import Manifests, ManifestSync
-from tests.contract.stores import PATIENCE_S, ManualClock, World, redis_connection, sqlite_meter
+from tests.contract.stores import PATIENCE_S, ManualClock, World, redis_connection
 
 MONDAY = datetime(2026, 5, 4, tzinfo=UTC)
 MONTHLY = Budget("manifest-tokens", MeterKind.TOKENS, 1_000, Fixed.MONTH, used=400)
@@ -37,7 +38,7 @@ WHOLE = Manifest(
     expires_at=MONDAY + timedelta(days=3),
     tenant_id="tenant",
     budgets=(
-        replace(MONTHLY, enforcement=Enforcement.SOFT, burst=Fraction(1, 10)),
+        replace(MONTHLY, enforcement=Enforcement.SOFT, burst=Fraction(1, 10), rollover=True),
         Budget("m", MeterKind.COST, None, Fixed.LIFETIME, model="名前/x"),
         Budget("p", MeterKind.REQUESTS, 5, Sliding(60_000), plugin="a b",
                refusal=Refusal.TOO_MANY_REQUESTS),
@@ -47,6 +48,7 @@ WHOLE = Manifest(
     allowed=("a", "b"),
     blocked=("c_*",),
     synced_at=MONDAY,
+    since=MONDAY - timedelta(days=9),
     seeded={"tokens:month": 1_000},
 )  # fmt: skip
 STRANGE = ["a}b", "a:b", "*", "%", "a b", "名前", "a\nb", "x" * 256]
@@ -95,12 +97,15 @@ async def test_one_apps_manifest_is_nobody_elses(manifests: Manifests) -> None:
         assert found.tier == f"of {app}"
 
 
-async def test_a_push_replaces_all_but_what_was_seeded(manifests: Manifests) -> None:
+async def test_a_push_replaces_all_but_what_was_seeded_and_since_when_there_is_one(
+    manifests: Manifests,
+) -> None:
     await manifests.sync(WHOLE, since=since())
-    bare = Manifest("app", "1.0.0", seeded={"tokens:day": 5})
+    bare = Manifest("app", "1.0.0", since=MONDAY, seeded={"tokens:day": 5})
     synced = await manifests.sync(bare, since=since())
 
-    expected = replace(bare, seeded={"tokens:month": 1_000, "tokens:day": 5})
+    seeds = {"tokens:month": 1_000, "tokens:day": 5}
+    expected = replace(bare, since=WHOLE.since, seeded=seeds)
     assert synced == ManifestSync(SyncOutcome.SYNCED, WHOLE, expected)
     assert await manifests.find("app", since=since()) == expected
 
@@ -224,14 +229,6 @@ async def test_a_question_that_a_push_has_overtaken_is_not_believed() -> None:
 # -- what was used elsewhere -----------------------------------------------------------------
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    """The users of one app on an empty file."""
-    clock = ManualClock()
-    async with sqlite_meter(tmp_path / "s.db", clock) as meter:
-        yield World(meter, clock)
-
-
 class At:
     """The clock of a world, as the ports have it."""
 
@@ -286,3 +283,62 @@ async def test_a_stale_push_counts_nothing(world: World) -> None:
     pushed = Manifest("app", "1", budgets=(MONTHLY,))
     synced = await seeded(world, shelf).sync(pushed, since=since())
     assert (synced.outcome, await used(world)) == (SyncOutcome.STALE, 0)
+
+
+# -- what is left over -----------------------------------------------------------------------
+
+
+ROLLING = replace(MONTHLY, used=0, rollover=True)
+MARCH = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+async def allowed(world: World, shelf: Shelf) -> int | None:
+    """The units of this period, for somebody who has asked for nothing before."""
+    manifests = CarriedManifests(shelf, world.meter, At(world.clock))
+    found = await manifests.find("app", since=since())
+    assert found is not None
+    assert await manifests.find("app", since=since()) is found
+    return found.budgets[0].limit().maximum
+
+
+async def test_what_is_left_of_a_month_may_be_used_in_the_next_and_not_later(
+    world: World,
+) -> None:
+    shelf = Shelf({"app": Manifest("app", "1", budgets=(ROLLING,), since=MARCH)})
+    await world.use(ROLLING.limit(), tokens=300)
+    world.clock.set(datetime(2026, 6, 1, 0, 0, 1, tzinfo=UTC))
+    assert await allowed(world, shelf) == 1_700
+    await world.use(ROLLING.limit(), tokens=1_600)
+    world.clock.set(datetime(2026, 6, 29, tzinfo=UTC))
+    assert await allowed(world, shelf) == 1_700
+    world.clock.set(datetime(2026, 7, 2, tzinfo=UTC))
+    assert await allowed(world, shelf) == 1_000
+    world.clock.set(datetime(2026, 8, 3, tzinfo=UTC))
+    assert await allowed(world, shelf) == 2_000
+
+
+async def test_nothing_is_left_of_a_month_in_which_there_was_no_manifest(world: World) -> None:
+    began = world.clock.now
+    shelf = Shelf({"app": Manifest("app", "1", budgets=(ROLLING,), since=began)})
+    assert await allowed(world, shelf) == 1_000
+    world.clock.set(datetime(2026, 6, 1, tzinfo=UTC))
+    assert await allowed(world, shelf) == 2_000
+
+
+async def test_what_nobody_asked_for_in_time_is_not_guessed(world: World) -> None:
+    """By then the counter of the last period may be gone."""
+    shelf = Shelf({"app": Manifest("app", "1", budgets=(ROLLING,), since=MARCH)})
+    world.clock.set(datetime(2026, 6, 8, tzinfo=UTC))
+    assert await allowed(world, shelf) == 1_000
+
+
+async def test_all_who_ask_at_the_beginning_of_a_period_find_the_same(world: World) -> None:
+    budgets = (ROLLING, replace(ROLLING, id="manifest-model-x", model="x", maximum=50))
+    shelf = Shelf({"app": Manifest("app", "1", budgets=budgets, since=MARCH)})
+    await world.use(ROLLING.limit(), tokens=999)
+    world.clock.set(datetime(2026, 6, 1, tzinfo=UTC))
+    carried = [CarriedManifests(shelf, world.meter, At(world.clock)) for _ in range(5)]
+    found = await asyncio.gather(*(each.find("app", since=since()) for each in carried))
+
+    assert [[b.carried for b in it.budgets] for it in found if it] == [[1, 50]] * 5
+    assert await used(world) == 0

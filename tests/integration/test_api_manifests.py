@@ -282,6 +282,13 @@ async def test_an_older_version_changes_nothing_and_says_so(client: httpx.AsyncC
     assert (await limits(client))["manifest-tokens"]["used"] == 0
 
 
+async def test_what_is_left_is_carried_on_from_the_first_whole_period_on(
+    client: httpx.AsyncClient,
+) -> None:
+    await push(client, budgeted(rollover=True))
+    assert (await limits(client))["manifest-tokens"]["limit"] == 1_000
+
+
 # -- whom it concerns ------------------------------------------------------------------------
 
 
@@ -511,7 +518,7 @@ async def test_an_explanation_shows_the_manifests_limits_and_where_they_come_fro
         ({"plan": None}, "plan"),
         ({"plan": {"id": "free", "price": 3}}, "'price' is not supported here"),
         ({"app_id": "other"}, "the path says 'app_abc123'"),
-        ({"token_budget": {"rollover": True}}, "rollover: not supported"),
+        ({"token_budget": {"rollover": True, "period": "lifetime"}}, "has no next period"),
         ({"token_budget": {"period": "annual"}}, "period"),
         ({"token_budget": {"burst_allowance": 101}}, "burst_allowance"),
         ({"token_budget": {"burst_allowance": -1}}, "burst_allowance"),
