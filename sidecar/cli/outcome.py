@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -16,8 +16,13 @@ from sidecar.policy.simulation.side import CountedBy
 K = TypeVar("K")
 _COUNTED = {
     CountedBy.USAGE: "reported use, and what checks hold until a report names it or it expires",
-    CountedBy.ESTIMATES: "what each check said that it may use; commits are not recorded",
+    CountedBy.HOLDS: "what checks asked to hold; commits are not recorded",
+    CountedBy.ESTIMATES: "what each check said that it may use, held or not",
 }
+NOTHING_COUNTED: Final = (
+    "nothing was counted, so no limit was put to the test: no check reserved, and no use is "
+    "reported; add the usage events to --events, or take estimates for use (--count estimates)"
+)
 
 
 def as_json(outcome: Outcome, reading: Reading, users: int) -> dict[str, object]:
@@ -30,9 +35,11 @@ def as_json(outcome: Outcome, reading: Reading, users: int) -> dict[str, object]
             "revision": outcome.base,
         },
         "counted_by": outcome.by,
+        "nothing_counted": outcome.is_nothing_counted,
         "events": {
             "checks": tally.checks,
             "usage": tally.usage,
+            "holding": tally.holding,
             "from": _instant(tally.begin),
             "to": _instant(tally.end),
             "late": tally.late,
@@ -80,6 +87,8 @@ def as_json(outcome: Outcome, reading: Reading, users: int) -> dict[str, object]
 def print_outcome(outcome: Outcome, reading: Reading, users: int, console: Console) -> None:
     """The same for a person."""
     changes, tally = outcome.changes, outcome.tally
+    if outcome.is_nothing_counted:
+        console.print(f"WARNING: {NOTHING_COUNTED}")
     base = "what was said then" if outcome.base is None else "the other policies"
     share = f" ({changes.changed / changes.compared:.1%})" if changes.compared else ""
     console.print(
@@ -88,7 +97,7 @@ def print_outcome(outcome: Outcome, reading: Reading, users: int, console: Conso
     if tally.begin is not None and tally.end is not None:
         span = f"{_short(tally.begin)} to {_short(tally.end)}"
         console.print(f"{tally.checks:,} checks, {tally.usage:,} reports of use, {span}")
-    console.print(f"counted: {_COUNTED[outcome.by]}")
+    console.print(f"counted: {'nothing' if outcome.is_nothing_counted else _COUNTED[outcome.by]}")
     for note in _notes(outcome, reading):
         console.print(f"note: {note}")
     if changes.by_change:
@@ -121,7 +130,8 @@ def _notes(outcome: Outcome, reading: Reading) -> Iterable[str]:
         "decisions left out: of users whose allows were not recorded": reading.left_out,
         "checks without an answer to compare with": tally.without_answer,
         "decisions not compared: a fact was missing then": tally.degraded,
-        "reports of use do not count, because estimates do": tally.ignored,
+        "checks held nothing, and count nothing (--count estimates)": outcome.without_effect,
+        f"reports of use do not count, because {outcome.by} do": tally.ignored,
         "reports of use came before, and count once": tally.duplicates,
         "events came too late to be put in order": tally.late,
         "checks have attributes that were not written down": tally.hidden,

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sidecar.api.endpoint import fault_of
 from sidecar.api.pushes import SUBSCRIPTION
 from sidecar.bootstrap.policies import prices_named_by
-from sidecar.cli.outcome import as_json, print_outcome
+from sidecar.cli.outcome import NOTHING_COUNTED, as_json, print_outcome
 from sidecar.cli.recordings import Reading, Recordings, Told, told_on_the_way
 from sidecar.domain.subscription import Subscription
 from sidecar.errors import ConfigurationError
@@ -58,7 +58,8 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
     type=click.Choice(["auto", *(each.value for each in CountedBy)]),
     default="auto",
     show_default=True,
-    help="What counts: reported use, or what each check estimated; auto: use, where there is any.",
+    help="What counts: reported use; what checks asked to hold; what each check estimated, held or "
+    "not. auto: use where there is any, else holds.",
 )
 @click.option(
     "--prices", type=click.Path(path_type=Path), help="What models cost, as SIDECAR_PRICES."
@@ -87,7 +88,7 @@ def simulate(
     candidate = load(policies, ceiling=settings.ceiling, prices=priced)
     base = None if against is None else load(against, ceiling=settings.ceiling, prices=priced)
     recordings = Recordings([*sources, *more])
-    by = CountedBy.USAGE if recordings.tell_of_use else CountedBy.ESTIMATES
+    by = CountedBy.USAGE if recordings.tell_of_use else CountedBy.HOLDS
     if counted != "auto":
         by = CountedBy(counted)
     replay = Replay(candidate, base, by, Known(_subscriptions(subscriptions)))
@@ -99,6 +100,8 @@ def simulate(
     if not reading.events:
         raise ConfigurationError("there is no event to replay")
     if form == "json":
+        if outcome.is_nothing_counted:
+            click.echo(f"warning: {NOTHING_COUNTED}", err=True)
         click.echo(json.dumps(as_json(outcome, reading, users), indent=2))
         return
     # Nothing is cut off where nobody looks at a screen.

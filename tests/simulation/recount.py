@@ -121,7 +121,7 @@ def _period(window: str, at: int) -> object:
 
 
 def recount(
-    events: Iterable[Event], policies: Sequence[Policy], *, by_use: bool
+    events: Iterable[Event], policies: Sequence[Policy], *, by: str
 ) -> list[tuple[Event, list[str]]]:
     """Each check, and what each policy says of it."""
     plans: dict[tuple[str, str], str] = {}
@@ -131,7 +131,7 @@ def recount(
         at = _at(event)
         if "event_id" in event:
             key = event["app_id"], event["event_id"]
-            if by_use and key not in seen:
+            if by == "usage" and key not in seen:
                 seen.add(key)
                 for policy in policies:
                     _report(policy, event, at)
@@ -146,13 +146,13 @@ def recount(
         for policy in policies:
             effect = policy.effect(plan, request, at)
             effects.append(effect)
-            _let_through(policy, event, request, effect, at, by_use=by_use)
+            _let_through(policy, event, request, effect, at, by=by)
         answers.append((event, effects))
     return answers
 
 
 def _let_through(
-    policy: Policy, event: Event, request: Event, effect: str, at: int, *, by_use: bool
+    policy: Policy, event: Event, request: Event, effect: str, at: int, *, by: str
 ) -> None:
     reservation = event.get("reservation")
     if effect == "deny":
@@ -162,11 +162,13 @@ def _let_through(
     units, ends = dict(request["units"]), at + request.get("ttl_s", 0) * 1000
     who = request["app_id"], request["user_id"], request["model"]
     running = {"concurrency": units.pop("concurrency")}
-    if by_use and event.get("effect") != "deny":
+    if by == "usage" and event.get("effect") != "deny":
         if request.get("reserve"):
             hold = Use(at, *who, units | running, held_until=ends)
             policy.uses.append(hold)
             policy.holds[reservation or ""] = hold
+        return
+    if by == "holds" and not request.get("reserve"):
         return
     policy.uses.append(Use(at, *who, units))
     if request.get("reserve"):

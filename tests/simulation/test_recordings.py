@@ -82,8 +82,54 @@ async def test_the_policies_that_decided_would_decide_so_again(tmp_path: Path) -
     assert (outcome["compared"], outcome["changed"]) == (208, 0)
     assert outcome["candidate_says"]["deny"] > 50
     assert outcome["base"]["kind"] == "recorded"
-    assert outcome["counted_by"] == "estimates"
+    assert outcome["counted_by"] == "holds"
     assert outcome["silent"] == {"limits": [], "rules": []}
+
+
+async def test_what_was_asked_without_a_hold_counts_as_little_again(tmp_path: Path) -> None:
+    policies, log = folder_of(tmp_path / "policies", MONTHLY), tmp_path / "log"
+    async with application(policies, sidecar_decision_log=log) as client:
+        for number in range(200):
+            held = {"reserve": True} if number % 2 else {}
+            asked = {"app_id": "demo", "user_id": f"u{number % 8}", "estimated_tokens": 300}
+            decision = (await client.post("/v1/check", json=asked | held)).json()
+            if decision["reservation"]:
+                path = f"/v1/reservations/{decision['reservation']['id']}/commit"
+                await client.post(path, json={"total_tokens": 300})
+
+    outcome = run("--policies", policies, "--events", log)
+    estimated = run("--policies", policies, "--events", log, "--count", "estimates")
+    told = invoke("--policies", policies, "--events", log).stdout
+
+    assert (outcome["compared"], outcome["changed"]) == (200, 0), outcome["by"]
+    assert outcome["candidate_says"] == {"allow": 164, "deny": 36}
+    assert (outcome["counted_by"], outcome["events"]["holding"]) == ("holds", 100)
+    assert outcome["nothing_counted"] is False
+    assert pairs(estimated) == {("allow", "deny"): 36}
+    assert "note: 100 checks held nothing, and count nothing (--count estimates)" in told
+
+
+async def test_where_nothing_was_held_and_no_use_is_told_that_is_said_in_front(
+    tmp_path: Path,
+) -> None:
+    policies, log = folder_of(tmp_path / "policies", MONTHLY), tmp_path / "log"
+    async with application(policies, sidecar_decision_log=log) as client:
+        for _ in range(40):
+            asked = {"app_id": "demo", "user_id": "ann", "estimated_tokens": 300}
+            await client.post("/v1/check", json=asked)
+    arguments = ("--policies", policies, "--events", log)
+
+    told = invoke(*arguments)
+    for_programs = invoke(*arguments, "--format", "json")
+    estimated = invoke(*arguments, "--count", "estimates")
+
+    assert told.stdout.startswith("WARNING: nothing was counted, so no limit was put to the test: ")
+    assert "(--count estimates)" in told.stdout.splitlines()[0]
+    assert "0 of 40 decisions change (0.0%)" in told.stdout
+    assert orjson.loads(for_programs.stdout)["nothing_counted"] is True
+    assert for_programs.stderr.startswith("warning: nothing was counted, ")
+    assert "nothing was counted" not in estimated.output
+    assert "24 of 40 decisions change" in estimated.stdout
 
 
 async def test_a_log_that_begins_in_the_middle_of_a_month_begins_with_what_was_used(

@@ -55,9 +55,10 @@ def test_it_answers_what_a_recount_answers(kinds: str, seed: int, tmp_path: Path
     new, against, file = written(tmp_path, events)
 
     outcome = run("--policies", new, "--events", file, "--against", against)
-    answers = recount.recount(events, [old(), candidate()], by_use="u" in kinds)
+    by = "usage" if "u" in kinds else "holds"
+    answers = recount.recount(events, [old(), candidate()], by=by)
 
-    assert outcome["counted_by"] == ("usage" if "u" in kinds else "estimates")
+    assert outcome["counted_by"] == by
     assert outcome["compared"] == len(answers)
     assert pairs(outcome) == recount.changes(answers)
     assert sum(pairs(outcome).values()) == outcome["changed"] > 20
@@ -81,7 +82,7 @@ def test_use_can_be_left_aside(tmp_path: Path) -> None:
     new, against, file = written(tmp_path, events)
 
     outcome = run("--policies", new, "--events", file, "--against", against, "--count", "estimates")
-    answers = recount.recount(events, [old(), candidate()], by_use=False)
+    answers = recount.recount(events, [old(), candidate()], by="estimates")
 
     assert pairs(outcome) == recount.changes(answers)
     assert outcome["counted_by"] == "estimates"

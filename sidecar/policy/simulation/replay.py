@@ -25,7 +25,8 @@ class Tally:
     Attributes:
         without_answer: checks of which it is not known what was said.
         degraded: checks that were decided without a fact then; they are not compared.
-        ignored: reports of use that do not count, because estimates do.
+        holding: checks that asked for a hold.
+        ignored: reports of use that do not count, because holds or estimates do.
         duplicates: reports of use that came before.
         late: events that came too late to be put in order.
         hidden: checks with attributes that were not written down.
@@ -34,6 +35,7 @@ class Tally:
 
     checks: int = 0
     usage: int = 0
+    holding: int = 0
     without_answer: int = 0
     degraded: int = 0
     ignored: int = 0
@@ -63,6 +65,20 @@ class Outcome:
     ids: Ids
     silent: frozenset[str]
     unknown_users: int
+
+    @property
+    def without_effect(self) -> int:
+        """Checks that count nothing beside some that do, because they held nothing."""
+        by_holds = self.by is CountedBy.HOLDS and self.tally.holding
+        return self.tally.checks - self.tally.holding if by_holds else 0
+
+    @property
+    def is_nothing_counted(self) -> bool:
+        """Whether no counter can have moved: no quota was put to the test."""
+        if self.by is CountedBy.ESTIMATES:
+            return False
+        reported = self.tally.usage if self.by is CountedBy.USAGE else 0
+        return not (reported or self.tally.holding)
 
 
 class Replay:
@@ -110,6 +126,7 @@ class Replay:
     def _ask(self, asked: Asked) -> None:
         tally, subject = self._tally, asked.request.subject
         tally.checks += 1
+        tally.holding += asked.request.reserve
         tally.hidden += asked.hidden
         tally.granted += any(limit.get("granted") for limit in asked.limits)
         subscription = self._known.of(subject, asked.subscription)
@@ -136,7 +153,7 @@ class Replay:
     def _use(self, used: Used) -> None:
         tally, subject = self._tally, used.event.request.subject
         tally.usage += 1
-        if self._by is CountedBy.ESTIMATES:
+        if self._by is not CountedBy.USAGE:
             tally.ignored += 1
             return
         if not self._reported.add((subject.app_id, used.event.id)):

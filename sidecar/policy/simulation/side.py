@@ -1,7 +1,7 @@
 """What does one set of policies say of all that happened, on counters of its own?
 
-It decides as the decision point does. What it lets through counts, in one of two ways: by the use
-that was reported, or, where none was, by what each check said that it may use.
+It decides as the decision point does. What it lets through counts by the use that was reported, or,
+where none was, by what was held for it; a check that held nothing counts nothing, as it did live.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,9 +30,14 @@ _MILD: Final = (Effect.ALLOW, Effect.WARN)
 
 
 class CountedBy(StrEnum):
-    """What a request that is let through is taken to have used."""
+    """What a request that is let through is taken to have used.
+
+    Reported use; all that it asked to hold, and nothing where it asked for no hold; or what it
+    said that it may use, held or not.
+    """
 
     USAGE = "usage"
+    HOLDS = "holds"
     ESTIMATES = "estimates"
 
 
@@ -159,6 +164,8 @@ class Side:
         if self._by is CountedBy.USAGE and not was_denied:
             if request.reserve:
                 self._counters.hold(asked.reservation, app, counters, now_ms, ends_ms)
+            return
+        if self._by is CountedBy.HOLDS and not request.reserve:
             return
         # Nobody reports of it: what it said that it may use is all that is known.
         at_once = [counter for counter in counters if counter.meter is MeterKind.CONCURRENCY]
