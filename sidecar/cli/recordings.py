@@ -17,9 +17,9 @@ from sidecar.adapters.decisions.files import decision_files, series_of
 from sidecar.adapters.decisions.lines import read_request, read_subscription
 from sidecar.adapters.decisions.sample import is_sampled
 from sidecar.api.cloudevents import event_of
-from sidecar.api.endpoint import fault_of
-from sidecar.api.problem import InvalidBody
+from sidecar.api.faults import InvalidBody, fault_of
 from sidecar.api.schemas import CHECK, USAGE_EVENT, Instant
+from sidecar.cli.recorded_line import RECORDED_LINE
 from sidecar.domain.decision import Effect
 from sidecar.domain.modes import Mode
 from sidecar.errors import ConfigurationError
@@ -141,14 +141,17 @@ def events_of(line: bytes) -> list[Event | None]:
     )
 
 
-def _event_of(written: dict[str, Any]) -> Event | None:
+def _event_of(written: object) -> Event | None:
+    if not isinstance(written, dict):
+        raise ValueError("an event is an object")
     if "decision_id" in written:
         return _decision(written)
     if "specversion" in written:
         written = event_of(written)
     if "event_ts" in written:
         event = USAGE_EVENT.validate_python(written)
-        assert event.event_ts is not None  # it was just looked for
+        if event.event_ts is None:
+            raise ValueError("an event_ts that is null tells no time")
         return Used(event.event(event.event_ts))
     if "at" in written:
         at = _INSTANT.validate_python(written.pop("at"))
@@ -157,6 +160,7 @@ def _event_of(written: dict[str, Any]) -> Event | None:
 
 
 def _decision(written: dict[str, Any]) -> Asked | None:
+    RECORDED_LINE.validate_python(written)
     request = read_request(written["request"])
     if not is_sampled(request.subject, written["allows"]):
         return None
