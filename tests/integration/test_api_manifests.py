@@ -100,7 +100,7 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, int], list[str
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "redis with leases"])
 async def client(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[httpx.AsyncClient]:
@@ -108,11 +108,15 @@ async def client(
     (tmp_path / "policy.yaml").write_text(POLICY)
     async with AsyncExitStack() as stack:
         store = "sqlite://"
-        if request.param == "redis":
+        if request.param != "sqlite":
             home = tmp_path / "redis"
             home.mkdir()
             store = stack.enter_context(redis_server(home)).url
-        settings: dict[str, Any] = {"sidecar_store": store, "sidecar_store_timeout_ms": 5_000}
+        settings: dict[str, Any] = {
+            "sidecar_store": store,
+            "sidecar_store_timeout_ms": 5_000,
+            "sidecar_leases": request.param == "redis with leases",
+        }
         yield await stack.enter_async_context(application(tmp_path, **settings))
 
 
