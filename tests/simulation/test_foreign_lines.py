@@ -1,7 +1,7 @@
 """Lines that look like a decision log's and are none: each is told, none ends a simulation."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from sidecar.cli.simulate import simulate
 from tests.in_process import application
 from tests.simulation.test_recordings import MONTHLY, ask, folder_of
 
-_STRANGE = (
+_STRANGE: tuple[object, ...] = (
     None, 1, -1, 1.5, True, "x", "", [], {}, [None], [{}], 10**18, "0001-01-01T00:00:00",
     "9999-12-31T23:59:59Z", "2026-01-01T00:00:00",
 )  # fmt: skip
@@ -21,9 +21,12 @@ _STRANGE = (
 
 def places(value: object, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The way to each value in it."""
-    inner = value.items() if isinstance(value, dict) else ()
-    if isinstance(value, list):
-        inner = enumerate(value)
+    inner: Iterable[tuple[Any, object]] = ()
+    match value:
+        case dict():
+            inner = value.items()
+        case list():
+            inner = enumerate(value)
     for name, item in inner:
         yield (*before, name)
         yield from places(item, (*before, name))
