@@ -57,11 +57,13 @@ class PolicyFiles:
 
 
 def _report(report: PolicyReport) -> dict[str, object]:
-    rejection = report.rejection
+    told = None if report.rejection is None else _rejection(report.rejection)
+    stands = report.rejection is not None and report.rejection.stands
     return {
         "directory": report.directory,
         **_in_force(report.in_force),
-        "rejected": None if rejection is None else _rejection(rejection),
+        "rejected": told if stands else None,
+        "last_rejected": None if stands else told,
     }
 
 
@@ -91,7 +93,6 @@ def _rejection(rejection: Rejection) -> dict[str, object]:
         "message": rejection.message,
         "diagnostics": [_finding(finding) for finding in rejection.findings],
         "untold": rejection.untold,
-        "stands": rejection.stands,
     }
 
 
@@ -128,6 +129,7 @@ def _comparison(found: Comparison) -> dict[str, object]:
         "left_out": found.left_out,
         "effects": found.effects,
         "because": found.because,
+        "other_reasons": found.other_reasons,
         "uncounted_limits": found.uncounted,
         "latest": [
             {

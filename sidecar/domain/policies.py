@@ -157,11 +157,13 @@ class Comparison:
     """What a candidate would change, of the decisions since both revisions are in force.
 
     Attributes:
-        compared, different: decisions.
+        compared: decisions.
+        different: those with another effect.
         left_out: decisions that were not compared, because there were too many at once or a
             counter could not be read.
         effects: how many of the different ones, by `allow->deny`.
         because: how many, by what made the difference; `*` for all that are not told apart.
+        other_reasons: how many have the same effect and other reasons, likewise.
         uncounted: limits of the candidate whose counters no limit in force counts in.
         latest: the last of the different ones, the newest first.
     """
@@ -174,5 +176,6 @@ class Comparison:
     left_out: int
     effects: Mapping[str, int]
     because: Mapping[str, int]
+    other_reasons: Mapping[str, int]
     uncounted: tuple[str, ...]
     latest: tuple[Difference, ...]

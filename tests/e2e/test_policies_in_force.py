@@ -51,6 +51,7 @@ def test_policies_whose_tests_fail_stop_the_start(folder: Path) -> None:
     assert done.returncode == 3
     assert done.stderr == (
         f"{folder}/policy_test.yaml:4: everything is free: effect: expected allow, got deny\n"
+        "if the policy is as it is meant, adapt its tests or remove them\n"
     )
 
 

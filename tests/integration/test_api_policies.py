@@ -138,8 +138,24 @@ async def test_a_broken_set_is_422_with_its_diagnostics_and_what_was_in_force_st
     assert (found["code"], found["line"], found["column"]) == ("B1", 4, 1)
     assert found["hint"] == "did you mean 'mode'?"
     assert told["rejected"]["diagnostics"] == [found]
-    assert told["rejected"]["stands"] is True
+    assert told["last_rejected"] is None
     assert told["revision"] == before["policy"]["revision"]
+
+
+@pytest.mark.parametrize("mended", [POLICY, POLICY.replace("1000", "2000")])
+async def test_what_was_refused_is_no_longer_under_rejected_once_it_is_mended(
+    mended: str, tmp_path: Path
+) -> None:
+    async with desk(tmp_path) as it:
+        it.file.write_text(POLICY.replace("mode:", "modee:"))
+        await it.reload()
+        broken = await it.standing()
+        it.file.write_text(mended)
+        await it.reload()
+        told = await it.standing()
+
+    assert (told["rejected"], told["last_rejected"]) == (None, broken["rejected"])
+    assert told["last_rejected"]["reason"] == "invalid"
 
 
 async def test_a_set_whose_tests_fail_is_refused_with_what_they_expected(tmp_path: Path) -> None:
@@ -150,6 +166,9 @@ async def test_a_set_whose_tests_fail_is_refused_with_what_they_expected(tmp_pat
     assert body["reason"] == "tests_failed"
     assert body["diagnostics"][0]["message"] == (
         "anybody may search: effect: expected allow, got deny"
+    )
+    assert body["diagnostics"][0]["hint"] == (
+        "if the policy is as it is meant, adapt its tests or remove them"
     )
 
 
@@ -211,11 +230,26 @@ async def test_a_candidate_is_compared_and_changes_no_answer(tmp_path: Path) -> 
     assert found["shadow_revision"] == told["shadow"]["revision"] != told["revision"]
     assert (found["compared"], found["different"]) == (2, 1)
     assert (found["effects"], found["because"]) == ({"allow->deny": 1}, {"daily": 1})
+    assert found["other_reasons"] == {}
     (latest,) = found["latest"]
     assert latest["decision_id"] == decision["decision_id"]
     assert (latest["app_id"], latest["user_id"], latest["because"]) == ("a", "u", "daily")
     assert latest["live"] == {"effect": "allow", "status": 200, "reasons": []}
     assert latest["shadow"] == {"effect": "deny", "status": 402, "reasons": ["daily"]}
+
+
+async def test_a_stricter_copy_that_brings_its_tests_along_is_told_what_to_do_with_them(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path, sidecar_shadow_policies=tmp_path / "shadow") as it:
+        it.candidate.write_text(POLICY.replace('plugins: ["*"]', 'plugins: ["other_*"]'))
+        (tmp_path / "shadow/policy_test.yaml").write_text(TEST)
+        told = (await it.reload()).json()["shadow"]
+
+    assert (told["status"], told["rejected"]["reason"]) == ("rejected", "tests_failed")
+    assert told["rejected"]["message"].endswith(
+        "\nif the policy is as it is meant, adapt its tests or remove them"
+    )
 
 
 async def test_a_broken_candidate_hurts_nobody_and_is_told(tmp_path: Path) -> None:

@@ -402,6 +402,34 @@ async def test_a_file_that_is_being_written_is_not_judged_before_it_rests(
     assert [log["event"] for log in logs] == ["policies_loaded"]
 
 
+async def test_who_asks_has_judged_at_once_what_stands_there_half_written_or_not(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def look_at_something_else(origin: Origin) -> str:
+        nonlocal looks
+        looks += 1
+        return f"never at rest: {looks}"
+
+    monkeypatch.setattr(in_force, "_look", look_at_something_else)
+    file = files.policies / "policy.yaml"
+    whole = file.read_text().replace("free", "pro")
+
+    async def ask() -> None:
+        await until(lambda: looks > 2)
+        file.write_text(whole[:-10])
+        assert (await files.watched.reload()).outcome is Outcome.REJECTED
+        file.write_text(whole)
+        assert (await files.watched.reload()).outcome is Outcome.LOADED
+
+    with capture_logs() as logs:
+        await watching(files, ask)
+
+    assert [log["event"] for log in logs] == ["policies_rejected", "policies_loaded"]
+    assert files.in_force == PRO
+
+
 async def test_a_config_map_is_swapped_by_its_link(tmp_path: Path) -> None:
     """As the kubelet does: files are links into `..data`, a link to a folder of that time."""
     mounted = tmp_path / "policies"

@@ -161,13 +161,19 @@ async def test_a_rule_of_the_candidate_is_named(tmp_path: Path) -> None:
     assert (found.effects, found.because) == ({"allow->warn": 1}, {"no-search": 1})
 
 
-async def test_the_same_refusal_with_another_status_is_a_difference(tmp_path: Path) -> None:
-    beside = Beside(tmp_path, LIVE.replace("window: day", "window: day, status: 429"))
+async def test_the_same_effect_for_other_reasons_is_told_apart_from_another_effect(
+    tmp_path: Path,
+) -> None:
+    other = LIVE.replace("window: day", "window: day, status: 429").replace("1000", "500")
+    beside = Beside(tmp_path, other)
 
-    found = await beside.compare(beside.checked(used=1000))
+    found = await beside.compare(*(beside.checked(used=used) for used in (0, 700, 1000, 1000)))
 
-    assert found.effects == {"deny->deny": 1}
-    assert (found.latest[0].live_status, found.latest[0].shadow_status) == (402, 429)
+    assert (found.compared, found.different) == (4, 1)
+    assert (found.effects, found.because) == ({"allow->deny": 1}, {"daily": 1})
+    assert found.other_reasons == {"daily": 2}
+    assert [each.live_effect for each in found.latest] == [Effect.ALLOW]
+    assert found.latest[0].shadow_status == 429
 
 
 async def test_a_counter_that_was_not_read_is_read_and_its_limit_named(tmp_path: Path) -> None:

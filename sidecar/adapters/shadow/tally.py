@@ -32,13 +32,12 @@ class Tally:
         self.compared += 1
         if found is None:
             return
+        if found.live_effect is found.shadow_effect:
+            _count(self._other_reasons, found.because)
+            return
         self.different += 1
-        effects = f"{found.live_effect}->{found.shadow_effect}"
-        self._effects[effects] = self._effects.get(effects, 0) + 1
-        because = found.because
-        if because not in self._because and len(self._because) >= _MOST_IDS:
-            because = _REST
-        self._because[because] = self._because.get(because, 0) + 1
+        _count(self._effects, f"{found.live_effect}->{found.shadow_effect}")
+        _count(self._because, found.because)
         self._latest.appendleft(found)
 
     def leave_out(self) -> None:
@@ -63,6 +62,7 @@ class Tally:
             left_out=self._left_out,
             effects=dict(self._effects),
             because=dict(self._because),
+            other_reasons=dict(self._other_reasons),
             uncounted=tuple(sorted(self._uncounted)),
             latest=tuple(self._latest),
         )
@@ -75,5 +75,12 @@ class Tally:
         self._left_out = 0
         self._effects: dict[str, int] = {}
         self._because: dict[str, int] = {}
+        self._other_reasons: dict[str, int] = {}
         self._uncounted: set[str] = set()
         self._latest: deque[Difference] = deque(maxlen=LISTED)
+
+
+def _count(counts: dict[str, int], name: str) -> None:
+    if name not in counts and len(counts) >= _MOST_IDS:
+        name = _REST
+    counts[name] = counts.get(name, 0) + 1

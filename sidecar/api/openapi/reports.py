@@ -112,17 +112,21 @@ def _policies() -> dict[str, Schema]:
         "rules?": COUNT,
         "limits?": COUNT,
         "tests?": or_null(shape({"passed": COUNT, "skipped": COUNT})),
-        "rejected": told(or_null(ref("Rejection")), "What was refused last."),
+        "rejected": told(
+            or_null(ref("Rejection")), "What was refused, as long as the directory holds it."
+        ),
+        "last_rejected": told(or_null(ref("Rejection")), "The latest that was, once it is mended."),
     }
     compared = {
         "live_revision": TEXT,
         "shadow_revision": TEXT,
         "since": INSTANT,
         "compared": COUNT,
-        "different": COUNT,
+        "different": told(COUNT, "Decisions with another effect."),
         "left_out": COUNT,
         "effects": by_name(COUNT),
         "because": by_name(COUNT),
+        "other_reasons": told(by_name(COUNT), "Decisions with the same effect and other reasons."),
         "uncounted_limits": listed(TEXT),
         "latest": listed(
             shape(
@@ -175,5 +179,4 @@ def rejection_members() -> dict[str, Schema]:
         "message": TEXT,
         "diagnostics": listed(finding),
         "untold": told(COUNT, "Findings beside those that are listed."),
-        "stands": told(TRUTH, "Whether the directory still holds it."),
     }

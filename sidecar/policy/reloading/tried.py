@@ -11,6 +11,7 @@ from sidecar.policy.testing.report import Report, Result
 from sidecar.policy.testing.running import run_contents
 
 _NO_CODE = "TEST"
+_HINT = "if the policy is as it is meant, adapt its tests or remove them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,10 @@ def try_tests(
     report = run_contents(contents.policies, contents.tests, prices=prices, time_cap_s=time_s)
     findings = tuple(_findings(report))
     if findings:
-        message = "\n".join(f"{it.file}:{it.line}: {it.message}" for it in findings)
-        return Failed(Fault.TESTS_FAILED, message, findings)
+        lines = [f"{it.file}:{it.line}: {it.message}" for it in findings]
+        if any(it.hint == _HINT for it in findings):
+            lines.append(_HINT)
+        return Failed(Fault.TESTS_FAILED, "\n".join(lines), findings)
     if report.unfinished:
         message = (
             f"the tests took longer than {time_s:g} s and {report.unfinished:,} were not run: give "
@@ -55,7 +58,8 @@ def _findings(report: Report) -> Iterator[Finding]:
     for failed in report.failures:
         yield from map(finding_of, failed.findings)
         if failed.differences:
-            yield Finding(_NO_CODE, "error", _in_words(failed), failed.file, failed.line, 1)
+            words = _in_words(failed)
+            yield Finding(_NO_CODE, "error", words, failed.file, failed.line, 1, hint=_HINT)
 
 
 def _in_words(failed: Result) -> str:
