@@ -39,8 +39,10 @@ class Ids:
             taken: dict[str | None, _Claim] = {}
             for claim in claims:
                 restates = not owners.isdisjoint(self.plans.ancestors(claim.plan))
-                # A restated id is its plan's own: it meets only what the same plan says.
-                scope = claim.plan if restates else None
+                # A restated id is its plan's own: it meets only what the same plan says. So may
+                # one be of a plan of which nobody knows what it extends.
+                is_own = restates or not (claim.plan is None or self.plans.is_whole(claim.plan))
+                scope = claim.plan if is_own else None
                 first = taken.setdefault(scope, claim)
                 if first is not claim:
                     where = first.unit.where(first.path)
