@@ -18,6 +18,17 @@ BINARY_HABITS: Mapping[str, str] = {
     "<>": "!=",
 }
 
+# operators that are functions of the left side here, and whether they deny what the function says
+METHOD_HABITS: Mapping[str, tuple[str, str]] = {
+    "=~": ("", "matches"),
+    "~=": ("", "matches"),
+    "!~": ("!", "matches"),
+    **{each: ("", each) for each in ("matches", "contains", "startsWith", "endsWith")},
+    "like": ("", "contains"),
+    "starts_with": ("", "startsWith"),
+    "ends_with": ("", "endsWith"),
+}
+
 RESERVED: Mapping[str, str] = {
     "if": "write condition ? a : b",
     "else": "write condition ? a : b",
@@ -48,6 +59,8 @@ NAMES: Mapping[str, str] = {
     "None": "write null",
     **dict.fromkeys(("yes", "on", "Yes", "On", "YES", "ON"), "write true, or a condition"),
     **dict.fromkeys(("no", "off", "No", "Off", "NO", "OFF"), "write false, or a condition"),
+    **dict.fromkeys(("always", "Always", "everything"), "write true, or a condition"),
+    **dict.fromkeys(("never", "Never", "nothing"), "write false, or a condition"),
     "nil": "write null",
     "NULL": "write null",
     "undefined": "write null, or has(x.y) to ask whether a member is there",
@@ -85,6 +98,16 @@ FUNCTIONS: Mapping[str, str] = {
     "test": 'write x.matches("pattern")',
     "get": 'write "key" in x ? x["key"] : default',
     "find": "write x.indexOf(y)",
+    **dict.fromkeys(("second", "seconds", "getSecond"), "write x.getSeconds()"),
+    **dict.fromkeys(("minute", "minutes", "getMinute"), "write x.getMinutes()"),
+    **dict.fromkeys(("hour", "hours", "getHour"), "write x.getHours()"),
+    **dict.fromkeys(
+        ("weekday", "isoweekday", "dayOfWeek", "day_of_week", "getDay"),
+        "write x.getDayOfWeek(): 0 is Sunday",
+    ),
+    **dict.fromkeys(("day", "getDate"), "write x.getDate(): 1 is the first"),
+    **dict.fromkeys(("month", "months"), "write x.getMonth(): 0 is January"),
+    **dict.fromkeys(("year", "years", "getYear"), "write x.getFullYear()"),
 }
 
 # macros of other languages: their arguments are not looked at, since a variable in them is declared nowhere

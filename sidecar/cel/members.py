@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sidecar.cel import tree
 from sidecar.cel.habits import FUNCTIONS as FUNCTION_HABITS
 from sidecar.cel.habits import MEMBERS as MEMBER_HABITS
@@ -32,6 +34,9 @@ from sidecar.cel.types import (
 )
 from sidecar.cel.values import CelType
 
+_WORD = re.compile(r"[A-Za-z_]\w*(?:[-:/]\w+)*(?:\.\d+)*")
+_CALLED = re.compile(r"\s*[.(\[{]")
+
 
 class Members(Scope):
     """Resolves names, members and elements."""
@@ -44,16 +49,31 @@ class Members(Scope):
         found = self.global_name(node.name, node, absolute=node.absolute)
         if found is not None:
             return found
-        hint = NAME_HABITS.get(node.name, "")
+        hint = NAME_HABITS.get(node.name, "") or self.owned(node.name)
         names = {*self.environment.variables, *self.locals}
-        self.report(
-            "undeclared-name",
-            f"'{node.name}' is not declared",
-            node.start,
-            node.end,
-            hint or self.nearest(node.name, {each.split(".")[0] for each in names}),
-        )
-        return self.unknown(node, f"undeclared reference to '{node.name}'")
+        hint = hint or self.nearest(node.name, {each.split(".")[0] for each in names})
+        return self.undeclared(node, node.name, hint or self.as_text(node))
+
+    def undeclared(self, node: tree.Syntax, name: str, hint: str) -> Node:
+        """Reports a name that nothing has."""
+        message = f"'{name}' is not declared"
+        self.report("undeclared-name", message, node.start, node.end, hint)
+        return self.unknown(node, f"undeclared reference to '{name}'")
+
+    def owned(self, name: str) -> str:
+        """The one declared object that has a member of the name."""
+        variables = self.environment.variables.items()
+        owners = [own for own, of in variables if isinstance(of, Object) and name in of.members]
+        return f"write {owners[0]}.{name}" if len(owners) == 1 else ""
+
+    def as_text(self, node: tree.Syntax) -> str:
+        """Where it is compared: the word as text, with what hangs on it as ``-4`` on ``gpt-4``."""
+        word = _WORD.match(self.source, node.start)
+        if word is None or _CALLED.match(self.source, word.end()):
+            return ""
+        before = self.source[: node.start].rstrip()
+        hint = f'text stands in quotes: "{word[0]}"'
+        return hint if before.endswith(("==", "!=", "[", ",")) else ""
 
     def global_name(self, name: str, at: tree.Syntax, *, absolute: bool) -> Node | None:
         """What a full name stands for outside all macros."""
@@ -84,6 +104,8 @@ class Members(Scope):
         """``a.b`` as a variable of that name, or as a member; with ``test`` as has(a.b)."""
         if not test and (whole := self.qualified(node)) is not None:
             return whole
+        if (meant := self.flattened(node)) is not None:
+            return meant
         operand = self.check(node.operand)
         place = place or node
         of = self.member_type(node, operand)
@@ -105,6 +127,16 @@ class Members(Scope):
                 f"write has({text}) && ... before it, or has({text}) ? {text} : default",
             )
         return result
+
+    def flattened(self, node: tree.Select) -> Node | None:
+        """``user.id`` where there is no ``user``, but an object with a ``user_id``."""
+        at = node.operand
+        if not isinstance(at, tree.Name) or at.name in self.locals or not self.strict:
+            return None
+        if self.global_name(at.name, at, absolute=at.absolute) is not None:
+            return None
+        hint = self.owned(f"{at.name}_{node.field}")
+        return self.undeclared(node, at.name, hint) if hint else None
 
     def may_be_absent(self, of: Type, name: str) -> bool:
         """Whether a member, or what a literal key finds, is to be proved to be there."""
@@ -146,10 +178,10 @@ class Members(Scope):
         if is_open(operand.type):
             return operand.type
         hint = MEMBER_HABITS.get(node.field, "")
-        if operand.type.kind in {"string", "list"} and node.field in FUNCTION_HABITS:
+        if operand.type.kind in {"string", "list", "timestamp"} and node.field in FUNCTION_HABITS:
             hint = FUNCTION_HABITS[node.field]
         if hint:
-            hint = hint.replace("(x)", f"({self.text(node.operand)})")
+            hint = re.sub(r"\bx(?=[.)])", lambda _: self.text(node.operand), hint)
         self.report(
             "undeclared-member",
             f"{operand.type} has no members, so no '{node.field}'",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from sidecar.cel.environment import Budget
-from sidecar.cel.habits import BINARY_HABITS, RESERVED, TRAILING, binary_habit
+from sidecar.cel.habits import BINARY_HABITS, METHOD_HABITS, RESERVED, TRAILING, binary_habit
 from sidecar.cel.problems import Problem
 from sidecar.cel.tokens import Token, tokens_of
 from sidecar.cel.tree import (
@@ -29,6 +31,7 @@ _LEVELS = (
     frozenset({"*", "/", "%"}),
 )
 _CLOSERS = frozenset({")", "]", "}", ",", ":", "?", "&&", "||"})
+_GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+\b")
 _CONSTANTS: dict[str, object] = {"true": True, "false": False, "null": None}
 
 
@@ -52,7 +55,7 @@ def parse(source: str, budget: Budget, problems: list[Problem]) -> tuple[Syntax,
             Problem("too-long", message, 0, min(len(source), 40), "split it into variables")
         )
         return ()
-    parser = _Parser(tokens_of(source, problems), budget, problems)
+    parser = _Parser(source, tokens_of(source, problems), budget, problems)
     try:
         return parser.everything()
     except _TooDeep:
@@ -65,7 +68,10 @@ def parse(source: str, budget: Budget, problems: list[Problem]) -> tuple[Syntax,
 
 
 class _Parser:
-    def __init__(self, tokens: list[Token], budget: Budget, problems: list[Problem]) -> None:
+    def __init__(
+        self, source: str, tokens: list[Token], budget: Budget, problems: list[Problem]
+    ) -> None:
+        self.source = source
         self.tokens, self.budget, self.problems = tokens, budget, problems
         self.at = self.depth = 0
         self.faulty_at = -1
@@ -116,9 +122,7 @@ class _Parser:
         trees = [self.expression()]
         while self.token.kind != "end":
             token = self.token
-            self.fault(
-                f"unexpected {_named(token)} after the expression", TRAILING.get(token.text, "")
-            )
+            self.fault(f"unexpected {_named(token)} after the expression", self.trailing())
             self.take()
             while self.token.kind != "end" and not (
                 self.token.kind == "mark" and self.token.text in {"&&", "||"}
@@ -128,6 +132,15 @@ class _Parser:
             if self.token.kind != "end":
                 trees.append(self.expression())
         return tuple(trees)
+
+    def trailing(self) -> str:
+        """The repair for what follows an expression."""
+        before, token = self.tokens[self.at - 1], self.token
+        if grouped := _GROUPED.match(self.source, before.start):
+            return f"write {grouped[0].replace(',', '')}"
+        if token.kind != "mark" and "\n" in self.source[before.end : token.start]:
+            return "write && or || between the two lines"
+        return TRAILING.get(token.text, "")
 
     def expression(self) -> Syntax:
         self.depth += 1
@@ -167,9 +180,14 @@ class _Parser:
         if level == len(_LEVELS):
             return self.unary()
         start = self.token.start
+        if level == 0 and self.is_word_not():
+            return self.denied()
         left = self.binary(level + 1)
         while True:
             token = self.token
+            if level == 0 and token.text in METHOD_HABITS and token.kind in {"mark", "name"}:
+                left = self.method(start, left)
+                continue
             if token.kind in {"mark", "name"} and token.text in _LEVELS[level]:
                 self.take()
                 operator = token.text
@@ -181,6 +199,33 @@ class _Parser:
                 return left
             right = self.binary(level + 1)
             left = Operation(start, self.behind(), operator, (left, right))
+
+    def denied(self) -> Syntax:
+        """``not a > b``, as which other languages deny the whole comparison."""
+        sign, known = self.take(), len(self.problems)
+        operand = self.binary(0)
+        hint, end = "write !", sign.end
+        if isinstance(operand, Operation) and len(operand.operands) == 2:
+            hint, end = f"write !({self.source[operand.start : operand.end]})", operand.end
+        problem = Problem("syntax", "'not' is not an operator", sign.start, end, hint)
+        self.problems.insert(known, problem)
+        return Operation(sign.start, self.behind(), "!", (operand,))
+
+    def method(self, start: int, left: Syntax) -> Syntax:
+        """``a =~ b`` and ``a contains b``, of which each is the call of a function here."""
+        sign, known = self.take(), len(self.problems)
+        right = self.binary(1)
+        deny, function = METHOD_HABITS[sign.text]
+        given, argument = (
+            self.source[start : sign.start].rstrip(),
+            self.source[right.start : self.behind()],
+        )
+        given = given if isinstance(left, Name | Select | Call | Subscript) else f"({given})"
+        hint = f"write {deny}{given}.{function}({argument})"
+        message = f"'{sign.text}' is not an operator"
+        self.problems.insert(known, Problem("syntax", message, sign.start, sign.end, hint))
+        call = Call(start, self.behind(), function, left, (right,), sign.start, sign.end, False)
+        return Operation(start, self.behind(), "!", (call,)) if deny else call
 
     def is_not_in(self) -> bool:
         return (
@@ -194,6 +239,8 @@ class _Parser:
             self.fault("'+' is not a sign", "leave it out")
             self.take()
         while (self.token.kind == "mark" and self.token.text in "!-") or self.is_word_not():
+            if self.token.text == "not":
+                self.fault("'not' is not an operator", "write !")
             signs.append(self.take())
             if len(signs) > self.budget.depth:
                 raise _TooDeep
@@ -214,7 +261,6 @@ class _Parser:
         follower = self.tokens[self.at + 1]
         if follower.kind in {"end"} or (follower.kind == "mark" and follower.text not in "!-([{."):
             return False
-        self.fault("'not' is not an operator", "write !")
         return True
 
     def number(self, sign: Token | None) -> Literal:

@@ -45,4 +45,11 @@ def nearest(name: str, names: Iterable[str]) -> str:
         return f"did you mean '{by_lower[name.lower()]}'?"
     # names beyond any declared length only cost time to compare
     close = get_close_matches(name, known, n=1, cutoff=0.6) if len(name) <= 64 else []
+    close = close or holding(name, known)
     return f"did you mean '{close[0]}'?" if close else ""
+
+
+def holding(name: str, known: Iterable[str]) -> list[str]:
+    """The one known name among whose words the name stands, as ``tokens`` in ``estimated_tokens``."""
+    found = [each for each in known if "_" in each and name.lower() in each.lower().split("_")]
+    return found if len(found) == 1 and len(name) > 2 else []

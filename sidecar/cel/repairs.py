@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sidecar.cel.library import FUNCTIONS, Signature
-from sidecar.cel.types import NUMBERS, List, Map, Maybe, Parameter, Type
+from sidecar.cel.types import NUMBERS, List, Map, Maybe, Object, Parameter, String, Type
 
 _SYMBOL = {"_in_": "in", "!_": "!", "-_": "-"}
 
@@ -116,13 +117,39 @@ def _operator_refusal(
             inside = arguments[1].element if isinstance(arguments[1], List) else arguments[1].key
             return NoOverload(message, f"what is in there is {inside}")
         return NoOverload(message, "the right side is a list or a map")
+    for at, each in enumerate(arguments):
+        if isinstance(each, Object) and kinds[1 - at] == "string":
+            return NoOverload(message, _member_meant(each, texts[at], texts[1 - at].strip("\"'")))
     return NoOverload(message, _pair_repair(symbol, left, right, texts))
+
+
+def _member_meant(of: Object, text: str, value: str) -> str:
+    """The member to compare with text: one that has the value at times, else the id."""
+    known = {name: member.type for name, member in of.members.items()}
+    fits = [
+        name for name, type_ in known.items() if isinstance(type_, String) and value in type_.known
+    ]
+    if len(fits) == 1:
+        return f"write {text}.{fits[0]}"
+    return f"write {text}.id" if "id" in known else f"write {text}. and the name of a member"
+
+
+def _whole(written: str) -> int | None:
+    """The whole number that a literal such as ``1e3`` stands for."""
+    if "e" not in written.lower() or not re.fullmatch("[0-9.]+[eE][+]?[0-9]{1,2}", written):
+        return None
+    value = float(written)
+    return int(value) if value.is_integer() and value < 2**53 else None
 
 
 def _pair_repair(symbol: str, left: str, right: str, texts: Sequence[str]) -> str:
     pair = {left, right}
     if left != right and pair <= NUMBERS:
         wanted = "double" if "double" in pair else "int"
+        if pair == {"int", "double"}:
+            written = texts[0 if left == "double" else 1]
+            if (whole := _whole(written)) is not None:
+                return f"write {whole}"
         if texts[0 if right == wanted else 1].isdigit() or wanted == "double":
             at = 1 if left == wanted else 0
             return f"write {_as(wanted, (left, right)[at], texts[at])}"

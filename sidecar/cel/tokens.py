@@ -17,7 +17,7 @@ _DOUBLE = re.compile(
     r"(?:[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|\.[0-9]+(?:[eE][+-]?[0-9]+)?)"
 )
 _INTEGER = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)([uU]?)")
-_MARK = re.compile(r"===|!==|==|!=|<=|>=|&&|\|\||\*\*|<>|->|[-+*/%<>=!&|?:.,()\[\]{};]")
+_MARK = re.compile(r"===|!==|==|=~|!~|~=|!=|<=|>=|&&|\|\||\*\*|<>|->|[-+*/%<>=!&|?:.,()\[\]{};]")
 _BODY = {
     quote: re.compile(rf"(?:{body})*{quote}", re.DOTALL)
     for quote, body in {
@@ -60,6 +60,14 @@ def tokens_of(source: str, problems: list[Problem]) -> list[Token]:
         token = _token_at(source, at, problems)
         if token is None:
             char = source[at]
+            if char == "#":
+                # What follows is prose: it is skipped as the comment that it was meant to be.
+                end = source.find("\n", at)
+                end = len(source) if end < 0 else end
+                message = "'#' begins no comment"
+                problems.append(Problem("syntax", message, at, at + 1, "write //"))
+                at = end
+                continue
             problems.append(
                 Problem("syntax", f"unexpected character {char!r}", at, at + 1, _advice(char))
             )
@@ -67,7 +75,9 @@ def tokens_of(source: str, problems: list[Problem]) -> list[Token]:
             continue
         found.append(token)
         at = token.end
-    found.append(Token("end", "", len(source), len(source)))
+    # behind the last word: the line breaks of a block belong to no word
+    end = found[-1].end if found else len(source)
+    found.append(Token("end", "", end, end))
     return found
 
 

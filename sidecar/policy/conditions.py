@@ -1,7 +1,7 @@
 """What may an expression in a policy see, and what did it evaluate to?"""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -75,6 +75,9 @@ _LIMIT = Object(
         "ratio": Member(DOUBLE),
     },
 )
+
+
+_DASHED = re.compile(r"(?<![\w.])(limits|plan\.features)\.([A-Za-z_]\w*(?:-\w+)+)")
 
 
 def plan_type(plan_ids: Sequence[str], features: Collection[str] = ()) -> Object:
@@ -163,7 +166,14 @@ class Scope:
 
         program = cel.compile(text, self._environment(present), result=result)
         if not isinstance(program, Program):
-            return [finding(*self._words(text, problem)) for problem in program]
+            split = list(self._split_names(text))
+            return [finding(*words) for words in split] + [
+                finding(*self._words(text, problem))
+                for problem in program
+                if not any(
+                    start <= problem.end and problem.start < end for *_, start, end, _ in split
+                )
+            ]
         read = {ref[:2] for ref in program.references if len(ref) > 1}
         findings = [
             finding("C1", f"no limit {name!r}", *_span(text, name), did_you_mean(name, self.limits))
@@ -197,6 +207,14 @@ class Scope:
         needed = direct | {deep for name in direct for deep in self.variables[name].variables}
         variables = tuple(name for name in self.variables if name in needed)
         return Condition(program, self, source, path, variables)
+
+    def _split_names(self, text: str) -> Iterator[tuple[str, str, int, int, str]]:
+        """Names with a - in them behind a dot, where it is read as a minus."""
+        for found in _DASHED.finditer(text):
+            holder, name = found.groups()
+            if name in (self.limits if holder == "limits" else self.features):
+                message = f"{name!r} has a - in it, which is a minus behind a dot"
+                yield "G1", message, *found.span(), f'write {holder}["{name}"]'
 
     def _words(self, text: str, problem: Problem) -> tuple[str, str, int, int, str]:
         start, end = problem.start, problem.end

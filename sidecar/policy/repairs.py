@@ -39,6 +39,12 @@ def _operator(written: str, right: str) -> str | None:
     return right if _OPERATORS.get(written) == right else None
 
 
+def _denied(written: str, right: str) -> str | None:
+    """`not a > b` becomes `!(a > b)`."""
+    compared = right.removeprefix("!(").removesuffix(")")
+    return right if re.fullmatch(rf"not\s*\(?{re.escape(compared)}\)?", written) else None
+
+
 def _word(written: str, right: str) -> str | None:
     return right if _WORDS.get(written.strip("\"'").lower()) == right else None
 
@@ -58,6 +64,7 @@ def _quoted(written: str, _: str) -> str | None:
 _ADVICE: Sequence[tuple[re.Pattern[str], Callable[[str, str], str | None]]] = (
     (re.compile(r"did you mean '([^']+)'\?"), _renamed),
     (re.compile(r"write (==|&&|\|\||!)"), _operator),
+    (re.compile(r"write (!\(.+\))"), _denied),
     (re.compile(r"write (true|false)"), _word),
     (re.compile(r"write ([0-9]+)"), _number),
     (re.compile(r"write \[([^\]]+)\]"), _list),

@@ -123,6 +123,11 @@ class SourceFile(Lines):
         instead = repair_of(underlined, hint) if hint and underlined else None
         if instead is None:
             return None
+        if instead.startswith("!") and re.search(r"(:|-) +$", line[: place.column - 1]):
+            # Without quotes it would be a tag.
+            if "'" in instead or line[place.column - 1 :].rstrip() != underlined:
+                return None
+            instead = f"'{instead}'"
         start = self.offset(place.line, place.column)
         return Fix(self.name, start, start + len(underlined), instead)
 
