@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sidecar.api.endpoint import Call, fault_of
-from sidecar.api.problem import FieldFault, InvalidBody, NotJson, fault_body, of_invalid_body
+from sidecar.api.endpoint import Call
+from sidecar.api.faults import FieldFault, InvalidBody, NotJson, fault_of
+from sidecar.api.problem import fault_body, of_invalid_body
 from sidecar.api.render import decision_body, json_response
 from sidecar.api.schemas import CHECK, MAX_CHECKS, CheckBody, Name, Text
 from sidecar.domain.decision import Decision, Reason

@@ -6,7 +6,8 @@ from starlette.responses import Response
 
 from sidecar.api.auth import Keys
 from sidecar.api.endpoint import Call
-from sidecar.api.problem import FieldFault, InvalidBody, problem
+from sidecar.api.faults import FieldFault, InvalidBody
+from sidecar.api.problem import problem
 from sidecar.api.render import json_response
 from sidecar.api.schemas import CANCEL, CHECKOUT, MAX_TEXT
 from sidecar.domain.checkout import OnBehalf

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from pydantic_core import from_json
 
-from sidecar.api.problem import FieldFault, InvalidBody
+from sidecar.api.faults import FieldFault, InvalidBody
 
 _STRUCTURED: Final = b"application/cloudevents+json"
 _BATCH: Final = b"application/cloudevents-batch+json"

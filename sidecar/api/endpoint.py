@@ -1,6 +1,5 @@
 """From a request to a call that a resource can answer: key, body, and every way to fail."""
 
-import difflib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -8,26 +7,18 @@ from urllib.parse import parse_qsl
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from sidecar.api.auth import Forbidden, Keys, Role, Unauthenticated
-from sidecar.api.problem import (
-    BodyTooLarge,
-    FieldFault,
-    InvalidBody,
-    NotJson,
-    of_fault,
-    of_invalid_body,
-    problem,
-)
-from sidecar.api.schemas import MAX_RESERVATION_ID, MAX_TEXT, known_fields
+from sidecar.api.faults import FieldFault, InvalidBody, NotJson, fault_of
+from sidecar.api.problem import BodyTooLarge, of_fault, of_invalid_body, problem
+from sidecar.api.schemas import MAX_RESERVATION_ID, MAX_TEXT
 from sidecar.errors import RequestFault, Unavailable
 
 T = TypeVar("T")
-_LONGEST_NAME = 64
 
 BODY_LIMIT = 64 * 1024
 BATCH_LIMIT = 2 * 1024 * 1024
@@ -88,39 +79,6 @@ class Call:
             message = "a query parameter of 1 to 256 characters is needed"
             raise InvalidBody([FieldFault(name, message)])
         return value
-
-
-def fault_of(error: ValidationError, faults_told: int = 10) -> NotJson | InvalidBody:
-    """What pydantic found, in the words of the API.
-
-    Args:
-        faults_told: how many at most; a body made of faults may not keep others waiting.
-    """
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    if found[0]["type"] == "json_invalid":
-        return NotJson(found[0]["msg"])
-    faults = [
-        FieldFault(
-            ".".join(map(str, each["loc"]))[:MAX_TEXT] or "body", _message(error.title, each)
-        )
-        for each in found[:faults_told]
-    ]
-    if len(found) > faults_told:
-        faults.append(FieldFault("body", f"{len(found) - faults_told} more faults"))
-    return InvalidBody(faults)
-
-
-def _message(schema: str, found: ErrorDetails) -> str:
-    if found["type"] != "extra_forbidden":
-        return found["msg"].removeprefix("Value error, ")
-    known = known_fields(schema, found["loc"][:-1])
-    name = str(found["loc"][-1])
-    near = difflib.get_close_matches(name, known, n=1) if len(name) <= _LONGEST_NAME else []
-    return (
-        f"unknown field; did you mean {near[0]!r}?"
-        if near
-        else (f"unknown field; known are {', '.join(known)}")
-    )
 
 
 def echo_request_id(headers: Mapping[bytes, bytes], response: Response) -> None:

@@ -4,7 +4,7 @@ import structlog
 from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
-from sidecar.api.problem import misfit
+from sidecar.api.faults import misfit
 from sidecar.api.pushes import GRANT
 from sidecar.api.render import grant_body, json_response
 from sidecar.domain.grants import Grant

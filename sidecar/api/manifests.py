@@ -4,8 +4,8 @@ import structlog
 from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
+from sidecar.api.faults import FieldFault, InvalidBody
 from sidecar.api.manifest_body import MANIFEST
-from sidecar.api.problem import FieldFault, InvalidBody
 from sidecar.api.render import json_response
 from sidecar.ports import Clock, Policies
 from sidecar.ports import Manifests as ManifestsPort

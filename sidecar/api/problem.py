@@ -1,42 +1,13 @@
 """What does a failure look like on the wire? RFC 9457 everywhere, and nothing else."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from sidecar.api.faults import MEDIA_TYPE, TYPE_PREFIX, InvalidBody
 from sidecar.errors import GrantConflict, RequestFault, ReservationEnded, UnknownReservation
-
-MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "urn:mozaiks:sidecar:problem:"
-
-
-@dataclass(frozen=True, slots=True)
-class FieldFault:
-    """One field of a body that is wrong, named as `estimate.input_tokens`."""
-
-    field: str
-    message: str
-
-
-class InvalidBody(Exception):
-    """A body that is JSON but not what was asked for."""
-
-    def __init__(self, faults: Sequence[FieldFault]) -> None:
-        super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
-        self.faults = tuple(faults)
-
-
-def misfit(error: ValueError) -> InvalidBody:
-    """What a value object says of one field, as `field: message`."""
-    field, _, message = str(error).partition(": ")
-    return InvalidBody([FieldFault(field, message)])
-
-
-class NotJson(Exception):
-    """A body that is no JSON at all."""
 
 
 class BodyTooLarge(Exception):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from sidecar.api.problem import MEDIA_TYPE, TYPE_PREFIX
+from sidecar.api.faults import MEDIA_TYPE, TYPE_PREFIX
 from sidecar.domain.decision import Decision, Reason, ReasonCode, Remedy, RemedyKind
 from sidecar.domain.grants import GrantBalance
 from sidecar.domain.limits import Reading

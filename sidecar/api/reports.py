@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
-from sidecar.api.problem import FieldFault, InvalidBody, misfit
+from sidecar.api.faults import FieldFault, InvalidBody, misfit
 from sidecar.api.render import json_response
 from sidecar.api.schemas import USAGE_QUERY, UsageQuery
 from sidecar.domain.request import Amounts

@@ -4,7 +4,7 @@ import structlog
 from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
-from sidecar.api.problem import FieldFault, InvalidBody, misfit
+from sidecar.api.faults import FieldFault, InvalidBody, misfit
 from sidecar.api.pushes import SUBSCRIPTION
 from sidecar.api.render import json_response, subscription_body
 from sidecar.domain.request import Subject

@@ -6,8 +6,8 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from sidecar.api.cloudevents import envelope_of, event_of, is_batch, is_cloud_event
-from sidecar.api.endpoint import Call, fault_of
-from sidecar.api.problem import FieldFault, InvalidBody, misfit
+from sidecar.api.endpoint import Call
+from sidecar.api.faults import FieldFault, InvalidBody, fault_of, misfit
 from sidecar.api.render import json_response
 from sidecar.api.schemas import MAX_EVENTS, USAGE_EVENT
 from sidecar.domain.usage import UsageEvent, app_of

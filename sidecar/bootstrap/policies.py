@@ -4,9 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sidecar.adapters.clock import SystemClock
+from sidecar.bootstrap.prices import prices_named_by
 from sidecar.policy.load import load, shipped
-from sidecar.policy.price_file import load_prices
-from sidecar.policy.prices import PriceList
 from sidecar.policy.reloading.contents import Origin
 from sidecar.policy.reloading.kept import Found, KeptPolicies, find, followed, watched
 from sidecar.policy.remedies import Urls
@@ -37,15 +36,6 @@ def find_policies(settings: Settings) -> Found:
 def watched_policies(settings: Settings, found: Found) -> KeptPolicies:
     """Policies that this process reads for itself."""
     return watched(found, SystemClock().now, settings.sidecar_policies_poll_s)
-
-
-def prices_named_by(settings: Settings) -> PriceList | None:
-    """The prices that the settings name, None if they name none.
-
-    Raises:
-        ConfigurationError: they do not load; the message has every finding.
-    """
-    return None if settings.sidecar_prices is None else load_prices(settings.sidecar_prices)
 
 
 def followed_policies(settings: Settings, folder: Path, ask: Callable[[], None]) -> KeptPolicies:

@@ -5,44 +5,17 @@ import sys
 import click
 
 from sidecar import __version__
-from sidecar.cli.check import check
-from sidecar.cli.explain import explain
-from sidecar.cli.explain_code import explain_code
-from sidecar.cli.import_ import import_
-from sidecar.cli.init import init
-from sidecar.cli.lint import lint
-from sidecar.cli.openapi import openapi
-from sidecar.cli.repl import repl
-from sidecar.cli.schema import schema
-from sidecar.cli.serve import serve
-from sidecar.cli.simulate import simulate
-from sidecar.cli.test import test
-from sidecar.cli.validate import validate
+from sidecar.cli.commands import Commands
 from sidecar.errors import SidecarError
 
 EXIT_USAGE = 64
 EXIT_INVALID = 3
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sidecar")
 def cli() -> None:
     """Decide before each request, count after it."""
-
-
-cli.add_command(serve)
-cli.add_command(check)
-cli.add_command(explain)
-cli.add_command(repl)
-cli.add_command(validate)
-cli.add_command(test)
-cli.add_command(import_)
-cli.add_command(schema)
-cli.add_command(simulate)
-cli.add_command(init)
-cli.add_command(lint)
-cli.add_command(explain_code)
-cli.add_command(openapi)
 
 
 def main() -> None:

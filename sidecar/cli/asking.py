@@ -1,4 +1,4 @@
-"""How does a person type one question? The flags that `check`, `explain` and `repl` share."""
+"""How does a person type one question? The flags that `check` and `explain` share."""
 
 import asyncio
 import json
@@ -10,9 +10,9 @@ from typing import TypeVar
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from sidecar.api.endpoint import fault_of
-from sidecar.api.problem import FieldFault, InvalidBody
+from sidecar.api.faults import FieldFault, InvalidBody, fault_of
 from sidecar.bootstrap.stores import is_missing, look_at_store
+from sidecar.cli.options import policies_option, prices_option
 from sidecar.domain.subscription import Status
 from sidecar.logs import configure_logging
 from sidecar.settings import Settings, read_settings
@@ -20,14 +20,9 @@ from sidecar.settings import Settings, read_settings
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., object])
 
-policies_option = click.option(
-    "--policies", type=click.Path(path_type=Path), help="Directory of policy files."
-)
 _OPTIONS = (
     policies_option,
-    click.option(
-        "--prices", type=click.Path(path_type=Path), help="What models cost, as SIDECAR_PRICES."
-    ),
+    prices_option,
     click.option("--app", "app_id", help="The app."),
     click.option("--user", "user_id", help="The user."),
     click.option("--tenant", "tenant_id", help="The tenant."),

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -31,10 +30,6 @@ format_option = click.option(
     default="text",
     show_default=True,
     help="For a person, a program, a code scanner or a pull request.",
-)
-
-prices_option = click.option(
-    "--prices", type=click.Path(path_type=Path), help="What models cost, as SIDECAR_PRICES."
 )
 
 

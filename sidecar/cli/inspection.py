@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.bootstrap.policies import prices_named_by
+from sidecar.bootstrap.prices import prices_named_by
 from sidecar.cli.findings import counted
 from sidecar.errors import ConfigurationError
 from sidecar.policy.diagnostics import Diagnostic, InvalidFiles, in_order

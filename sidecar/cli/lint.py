@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from sidecar.cli.findings import exit_code, format_option, prices_option, tell
+from sidecar.cli.findings import exit_code, format_option, tell
 from sidecar.cli.inspection import Inspection, inspection_of
+from sidecar.cli.options import prices_option
 from sidecar.policy.diagnostics import Diagnostic, in_order
 from sidecar.policy.files import rewrite, text_of
 from sidecar.policy.lint.fixes import repaired

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from sidecar.bootstrap.policies import prices_named_by
-from sidecar.cli.asking import policies_option
-from sidecar.cli.findings import prices_option
+from sidecar.bootstrap.prices import prices_named_by
+from sidecar.cli.options import policies_option, prices_option
 from sidecar.cli.sample import DEFAULT, read_sample, sample_of
 from sidecar.cli.trying import Trying
 from sidecar.logs import configure_logging

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sidecar.api.endpoint import fault_of
+from sidecar.api.faults import fault_of
 from sidecar.api.schemas import EXPLAIN
 from sidecar.cel import Timestamp, Uint
 from sidecar.cel.settle import settled

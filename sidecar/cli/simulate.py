@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sidecar.api.endpoint import fault_of
+from sidecar.api.faults import fault_of
 from sidecar.api.pushes import SUBSCRIPTION
-from sidecar.bootstrap.policies import prices_named_by
+from sidecar.bootstrap.prices import prices_named_by
 from sidecar.cli.outcome import NOTHING_COUNTED, as_json, print_outcome
 from sidecar.cli.recordings import Reading, Recordings, Told, told_on_the_way
 from sidecar.domain.subscription import Subscription

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from sidecar.bootstrap.policies import prices_named_by
-from sidecar.cli.findings import EXIT_INVALID, prices_option, tell
+from sidecar.bootstrap.prices import prices_named_by
+from sidecar.cli.findings import EXIT_INVALID, tell
+from sidecar.cli.options import prices_option
 from sidecar.cli.tested import tell_coverage, tell_results
 from sidecar.errors import ConfigurationError
 from sidecar.policy.testing import Report, run_tests

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from sidecar.cli.findings import exit_code, format_option, prices_option, tell
+from sidecar.cli.findings import exit_code, format_option, tell
 from sidecar.cli.inspection import inspection_of
+from sidecar.cli.options import prices_option
 
 
 @click.command()

@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.adapters.clock import SystemClock
 from sidecar.api.endpoint import Call
-from sidecar.api.problem import InvalidBody
+from sidecar.api.faults import InvalidBody
 from sidecar.api.reports import Reports
 from sidecar.domain.request import Amounts
 from sidecar.domain.usage import UsageRow

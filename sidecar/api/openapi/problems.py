@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from sidecar.api.faults import TYPE_PREFIX
 from sidecar.api.openapi.reports import rejection_members
 from sidecar.api.openapi.schema import COUNT, TEXT, WHOLE, Schema, listed, or_null, shape, told
-from sidecar.api.problem import TYPE_PREFIX
 
 PROBLEM_MEMBERS: Final[dict[str, Schema]] = {
     "type": told(TEXT, f"`{TYPE_PREFIX}` and a code."),
