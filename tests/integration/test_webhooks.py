@@ -122,6 +122,22 @@ async def test_a_limit_tells_of_its_warning_and_of_its_end_once_for_each_user(
     assert len({headers["webhook-id"] for headers, _ in platform.taken}) == 4
 
 
+async def test_a_password_in_the_address_is_in_no_log(
+    policies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with receiver() as platform:
+        address = platform.url.replace("http://", "http://us:pass-word-1@")
+        async with application(
+            policies, sidecar_webhook_url=address, sidecar_webhook_secret=SECRET
+        ) as client:
+            await check(client, "ann", 1_000_000)
+            await until(lambda: bool(platform.taken))
+    logged = capsys.readouterr().err
+    assert "decision" in logged
+    assert "pass-word-1" not in logged
+    assert "HTTP Request" not in logged
+
+
 async def test_policies_that_are_refused_are_told_of(policies: Path) -> None:
     async with (
         receiver() as platform,
