@@ -58,7 +58,7 @@ def _faults(operation: Operation, response: httpx.Response) -> Iterator[str]:
     if media_type not in described["content"]:
         yield f"{media_type!r} is not described"
         return
-    known = {name.lower() for name in described["headers"]} | {"content-type", "content-length"}
+    known = {name.lower() for name in described["headers"]} | _OF_HTTP
     for name in response.headers.keys() - known - _OF_THE_PAGE:
         yield f"the header {name!r} is not described"
     if media_type.endswith("json"):
@@ -67,6 +67,7 @@ def _faults(operation: Operation, response: httpx.Response) -> Iterator[str]:
             yield _in_words(error)
 
 
+_OF_HTTP = {"content-type", "content-length", "date", "connection"}
 _OF_THE_PAGE = {"content-security-policy", "x-content-type-options", "referrer-policy"}
 
 

@@ -166,7 +166,9 @@ def _request(body: object) -> CheckRequest:
     asked = _read(_ONE, body)
     context = dict(asked.context)
     check: dict[str, object] = {name: context.pop(name) for name in FROM_CONTEXT if name in context}
-    attributes = check.get("attributes") or {}
+    attributes = check.get("attributes")
+    if attributes is None:
+        attributes = {}
     if not isinstance(attributes, dict):
         raise InvalidBody([FieldFault("context.attributes", "an object is needed")])
     # What rules may read besides: the rest of the context, and what is said of the three parts.

@@ -5,9 +5,9 @@ that fit, some name users who were there before and reservations that live, so t
 """
 
 import warnings
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, Final
 
 import requests
@@ -18,6 +18,8 @@ from hypothesis.errors import HypothesisException
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import load_all_checks
 from schemathesis.core.failures import FailureGroup
+
+from tests.fuzzing.tally import Tally
 
 load_all_checks()
 
@@ -39,20 +41,6 @@ _TOLD_INSIDE: Final = {"POST /v1/usage", "POST /access/v1/evaluations"}
 """What is wrong with one of several is told in an answer that is not a failure."""
 
 
-@dataclass(slots=True)
-class Tally:
-    """What came of it.
-
-    Attributes:
-        failures: what was wrong, the first of each kind with its request.
-    """
-
-    asked: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
-    operations: Counter[str] = field(default_factory=Counter)
-    failures: dict[str, str] = field(default_factory=dict)
-
-
 def ask(
     document: Mapping[str, Any], url: str, examples: int, first_seed: int, *, keyed: bool
 ) -> Tally:
@@ -65,9 +53,9 @@ def ask(
     rounds = 0
     while asker.tally.asked < examples:
         left = examples - asker.tally.asked
-        share = max(1, -(-left // len(asker.kinds)))
-        for place, kind in enumerate(asker.kinds):
-            asker.ask(*kind, share, first_seed + rounds * len(asker.kinds) + place)
+        share = left / sum(weight for *_, weight in asker.kinds)
+        for operation, mode, weight in asker.kinds:
+            asker.ask(operation, mode, ceil(share * weight), first_seed + rounds)
         rounds += 1
     return asker.tally
 
@@ -139,15 +127,17 @@ class _Asker:
         self.tally.failures.setdefault(what, request)
 
 
-def _kinds(schema: Any) -> Iterator[tuple[Any, GenerationMode]]:
-    """What can be asked; where only an address or a header can be written, nothing can be wrong."""
+def _kinds(schema: Any) -> Iterator[tuple[Any, GenerationMode, int]]:
+    """What can be asked, and how much of it: bodies can be right and wrong in the most ways.
+
+    Where only an address or a header can be written, nothing can be wrong.
+    """
     for found in schema.get_all_operations():
         operation = found.ok()
-        yield operation, GenerationMode.POSITIVE
+        weight = 3 if operation.body else 1
+        yield operation, GenerationMode.POSITIVE, weight
         if operation.body or operation.query:
-            # Bodies can be right and wrong in the most ways.
-            yield from [(operation, GenerationMode.POSITIVE)] * (2 if operation.body else 0)
-            yield from [(operation, GenerationMode.NEGATIVE)] * (3 if operation.body else 1)
+            yield operation, GenerationMode.NEGATIVE, weight
 
 
 def _make_known(case: Case[Any], luck: int, ids: Sequence[str]) -> None:

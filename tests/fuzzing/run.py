@@ -4,7 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.fuzzing.asking import INTERNAL, READ, RUNTIME, Tally, ask
+import httpx
+
+from tests.fuzzing.asking import INTERNAL, READ, RUNTIME, ask
+from tests.fuzzing.spoiling import ask_spoilt
+from tests.fuzzing.tally import Tally
 from tests.processes import Sidecar
 
 _KEYS = {
@@ -24,6 +28,13 @@ def ask_server(folder: Path, examples: int, seed: int, *, keyed: bool) -> Tally:
     if "Traceback" in errors:
         tally.failures["a traceback in its log"] = errors[errors.index("Traceback") :][:3000]
     return tally
+
+
+async def spoil(folder: Path, requests: int, seed: int) -> Tally:
+    """Ask a server that is started for it what was right but for one thing."""
+    with server(folder, keyed=False) as sidecar:
+        async with httpx.AsyncClient(base_url=sidecar.url, timeout=20) as client:
+            return await ask_spoilt(client, requests, seed)
 
 
 @contextmanager

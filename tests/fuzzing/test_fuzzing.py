@@ -9,7 +9,7 @@ from sidecar.api.openapi import document
 from tests.fuzzing.asking import ask
 from tests.fuzzing.run import ask_server, server
 
-EXAMPLES = 250
+EXAMPLES = 200
 """For each server; `make fuzz-api` asks many more."""
 
 

@@ -131,6 +131,7 @@ async def test_a_question_may_hold_what_it_asks_for_and_gets_a_reservation() -> 
         (question(context={}), "context.app_id"),
         (question(context=CONTEXT | {"estimated_tokens": -1}), "context.estimated_tokens"),
         (question(context=CONTEXT | {"attributes": 1}), "context.attributes"),
+        (question(context=CONTEXT | {"attributes": False}), "context.attributes"),
         ([], "body"),
     ],
 )

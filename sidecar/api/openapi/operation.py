@@ -32,7 +32,7 @@ WORDS: Final[Mapping[int, str]] = {
 _REFUSALS: Final = tuple(refusal.value for refusal in Refusal)
 _RATE: Final = ("RateLimit", "RateLimit-Policy")
 _PATH_PARAMETER: Final = re.compile(r"{(\w+)(:path)?}")
-_NO_WORD: Final = re.compile(r"[^a-z]+")
+_NO_WORD: Final = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
