@@ -6,6 +6,23 @@ import sys
 import structlog
 
 
+def _harmless(
+    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """What callers sent, with no character in it that does something to a terminal."""
+    return {
+        name: _shown(value) if isinstance(value, str) else value for name, value in event.items()
+    }
+
+
+def _shown(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text
+    )
+
+
 def configure_logging(log_format: str) -> None:
     """Let structlog and the standard library write to standard error, in one form.
 
@@ -27,7 +44,8 @@ def configure_logging(log_format: str) -> None:
         # A traceback with the values of locals would write keys and users' data to the log.
         plain = structlog.dev.plain_traceback
         last = [
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+            _harmless,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain),
         ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
