@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import yaml
 
 from sidecar.policy.diagnostics import Diagnostic, Fix
+from sidecar.policy.indentation import ODD_START, deeper, odd_start, untabbed
 from sidecar.policy.lines import Lines
 from sidecar.policy.lines import Place as Place
 from sidecar.policy.repairs import repair_of
@@ -31,7 +32,6 @@ _FLOAT = re.compile(r"[-+]?(?=[0-9]*\.?[0-9])[0-9]*(\.[0-9]*([eE][-+]?[0-9]+)?|[
 _CONSTANTS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
 NOUNS = {"Policy": "a policy", "Prices": "a price file", "PolicyTest": "a test file"}
 """What a file is, by its `kind`."""
-_INDENTATION = re.compile(r"(?m)^ *\t[ \t]*")
 _WRITTEN_CHARACTERS = {
     "'": re.compile(r"''|."),
     '"': re.compile(r"\\(?:x.{2}|u.{4}|U.{8}|.)|."),
@@ -329,6 +329,8 @@ class SourceFile(Lines):
             return
         for node, path in _walk(self.root, ()):
             self._check_keys(node, path)
+            if self.root is None:
+                return
 
     def _is_plain_yaml(self) -> bool:
         depth = documents = 0
@@ -375,6 +377,11 @@ class SourceFile(Lines):
             place = _place(key)
             if not isinstance(key, yaml.ScalarNode):
                 self._refuse("A2", "this key is no text", place, path=path)
+            elif not key.style and ODD_START.match(key.value):
+                # Whose field it was meant to be, nobody can say: the rest is not judged.
+                self._refuse_odd_start(place.line)
+                self.root = None
+                return
             elif key.value == "<<" and not key.style:
                 self._refuse("A3", "<< is a merge key", place, "write the fields out", path)
                 merges.add((*path, key.value))
@@ -391,6 +398,8 @@ class SourceFile(Lines):
         mark = error.problem_mark or error.context_mark
         if error.context_mark is not None and began_earlier(error.problem or ""):
             mark = error.context_mark
+        if mark and self._refuse_indentation(error, mark):
+            return
         quoted = self._last_quoted(mark.line) if mark else None
         if mark and quoted is not None and quoted.start_mark.line < mark.line:
             # It took the quote of another text for its own.
@@ -399,11 +408,19 @@ class SourceFile(Lines):
             self._refuse("A1", "this is not YAML: a quote is not closed in its line", place, hint)
             return
         place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+        opened = error.context_mark
+        if mark and opened and "is not closed" in in_plain_words(str(error.problem), "", 0)[0]:
+            line = self.lines[mark.line]
+            if opened.line < mark.line and re.match(r" *[\w.-]+:( |$)", line):
+                # The next field was read as a part of the list.
+                place = Place(opened.line + 1, opened.column + 1)
         written = [number for number, line in enumerate(self.lines, 1) if line.strip()]
         if written and place.line > written[-1]:
             # The parser noticed it at the end of the file; the last line is where to look.
             place = Place(written[-1], len(self.lines[written[-1] - 1].rstrip()) + 1)
         line = self.lines[place.line - 1]
+        if "alphabetic or numeric" in str(error.problem) and line[place.column - 2 :][:1] in "*&":
+            place = replace(place, column=place.column - 1)
         words, hint = in_plain_words(str(error.problem or error.context), line, place.column - 1)
         if mark and quoted is not None and quoted.end_mark.column <= mark.column:
             words, hint = "text stands behind a closing quote", "put the whole in single quotes"
@@ -411,15 +428,45 @@ class SourceFile(Lines):
         if "tab" in words:
             self.diagnostics[-1] = replace(self.diagnostics[-1], fix=self._without_tabs())
 
+    def _refuse_indentation(self, error: yaml.MarkedYAMLError, mark: yaml.Mark) -> bool:
+        """Report a line that begins where it should not, if that is what is wrong."""
+        odd = odd_start(self.lines, mark.line)
+        if odd is not None:
+            self._refuse_odd_start(odd + 1)
+            return True
+        if "mapping values are not allowed" not in str(error.problem):
+            return False
+        depths = deeper(self.lines, mark.line, mark.column)
+        if depths is None:
+            return False
+        own, meant = depths
+        message = "this line is indented deeper than the line above it"
+        hint = f"begin it with {meant} spaces"
+        self._refuse("A1", message, Place(mark.line + 1, own + 1, mark.column - own), hint)
+        return True
+
+    def _refuse_odd_start(self, line: int) -> None:
+        found = ODD_START.match(self.lines[line - 1])
+        assert found is not None, "somebody saw it"
+        message = "a space begins this line that is no ordinary one, so that it is text"
+        place = Place(line, 1, found.end())
+        self._refuse("A1", message, place, "indent with ordinary spaces")
+        start = self.offset(line, 1)
+        fix = Fix(self.name, start, start + found.end(), " " * found.end())
+        self.diagnostics[-1] = replace(self.diagnostics[-1], fix=fix)
+
     def _without_tabs(self) -> Fix | None:
-        """The lines that begin with tabs, with two spaces for each."""
-        tabs = list(_INDENTATION.finditer(self.text))
-        if not tabs:
-            # What YAML takes for the end of a line stood before it.
+        """The lines that begin with tabs, indented with spaces."""
+        mended = untabbed(self.lines)
+        changed = [at for at, line in enumerate(self.lines) if mended and mended[at] != line]
+        if not changed or mended is None:
+            # What YAML takes for the end of a line stood before it, or nobody knows how deep.
             return None
-        start, end = tabs[0].start(), tabs[-1].end()
-        spaced = _INDENTATION.sub(lambda found: found[0].replace("\t", "  "), self.text[start:end])
-        return Fix(self.name, start + len(self.mark), end + len(self.mark), spaced)
+        pieces, first, end = [], self._starts[changed[0]], self._starts[changed[0]]
+        for at in changed:
+            pieces += (self.text[end : self._starts[at]], mended[at])
+            end = self._starts[at] + len(self.lines[at])
+        return Fix(self.name, first + len(self.mark), end + len(self.mark), "".join(pieces))
 
     def _last_quoted(self, line: int) -> yaml.ScalarToken | None:
         """The quoted text before the place where the parser stopped, if it ends in that line."""

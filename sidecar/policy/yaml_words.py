@@ -43,6 +43,9 @@ def in_plain_words(problem: str, line: str, column: int) -> tuple[str, str]:
     second = re.match(r"\s*(?:- )?([\w-]+): +([^\s\"'{\[][^\"]*: [^\"]*?)\s*$", line)
     if "mapping values are not allowed" in problem and second and len(second[2]) <= 60:
         return "a second colon in one line", f'write {second[1]}: "{second[2]}"'
+    unspaced = re.match(r"\s*(?:- )?([\w-]+):([\w.-]+)\s*$", line)
+    if "could not find expected ':'" in problem and unspaced:
+        return "a key without a space behind its colon", f"write {unspaced[1]}: {unspaced[2]}"
     if rest.startswith("\t"):
         return "a tab begins the line", "indent with spaces"
     if rest.startswith(("@", "`", "%")):
