@@ -94,3 +94,28 @@ def test_a_folder_that_cannot_be_written_is_named(folder: Path) -> None:
 
     assert code == 3
     assert said.startswith("here/policy.yaml: cannot be written: ")
+
+
+def test_everything_that_is_dropped_is_named(tmp_path: Path) -> None:
+    plans = {name: {"badge": name, "price": 1} for name in ("free", "plus", "pro", "team", "max")}
+    (tmp_path / "old.json").write_text(json.dumps({"plans": plans, "theme": "dark"}))
+
+    code, policy, said = sidecar(tmp_path, "import", "old.json")
+
+    assert code == 0
+    dropped = [f"plans.{name}.{field}" for name in plans for field in ("badge", "price")]
+    head = " ".join(line.removeprefix("#").strip() for line in policy.splitlines())
+    for path in [*dropped, "theme"]:
+        assert path in said
+        assert path in head
+
+
+@pytest.mark.parametrize("name", ["monthly_tokens", "token_limit", "tokensPerMonth", "tokens"])
+def test_a_bound_by_another_name_is_refused_and_not_dropped(name: str, tmp_path: Path) -> None:
+    old = {"subscription_plans": [{"name": "free", "plugins_unlocked": [], name: 10000}]}
+    (tmp_path / "old.json").write_text(json.dumps(old))
+
+    code, policy, said = sidecar(tmp_path, "import", "old.json")
+
+    assert (code, policy) == (3, "")
+    assert f"unknown field {name!r} (did you mean 'tokens_per_month'?)" in said

@@ -7,9 +7,6 @@ from enum import StrEnum
 from sidecar.policy.diagnostics import Diagnostic, InvalidFiles
 from sidecar.policy.legacy.json_text import JsonFile, Value
 
-_NAMED = 3
-"""Paths that are named where many have the same reason."""
-
 
 class NoteKind(StrEnum):
     """What became of something, as the heading under which it is told."""
@@ -80,6 +77,6 @@ def told(notes: Iterable[Note], kind: NoteKind) -> Sequence[str]:
 
 
 def _listed(paths: Sequence[str]) -> str:
-    named = list(filter(None, paths))
-    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-    return f"{', '.join(named[:_NAMED])}{more}: " if named else ""
+    # All of them: what is not named would be lost without a word.
+    named = ", ".join(filter(None, paths))
+    return f"{named}: " if named else ""
