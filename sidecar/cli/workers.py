@@ -5,12 +5,14 @@ take it over in place, one that is begun later begins with it.
 """
 
 import asyncio
+import fcntl
+import os
 import signal
 import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -62,8 +64,20 @@ def published_policies(settings: Settings, found: Found) -> Iterator[PublishedPo
     """Policies in a folder of their own, which goes away in the end."""
     with tempfile.TemporaryDirectory(prefix="sidecar-policies-") as folder:
         policies = PublishedPolicies(watched_policies(settings, found), Path(folder))
-        with policies.watched():
+        with _kept(folder), policies.watched():
             yield policies
+
+
+@contextmanager
+def _kept(folder: str) -> Iterator[None]:
+    """Say that a folder is in use: whoever clears up old ones (systemd does) passes over it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class Workers(Multiprocess):

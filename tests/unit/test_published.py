@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.domain.policies import Outcome
 from sidecar.policy.reloading.contents import Origin
+from sidecar.policy.reloading.in_force import WatchedPolicies
 from sidecar.policy.reloading.kept import KeptPolicies, find, followed, published, watched
 from tests.processes import await_that
 from tests.unit.test_reload import NOW
@@ -82,6 +83,22 @@ async def test_what_was_refused_never_leaves_the_judge_but_for_its_findings(two:
     assert "not a plan" not in json.loads((two.published / "live.json").read_text())["policies"]
     assert reloaded.report.rejection is not None
     assert reloaded.report.rejection.findings[0].file == str(two.policies / "policy.yaml")
+
+
+async def test_what_could_not_be_published_is_published_as_soon_as_it_can(two: Two) -> None:
+    in_the_way = two.published / "live.following"
+    in_the_way.mkdir()
+    two.plan("pro")
+    with pytest.raises(OSError, match="directory"):
+        await two.judge.live.reload()
+    assert two.plans == {"free"}
+
+    in_the_way.rmdir()
+    assert isinstance(two.judge.live, WatchedPolicies)
+    watching = asyncio.create_task(two.judge.live.watch(0.01))
+    async with two.follower.up_to_date():
+        await asyncio.to_thread(await_that, lambda: two.plans == {"pro"}, "it is taken over")
+    watching.cancel()
 
 
 async def test_who_is_begun_later_answers_from_what_was_accepted_last(two: Two) -> None:

@@ -67,6 +67,7 @@ class WatchedPolicies:
         self._rejection: Rejection | None = None
         self._seen: Contents | str | None = None
         self._glanced: Glance | None = None
+        self._is_untold = False
         self._running: asyncio.Task[Reloaded] | None = None
         self._following: asyncio.Task[Reloaded] | None = None
         self.latest = self._attempt(time.monotonic(), self._take(first))
@@ -96,7 +97,7 @@ class WatchedPolicies:
         while True:
             await asyncio.sleep(poll_s)
             try:
-                if await asyncio.to_thread(self._has_changed):
+                if self._is_untold or await asyncio.to_thread(self._has_changed):
                     await self._settle(min(poll_s, _SETTLE_S))
                     await self.reload()
             except Exception as error:  # noqa: BLE001  who watches goes on watching
@@ -112,8 +113,10 @@ class WatchedPolicies:
         judged = await asyncio.to_thread(_judge, self._origin, known)
         self.latest = self._attempt(began_s, self._take(judged))
         self._tell(self.latest.reloaded.outcome, before)
+        self._is_untold = True
         for listener in self.after_each:
             listener(self.latest)
+        self._is_untold = False
         return self.latest.reloaded
 
     def _attempt(self, began_s: float, outcome: Outcome) -> Attempt:
