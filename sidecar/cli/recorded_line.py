@@ -65,6 +65,7 @@ class _Limit(_Part):
     window: str
     per: list[str]
     used: _Count
+    reserved: _Count
 
 
 class _Reason(_Part):

@@ -109,6 +109,27 @@ async def test_what_was_asked_without_a_hold_counts_as_little_again(tmp_path: Pa
     assert "note: 100 checks held nothing, and count nothing (--count estimates)" in told
 
 
+async def test_a_run_has_ended_when_a_later_check_read_so(tmp_path: Path) -> None:
+    three = MONTHLY.replace("max: 30", "max: 3")
+    policies, log = folder_of(tmp_path / "policies", three), tmp_path / "log"
+    wider = folder_of(tmp_path / "wider", MONTHLY.replace("max: 30", "max: 4"))
+    asked = {"app_id": "demo", "user_id": "ann", "estimated_tokens": 10, "reserve": True}
+    async with application(policies, sidecar_decision_log=log) as client:
+        for _ in range(20):
+            held = (await client.post("/v1/check", json=asked)).json()["reservation"]["id"]
+            await client.post(f"/v1/reservations/{held}/commit", json={"total_tokens": 10})
+        for _ in range(6):
+            await client.post("/v1/check", json=asked)
+
+    again = run("--policies", policies, "--events", log)
+    with_room = run("--policies", wider, "--events", log)
+
+    assert (again["compared"], again["changed"]) == (26, 0), again["by"]
+    assert again["candidate_says"] == {"allow": 23, "deny": 3}
+    # The fourth run was let through here alone, and holds its place until its time is over.
+    assert pairs(with_room) == {("deny", "allow"): 1}
+
+
 async def test_where_nothing_was_held_and_no_use_is_told_that_is_said_in_front(
     tmp_path: Path,
 ) -> None:

@@ -18,7 +18,7 @@ _FOR_EVER = -1
 _SWEEP_EVERY_MS = 600_000
 """Of the replay's own time."""
 
-Begins = Callable[[Counter], int | None]
+Begins = Callable[[], int | None]
 
 
 @dataclass(slots=True)
@@ -36,6 +36,7 @@ class Hold:
     """A reservation of the replay.
 
     Attributes:
+        id: empty for a run that was not let through live, so that nothing names it.
         ends_ms: when it gives back what it holds.
         is_request: whether a report has counted its one request.
     """
@@ -54,13 +55,20 @@ class Counters:
         self._periods: dict[int, Counts] = {}
         self._windows = SlidingWindows()
         self._held: dict[int, int] = {}
+        self._only_here: dict[int, int] = {}
         self._holds: dict[str, Hold] = {}
         self._ends: list[tuple[int, int, Hold]] = []
         self._swept_ms = 0
         self._numbers = 0
 
-    def content(self, app: str, counter: Counter, now_ms: int, begins: Begins) -> Content:
-        """What a counter holds now; a period's holds at first what it begins with."""
+    def content(
+        self, app: str, counter: Counter, now_ms: int, begins: Begins, held_then: int | None = None
+    ) -> Content:
+        """What a counter holds now; a period's holds at first what it begins with.
+
+        Args:
+            held_then: what was held live, where that is known: it shows which holds had ended.
+        """
         key = _key(app, counter)
         if counter.kind == "s":
             used = self._windows.used(key, counter, now_ms)
@@ -68,11 +76,14 @@ class Counters:
             period = self._period(counter)
             known = period.get(key)
             if known is None:
-                known = begins(counter)
+                known = begins()
                 if known is not None:
                     period.set(key, known)
             used = known or 0
-        return Content(used, self._held.get(key, 0), 0)
+        held = self._held.get(key, 0)
+        if held_then is not None:
+            held = min(held, held_then + self._only_here.get(key, 0))
+        return Content(used, held, 0)
 
     def use(self, app: str, counter: Counter, at_ms: int, now_ms: int, units: int) -> None:
         """Count use in the window of its time."""
@@ -91,6 +102,8 @@ class Counters:
             if counter.amount:
                 key = _key(app, counter)
                 self._held[key] = self._held.get(key, 0) + counter.amount
+                if not hold_id:
+                    self._only_here[key] = self._only_here.get(key, 0) + counter.amount
                 hold.parts.append(Part(key, counter, now_ms, counter.amount))
         hold.ends_ms = max(hold.ends_ms, ends_ms)
         self._numbers += 1
@@ -123,6 +136,8 @@ class Counters:
             if at_ms < hold.ends_ms:
                 continue  # It was extended, and stands further back once more.
             for part in hold.parts:
+                if not hold.id:
+                    _take(self._only_here, part.key, part.held)
                 self._let_go(part, part.held)
             self._holds.pop(hold.id, None)
         if now_ms - self._swept_ms >= _SWEEP_EVERY_MS:
@@ -148,11 +163,15 @@ class Counters:
 
     def _let_go(self, part: Part, units: int) -> None:
         part.held -= units
-        left = self._held.get(part.key, 0) - units
-        if left > 0:
-            self._held[part.key] = left
-        else:
-            self._held.pop(part.key, None)
+        _take(self._held, part.key, units)
+
+
+def _take(held: dict[int, int], key: int, units: int) -> None:
+    left = held.get(key, 0) - units
+    if left > 0:
+        held[key] = left
+    else:
+        held.pop(key, None)
 
 
 def _due(meter: MeterKind, used: Amounts, hold: Hold) -> int:

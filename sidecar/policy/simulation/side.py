@@ -4,9 +4,10 @@ It decides as the decision point does. What it lets through counts by the use th
 where none was, by what was held for it; a check that held nothing counts nothing, as it did live.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 from sidecar.domain.counting import Content, Counter, lay_out
@@ -141,8 +142,11 @@ class Side:
         layout = lay_out(charges, now_ms)
         contents: list[Content] = []
         for place, counter in enumerate(layout.counters):
-            begins = _beginning(asked, charges[layout.indexes.index(place)].limit)
-            contents.append(self._counters.content(app, counter, now_ms, begins))
+            limit = charges[layout.indexes.index(place)].limit
+            # When a run ended is told nowhere but in what a later check read.
+            running = _told(asked, limit, "reserved") if _counts_runs(limit) else None
+            begins = partial(_told, asked, limit, "used")
+            contents.append(self._counters.content(app, counter, now_ms, begins, running))
         readings = tuple(
             Reading(
                 charge.limit,
@@ -195,18 +199,18 @@ def _of_extension(entitlement: Entitlement) -> Entitlement:
     return replace(entitlement, charges=tuple(charges))
 
 
-def _beginning(asked: Asked, limit: Limit) -> Callable[[Counter], int | None]:
+def _counts_runs(limit: Limit) -> bool:
+    return limit.meter is MeterKind.CONCURRENCY
+
+
+def _told(asked: Asked, limit: Limit, field: str) -> int | None:
     """What was read then of the counter that a limit reads, where it was written down."""
-
-    def begins(_: Counter) -> int | None:
-        if limit.conditional:
-            same = [it for it in asked.limits if it["id"] == limit.id]
-        else:
-            per: Collection[str] = [dimension.value for dimension in limit.per]
-            same = [it for it in asked.limits if _is_same(it, limit, per)]
-        return int(same[0]["used"]) if same else None
-
-    return begins
+    if limit.conditional:
+        same = [it for it in asked.limits if it["id"] == limit.id]
+    else:
+        per: Collection[str] = [dimension.value for dimension in limit.per]
+        same = [it for it in asked.limits if _is_same(it, limit, per)]
+    return int(same[0][field]) if same else None
 
 
 def _is_same(written: Mapping[str, Any], limit: Limit, per: Collection[str]) -> bool:
