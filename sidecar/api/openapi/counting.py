@@ -3,15 +3,11 @@
 from collections.abc import Iterable
 from typing import Final
 
-from sidecar.api.auth import Role
-from sidecar.api.openapi.operation import JSON, Operation
+from sidecar.api.openapi.operation import CALLERS, JSON, READERS, REPORTED, Operation
 from sidecar.api.openapi.questions import parameters_of
 from sidecar.api.openapi.schema import TEXT, Schema, listed, ref
 from sidecar.api.schemas import GROUPS, MAX_TEXT, UsageQuery
 
-_CALLERS: Final = (Role.RUNTIME, Role.INTERNAL)
-_READERS: Final = (Role.RUNTIME, Role.INTERNAL, Role.READ)
-_REPORTED: Final = (Role.INTERNAL, Role.READ)
 _TAG: Final = "Usage"
 _MAY: Final = "Entitlements"
 _GROUPING: Final = rf"^$|^({'|'.join(GROUPS)})(,({'|'.join(GROUPS)}))*$"
@@ -25,19 +21,19 @@ def counting() -> Iterable[Operation]:
         "batch, or in binary mode with its attributes as headers. Each event counts once, by "
         "`event_id`, for at least seven days. One that is wrong is rejected by its index and "
         "stops no other; one that is alone is answered with 422.",
-        "UsageTaken", _CALLERS, status=202, body=_usage(), parameters=_binary(),
+        "UsageTaken", CALLERS, status=202, body=_usage(), parameters=_binary(),
     )  # fmt: skip
     yield Operation(
         "GET", "/v1/usage", _TAG, "What was used, by hour or day",
         "Of an app, or of one of its users; the last day unless another time is asked for, and "
         "at most 90 days.",
-        "UsageReport", _REPORTED, parameters=_reported(),
+        "UsageReport", REPORTED, parameters=_reported(),
     )  # fmt: skip
     yield Operation(
         "GET", "/v1/entitlements", _MAY, "What a subject may have",
         "The plan, plugins, features, limits with what is left, grants and the subscription: "
         "what a settings page shows.",
-        "Entitlements", _READERS,
+        "Entitlements", READERS,
         parameters=[_named("app_id"), _named("user_id"), _named("tenant_id", required=False)],
     )  # fmt: skip
 

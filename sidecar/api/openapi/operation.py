@@ -14,6 +14,11 @@ from sidecar.domain.modes import Refusal
 
 JSON: Final = "application/json"
 
+CALLERS: Final = (Role.RUNTIME, Role.INTERNAL)
+READERS: Final = (Role.RUNTIME, Role.INTERNAL, Role.READ)
+REPORTED: Final = (Role.INTERNAL, Role.READ)
+INTERNAL: Final = (Role.INTERNAL,)
+
 WORDS: Final[Mapping[int, str]] = {
     200: "The answer.",
     202: "Taken.",

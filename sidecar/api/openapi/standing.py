@@ -1,18 +1,11 @@
 """The entries of what is pushed, bought, recorded and in force."""
 
 from collections.abc import Iterable
-from typing import Final
 
-from sidecar.api.auth import Role
-from sidecar.api.openapi.operation import JSON, Operation
+from sidecar.api.openapi.operation import CALLERS, INTERNAL, JSON, READERS, REPORTED, Operation
 from sidecar.api.openapi.questions import parameters_of
 from sidecar.api.openapi.schema import ref
 from sidecar.api.schemas import DecisionsQuery
-
-_CALLERS: Final = (Role.RUNTIME, Role.INTERNAL)
-_READERS: Final = (Role.RUNTIME, Role.INTERNAL, Role.READ)
-_REPORTED: Final = (Role.INTERNAL, Role.READ)
-_INTERNAL: Final = (Role.INTERNAL,)
 
 
 def pushing() -> Iterable[Operation]:
@@ -23,36 +16,36 @@ def pushing() -> Iterable[Operation]:
         "Replaces the whole state of a user, in one app or in all. The same `eventId` again has "
         "no effect, and an `updatedAt` older than what is stored is ignored; both are said. Names "
         "in camelCase or snake_case; unknown ones are ignored.",
-        "SubscriptionSynced", _INTERNAL, body={JSON: ref("SubscriptionPush")},
+        "SubscriptionSynced", INTERNAL, body={JSON: ref("SubscriptionPush")},
     )  # fmt: skip
     yield Operation(
         "POST", "/api/internal/grants/sync", tag, "Push a grant",
         "Units beside the plan's, of a limit or of a meter. Idempotent on `grantId`; an `amount` "
         "of 0 takes back what is left.",
-        "GrantSynced", _INTERNAL, body={JSON: ref("GrantPush")}, others={409: "Fault"},
+        "GrantSynced", INTERNAL, body={JSON: ref("GrantPush")}, others={409: "Fault"},
     )  # fmt: skip
     yield Operation(
         "POST", "/api/v1/entitlements/{app_id}/sync", tag, "Push a manifest",
         "What holds for a whole app: budgets of all its users together, limits of models and "
         "plugins, rates, features, plugins, a default plan, overrides. A push replaces the whole "
         "manifest unless its `version` is lower; a part that is not supported is refused by name.",
-        "ManifestSynced", _INTERNAL, body={JSON: ref("Manifest")}, others={404: "Problem"},
+        "ManifestSynced", INTERNAL, body={JSON: ref("Manifest")}, others={404: "Problem"},
     )  # fmt: skip
     yield Operation(
         "GET", "/v1/subscriptions/{app_id}/{user_id:path}", tag, "What is known of a subscription",
         "The state for the app, else for all apps of the user; status `none` where nothing was "
         "ever pushed.",
-        "Subscription", _READERS, others={404: "Problem"},
+        "Subscription", READERS, others={404: "Problem"},
     )  # fmt: skip
     yield Operation(
         "POST", "/v1/checkout", tag, "Where to buy a plan",
         "The page to send the user to.",
-        "CheckoutPage", _CALLERS, body={JSON: ref("Checkout")}, others={502: "PaymentsRefused"},
+        "CheckoutPage", CALLERS, body={JSON: ref("Checkout")}, others={502: "PaymentsRefused"},
     )  # fmt: skip
     yield Operation(
         "POST", "/v1/checkout/cancel", tag, "Ask for a cancellation",
         "It is handed on; the subscription stays as it is until a push says otherwise.",
-        "Requested", _CALLERS, status=202, body={JSON: ref("Cancel")},
+        "Requested", CALLERS, status=202, body={JSON: ref("Cancel")},
         others={502: "PaymentsRefused"},
     )  # fmt: skip
 
@@ -62,7 +55,7 @@ def recorded() -> Iterable[Operation]:
     yield Operation(
         "GET", "/v1/decisions", "Records", "The latest decisions",
         "Those that were not simply allowed; allows too where files are kept of them.",
-        "RecordedDecisions", _REPORTED, stored=False,
+        "RecordedDecisions", REPORTED, stored=False,
         parameters=parameters_of(
             DecisionsQuery, app_id="Of one app.", user_id="Of one user.",
             effect="Of one effect.", limit="How many at most.",
@@ -71,18 +64,18 @@ def recorded() -> Iterable[Operation]:
     yield Operation(
         "GET", "/v1/decisions/{id}", "Records", "One decision",
         "From which facts it was made, and what each rule and limit saw.",
-        "RecordedDecision", _REPORTED, stored=False, others={404: "Problem"},
+        "RecordedDecision", REPORTED, stored=False, others={404: "Problem"},
     )  # fmt: skip
     yield Operation(
         "GET", "/v1/policies", "Policies", "What is in force",
         "Files, plans, how many rules and limits, what was refused last, and what a candidate "
         "beside them would change.",
-        "PoliciesInForce", _REPORTED, stored=False,
+        "PoliciesInForce", REPORTED, stored=False,
     )  # fmt: skip
     yield Operation(
         "POST", "/v1/policies/reload", "Policies", "Read the files again",
         "Where they are refused, nothing has changed. A body is not read.",
-        "Reloaded", _INTERNAL, stored=False, others={422: "PoliciesRejected"},
+        "Reloaded", INTERNAL, stored=False, others={422: "PoliciesRejected"},
     )  # fmt: skip
 
 
