@@ -12,10 +12,14 @@ _KEY = re.compile(r"(?:- +)*[\w.-]+$")
 
 
 def odd_start(lines: Sequence[str], at: int) -> int | None:
-    """The line at `at`, or the last one above it that says something, if an odd space begins it."""
+    """The line at `at`, or the last one above it that says something, if an odd space begins it.
+
+    Args:
+        at: behind the last line where the end was not expected.
+    """
     above = _above(lines, at)
     for line in (at, above):
-        if line is not None and ODD_START.match(lines[line]):
+        if line is not None and line < len(lines) and ODD_START.match(lines[line]):
             return line
     return None
 
@@ -27,7 +31,7 @@ def deeper(lines: Sequence[str], at: int, column: int) -> tuple[int, int] | None
         column: from 0, where a colon was not expected.
     """
     above = _above(lines, at)
-    if above is None or not _KEY.match(lines[at][:column].lstrip(" ")):
+    if above is None or at >= len(lines) or not _KEY.match(lines[at][:column].lstrip(" ")):
         return None
     upper = lines[above]
     own, meant = _depth(lines[at]), _depth(upper)

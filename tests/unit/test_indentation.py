@@ -1,8 +1,9 @@
-"""How many spaces stand for a tab?"""
+"""How many spaces stand for a tab, and what is said of text that ends too soon?"""
 
 import pytest
 
 from sidecar.policy.indentation import untabbed
+from sidecar.policy.source import SourceFile
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,10 @@ def test_a_tab_becomes_what_the_lines_around_it_have(
     lines: list[str], mended: list[str] | None
 ) -> None:
     assert untabbed(lines) == mended
+
+
+def test_text_that_ends_anywhere_is_answered_with_a_place() -> None:
+    whole = 'plans:\n  free: {plugins: ["*"], name: \'A\'}\nrules:\n  - {id: a, when: "true"}\n'
+    for end in range(len(whole)):
+        for found in SourceFile("p.yaml", whole[:end]).diagnostics:
+            assert 1 <= found.line <= 5, f"{found} of {whole[:end]!r}"
