@@ -24,7 +24,7 @@ from sidecar.policy.simulation.changes import Changes
 from sidecar.policy.simulation.events import Said
 from sidecar.policy.simulation.subscriptions import Known
 from tests.in_process import application
-from tests.processes import ROOT
+from tests.processes import ROOT, Sidecar
 from tests.simulation.course import BEGIN, course, line
 from tests.simulation.test_simulation import pairs, run, written
 
@@ -86,16 +86,18 @@ async def test_the_policies_that_decided_would_decide_so_again(tmp_path: Path) -
     assert outcome["silent"] == {"limits": [], "rules": []}
 
 
-async def test_what_was_asked_without_a_hold_counts_as_little_again(tmp_path: Path) -> None:
-    policies, log = folder_of(tmp_path / "policies", MONTHLY), tmp_path / "log"
-    async with application(policies, sidecar_decision_log=log) as client:
+def test_what_was_asked_without_a_hold_counts_as_little_again(tmp_path: Path) -> None:
+    few_runs = MONTHLY.replace("max: 30", "max: 2")
+    policies, log = folder_of(tmp_path / "policies", few_runs), tmp_path / "log"
+    env = {"SIDECAR_DECISION_LOG": str(log)}
+    with Sidecar(policies=policies, store="sqlite://", cwd=tmp_path, env=env) as sidecar:
         for number in range(200):
             held = {"reserve": True} if number % 2 else {}
             asked = {"app_id": "demo", "user_id": f"u{number % 8}", "estimated_tokens": 300}
-            decision = (await client.post("/v1/check", json=asked | held)).json()
+            decision = sidecar.client.post("/v1/check", json=asked | held).json()
             if decision["reservation"]:
                 path = f"/v1/reservations/{decision['reservation']['id']}/commit"
-                await client.post(path, json={"total_tokens": 300})
+                assert sidecar.client.post(path, json={"total_tokens": 300}).is_success
 
     outcome = run("--policies", policies, "--events", log)
     estimated = run("--policies", policies, "--events", log, "--count", "estimates")
