@@ -410,7 +410,8 @@ class SourceFile(Lines):
         place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
         opened = error.context_mark
         if mark and opened and "is not closed" in in_plain_words(str(error.problem), "", 0)[0]:
-            line = self.lines[mark.line]
+            # The end of the file stands behind its last line.
+            line = "".join(self.lines[mark.line : mark.line + 1])
             if opened.line < mark.line and re.match(r" *[\w.-]+:( |$)", line):
                 # The next field was read as a part of the list.
                 place = Place(opened.line + 1, opened.column + 1)
