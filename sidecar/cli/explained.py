@@ -1,6 +1,7 @@
 """How is an explanation told to a person? One line for each part: a mark, why, and its place.
 
-✗ denies, ! warns or would deny, ✓ is fine, ~ was looked at and does not hold, · was not looked at.
+✗ denies, ! warns or would deny, ✓ is fine, ~ was looked at and does not hold, ? could not be
+evaluated and is skipped, · was not looked at.
 It is read as JSON has it, so that it may come from another process.
 """
 
@@ -21,8 +22,16 @@ MOST_UNTOUCHED = 40
 _WIDTH = 100
 _WIDEST_NAME = 40
 _MARKS = {Does.DENIES: "✗", Does.WOULD_DENY: "!", Does.WARNS: "!"}
-_STYLES = {"✗": "red", "!": "yellow", "✓": "green", "~": "dim", "·": "dim", "": "dim"}
-_FINE, _DOES_NOT_HOLD, _NOT_LOOKED_AT = "✓", "~", "·"
+_STYLES = {
+    "✗": "red",
+    "!": "yellow",
+    "✓": "green",
+    "~": "dim",
+    "·": "dim",
+    "?": "yellow",
+    "": "dim",
+}
+_FINE, _DOES_NOT_HOLD, _NOT_LOOKED_AT, _UNKNOWN = "✓", "~", "·", "?"
 
 
 class Line(NamedTuple):
@@ -112,6 +121,9 @@ def rule_lines(rules: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
             yield from _expressions(rule["expressions"])
             continue
         mark = _DOES_NOT_HOLD if state is RuleState.FALSE else _mark(rule["does"])
+        if state is RuleState.ERROR and mark == _FINE:
+            # It is skipped, but whether it would have spoken is not known.
+            mark = _UNKNOWN
         words = rule["why"] + ("" if rule["mode"] == "enforce" else f"; {rule['mode']}")
         words += f": {rule['message']}" if rule["message"] else ""
         yield Line(mark, rule["id"], words, rule["place"])

@@ -28,6 +28,7 @@ EXPRESSION              its value and type, and the value of each of its parts
 :in FILE                see the constants and variables of another file
 :load PATH              other policies, or a sample: the JSON body of POST /v1/explain
 :quit"""
+_LEAVING = ("exit", "quit", "exit()", "quit()")
 _WIDE = 2_000
 _ROOTS = ("request", "subscription", "plan", "limits", "now", "constants")
 
@@ -60,10 +61,13 @@ class Trying:
         if word in (":quit", ":q"):
             return False
         try:
-            if word in self._commands:
+            if word in _LEAVING and not rest:
+                click.echo("error: type :quit to leave, or Ctrl-D")
+            elif word in self._commands:
                 self._commands[word](rest.strip())
             elif word.startswith(":"):
-                click.echo(f"error: no command {word}{_hint(did_you_mean(word, self._commands))}")
+                near = did_you_mean(word, [*self._commands, ":quit"])
+                click.echo(f"error: no command {word}{_hint(near)}")
             elif line and not line.startswith("#"):
                 self._evaluate(line)
         except ConfigurationError as error:

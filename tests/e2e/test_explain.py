@@ -201,3 +201,32 @@ def test_a_server_on_a_unix_socket_is_asked_there(folder: Path) -> None:
 
     assert code == 0
     assert " ✗ plugin admin_x" in told
+
+
+def test_a_rule_that_could_not_be_evaluated_is_marked_as_unknown_and_not_as_fine(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "p").mkdir()
+    write(
+        tmp_path / "p",
+        """
+        plans: {free: {plugins: ["*"]}}
+        rules:
+          - id: skipped
+            when: int(request.model) > 1
+            effect: deny
+            on_error: skip
+            message: Never.
+          - id: refusing
+            when: int(request.model) > 1
+            effect: deny
+            on_error: deny
+            message: Never.
+        """,
+    )
+
+    code, told, _ = sidecar(tmp_path, "explain", *ASKED, *AT, "--model", "gpt")
+
+    marks = {name: mark for mark, name, *_ in map(str.split, told.splitlines()) if len(mark) == 1}
+    assert code == 0
+    assert (marks["skipped"], marks["refusing"]) == ("?", "!")
