@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from sidecar.domain.policies import Fault, Outcome, Rejection
 from sidecar.domain.prices import Rates
-from sidecar.policy.reloading import contents, in_force
+from sidecar.policy.reloading import contents, in_force, judging
 from sidecar.policy.reloading.contents import Contents, Origin
 from sidecar.policy.reloading.in_force import Attempt, WatchedPolicies
 from sidecar.policy.reloading.judging import Accepted, Refused, judge
@@ -87,7 +88,10 @@ class Files:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
+    # A logger keeps the form of the log in which it first wrote, and other tests set other ones.
+    for module in (in_force, judging):
+        monkeypatch.setattr(module, "_log", structlog.get_logger("sidecar.policies"))
     return Files(tmp_path)
 
 
