@@ -377,7 +377,7 @@ class SourceFile(Lines):
             place = _place(key)
             if not isinstance(key, yaml.ScalarNode):
                 self._refuse("A2", "this key is no text", place, path=path)
-            elif not key.style and ODD_START.match(key.value):
+            elif self._begins_oddly(key):
                 # Whose field it was meant to be, nobody can say: the rest is not judged.
                 self._refuse_odd_start(place.line)
                 self.root = None
@@ -446,6 +446,11 @@ class SourceFile(Lines):
         self._refuse("A1", message, Place(mark.line + 1, own + 1, mark.column - own), hint)
         return True
 
+    def _begins_oddly(self, key: yaml.ScalarNode) -> bool:
+        """Whether an odd space is taken for the beginning of a field, and begins its line."""
+        line = self.lines[key.start_mark.line]
+        return not key.style and bool(ODD_START.match(key.value) and ODD_START.match(line))
+
     def _refuse_odd_start(self, line: int) -> None:
         found = ODD_START.match(self.lines[line - 1])
         assert found is not None, "somebody saw it"
@@ -463,7 +468,8 @@ class SourceFile(Lines):
         if not changed or mended is None:
             # What YAML takes for the end of a line stood before it, or nobody knows how deep.
             return None
-        pieces, first, end = [], self._starts[changed[0]], self._starts[changed[0]]
+        pieces: list[str] = []
+        first = end = self._starts[changed[0]]
         for at in changed:
             pieces += (self.text[end : self._starts[at]], mended[at])
             end = self._starts[at] + len(self.lines[at])

@@ -31,3 +31,8 @@ def test_text_that_ends_anywhere_is_answered_with_a_place() -> None:
     for end in range(len(whole)):
         for found in SourceFile("p.yaml", whole[:end]).diagnostics:
             assert 1 <= found.line <= 5, f"{found} of {whole[:end]!r}"
+
+
+@pytest.mark.parametrize("text", ["plans: {\u00a0free: {}}\n", "rules:\n  - \u00a0id: a\n"])
+def test_an_odd_space_in_the_middle_of_a_line_is_a_part_of_a_name(text: str) -> None:
+    assert SourceFile("p.yaml", text).root is not None
