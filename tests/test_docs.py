@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sidecar.domain.modes import Ceiling
+from sidecar.policy.lint.inspecting import inspected, warned
 from sidecar.policy.load import load
 from sidecar.policy.price_file import prices_of
 from sidecar.policy.testing import run_tests
@@ -86,9 +88,19 @@ def test_the_tests_in_the_readme_hold_for_its_policy_and_miss_a_model(tmp_path: 
     (tmp_path / "policy_test.yaml").write_text(tests.replace(", model: [gpt-4o, claude]", ""))
     without = run_tests(tmp_path)
 
-    assert (len(report.passed), report.is_good) == (3, True), report
+    assert (len(report.passed), report.is_good) == (12, True), report
     assert not any(result.findings for result in report.results)
-    assert [len(result.findings) for result in without.results] == [1, 0]
+    assert [len(result.findings) for result in without.results] == [1, *[0] * 10]
+
+
+def test_the_policy_in_the_readme_with_its_tests_passes_the_strictest_lint(tmp_path: Path) -> None:
+    policy, *_ = (text for text in texts_of(README, "yaml") if "kind: Policy\n" in text)
+    (tests,) = (text for text in texts_of(README, "yaml") if "kind: PolicyTest\n" in text)
+    (tmp_path / "policy.yaml").write_text(policy)
+    (tmp_path / "policy_test.yaml").write_text(tests)
+    day = datetime(2026, 5, 9, tzinfo=UTC)
+
+    assert warned(inspected(tmp_path), day, require_tests=True) == ()
 
 
 def test_every_price_file_in_the_readme_loads() -> None:
