@@ -25,6 +25,7 @@ CODES: Mapping[str, str] = {
     "D3": "a glob that another one of its list covers",
     "D4": "a plan that allows what it denies",
     "D5": "a rule about plugins that its plans refuse",
+    "D6": "a glob that is written as a regular expression",
     "E1": "two limits that count the same",
     "E2": "a limit that another one keeps from ever being reached",
     "E3": "a warning that comes never, always or too late",

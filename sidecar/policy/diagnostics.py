@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sidecar.cel.problems import holding
 from sidecar.errors import ConfigurationError
 
 MOST_FINDINGS = 200
@@ -181,4 +182,4 @@ def _near(wrong: str, known: Iterable[str]) -> list[str]:
     near = difflib.get_close_matches(written, by_lower, n=2, cutoff=0.6)
     likeness = [difflib.SequenceMatcher(None, name, written).ratio() for name in near]
     as_near = [name for name, it in zip(near, likeness, strict=True) if it == likeness[0]]
-    return [by_lower[name] for name in as_near]
+    return [by_lower[name] for name in as_near] or holding(written, by_lower.values())

@@ -10,6 +10,7 @@ _SYNONYMS: Mapping[str, str] = {
     "condition": "when", "if": "when", "expression": "expr", "maximum": "max", "limit": "max",
     "period": "window", "inherits": "extends", "parent": "extends", "action": "effect",
     "blocked": "deny", "allowed": "allow", "name": "id", "meta": "metadata", "vars": "variables",
+    "default_plan": "plan",
     "expires": "until", "begins": "from", "ends": "until",
 }  # fmt: skip
 IMPORT_HINT = "this is of the older subscription_config.json: sidecar import writes a policy of it"

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from sidecar.policy.diagnostics import MOST_FINDINGS, Diagnostic, did_you_mean, nearest
 from sidecar.policy.format import PolicyFile
+from sidecar.policy.meant import number_meant
 from sidecar.policy.mending import headed, over
 from sidecar.policy.older import IMPORT_HINT, is_imported, renamed, synonym
 from sidecar.policy.price_format import CURRENCY_PATTERN, PriceFile
@@ -228,12 +229,14 @@ def _diagnostic(source: SourceFile, form: Form[F], error: ErrorDetails, path: Pa
             return source.report("B2", message, path, hint=hint, key=is_key)
         case "string_pattern_mismatch":
             hint = "expected " + _PATTERNS.get(str(context.get("pattern")), "a name")
+            if "plugins" in path and str(found).startswith("!"):
+                hint = f'what is left out stands under deny: ["{str(found)[1:]}"]'
             message = f"{_shown(found)} is not allowed here"
             return source.report("B4", message, path, hint=hint, key=is_key)
         case "instant":
             return source.report("B6", error["msg"], path)
         case "window" | "duration" | "status" | "number":
-            return source.report("B5", error["msg"], path)
+            return source.report("B5", error["msg"], path, hint=str(context.get("hint", "")))
         case "price":
             return source.report("B5", f"{error['msg']}, found {_shown(found)}", path)
         case "no_status":
@@ -261,6 +264,8 @@ def _diagnostic(source: SourceFile, form: Form[F], error: ErrorDetails, path: Pa
             wanted = _WANTED.get(kind, "")
             message = f"expected {wanted}, found {_shown(found)}" if wanted else error["msg"]
             hint = _repair_number(path, found) or _repair(kind, found)
+            if kind == "model_type" and path[-1:] and path[-1] in _fields_at(form, error["loc"]):
+                hint = f"{path[-1]} is a field of one of the {path[-2]}: indent it further"
             if path[-1:] == ("id",) and hint:
                 hint = "an id begins with a letter"
             if path[-1:] == ("when",) and found is True:
@@ -315,6 +320,13 @@ def _repair(kind: str, found: object) -> str:
         digits = found.replace("_", "").replace(",", "")
         if digits.isdecimal() and digits.isascii():
             return f"write {int(digits)}" if len(digits) <= MAX_DIGITS else "it is too large"
+    if kind.startswith("int_") and (meant := number_meant(found)) is not None:
+        return f"write {meant}"
+    if kind == "dict_type" and isinstance(found, list) and found:
+        named = [each for each in found[:3] if isinstance(each, str)]
+        more = ", ..." if len(found) > 3 else ""
+        if len(named) == len(found[:3]):
+            return f"write {{{', '.join(f'{each}: true' for each in named)}{more}}}"
     if kind == "list_type" and isinstance(found, dict):
         return "begin each item with '- '"
     if kind == "list_type" and isinstance(found, str):

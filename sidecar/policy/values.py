@@ -3,6 +3,7 @@
 Each kind of value tells both: what the loader takes, and what an editor's schema offers.
 """
 
+import re
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Annotated
@@ -21,12 +22,16 @@ from sidecar.domain.modes import Refusal
 from sidecar.domain.request import MAX_INTEGER
 from sidecar.domain.subscription import Status
 from sidecar.domain.windows import Fixed, parse_duration, parse_window
+from sidecar.policy.meant import duration_meant, window_meant
 
 ID_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]{0,127}$"
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 GLOB_PATTERN = r"^[A-Za-z0-9_.:/@*?-]{1,256}$"
 FEATURE_PATTERN = r"^(\*|[A-Za-z0-9_.:/@-]{1,256})$"
 
+_LOOKS_RIGHT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
+)
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -41,7 +46,7 @@ def _window(text: object) -> object:
             "window",
             "expected a sliding window (30s, 5m, 1h, 7d; at most 366d) or one of hour, day, week, "
             "month, billing_period, billing_month, lifetime; found {found}",
-            {"found": repr(text)},
+            {"found": repr(text), "hint": window_meant(text)},
         )
     return text
 
@@ -56,7 +61,7 @@ def _duration(text: object) -> object:
         raise PydanticCustomError(
             "duration",
             "expected a duration as 30s, 5m, 12h or 3d; found {found}",
-            {"found": repr(text)},
+            {"found": repr(text), "hint": duration_meant(text)},
         )
     return text
 
@@ -72,6 +77,10 @@ def _instant(value: object) -> object:
     try:
         instant = datetime.fromisoformat(value)
     except ValueError:
+        if _LOOKS_RIGHT.fullmatch(value):
+            raise PydanticCustomError(
+                "instant", "there is no such day or time as {found}", {"found": repr(value)}
+            ) from None
         raise PydanticCustomError(
             "instant",
             'expected a date with time and zone as "2026-12-31T00:00:00Z"; found {found}',

@@ -25,8 +25,10 @@ def check(examined: Examined, all_said: Iterable[Statement]) -> Iterable[Diagnos
     for it in all_said:
         if it.path[-1] == "message_expr" or it.tree.type.kind != "bool":
             continue
-        # Whoever has one plan so far, and asks for it by name, thinks of the others.
-        if has_one_plan and ("plan", "id") in it.condition.program.references:
+        # Whoever has one plan so far, and asks for it by name, thinks of the others; but not in
+        # a rule that is for this plan only.
+        names_plan = it.unit.source.node((*it.path[:-1], "match", "plans")) is not None
+        if has_one_plan and not names_plan and ("plan", "id") in it.condition.program.references:
             continue
         yield from _whole(it)
 

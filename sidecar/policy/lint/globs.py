@@ -26,8 +26,9 @@ MOST_NEAR = 100
 
 
 def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
-    """D2 to D5: redundant globs, plans that can call nothing, rules about no plugin."""
+    """D2 to D6: redundant and misread globs, plans that can call nothing, rules of no plugin."""
     for unit, path, globs in _lists(examined):
+        yield from _regular(unit, path, globs)
         yield from _redundant(unit, path, globs)
     for name, unit in examined.plans.units.items():
         yield from _denied(unit, name)
@@ -68,6 +69,15 @@ def _redundant(unit: Unit, path: Path, globs: Sequence[str]) -> Iterator[Diagnos
             hint = "leave this one out"
             fix = without(unit, at)
             yield warning(unit, "D3", message, at, hint=hint, related=related, fix=fix)
+
+
+def _regular(unit: Unit, path: Path, globs: Sequence[str]) -> Iterator[Diagnostic]:
+    """What has .* behind something that ends no word; `acme.*` may well be for names with a dot."""
+    for index, glob in enumerate(globs):
+        if re.search(r"(?<![A-Za-z0-9])\.\*", glob):
+            message = f"{glob!r} is a glob, in which the dot is a dot: * alone is any run"
+            meant = re.sub(r"(?<![A-Za-z0-9])\.\*", "*", glob)
+            yield warning(unit, "D6", message, (*path, index), hint=f'write "{meant}"')
 
 
 def _head(glob: str) -> str:
