@@ -109,6 +109,12 @@ def test_all_is_well(small: Path) -> None:
     assert told.splitlines()[-1] == "2 passed"
 
 
+def test_a_test_of_several_cases_is_chosen_by_its_name_in_the_file(small: Path) -> None:
+    code, told, _ = run(small, "small_test.yaml", "--filter", "within the month")
+
+    assert (code, told.count("within the month › ")) == (4, 2)
+
+
 def test_a_build_server_reads_xml(small: Path) -> None:
     code, told, _ = run(small, ".", "--format", "junit")
 

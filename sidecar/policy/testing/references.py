@@ -89,6 +89,9 @@ def _combinations(
     check = scenario.check
     users = [file.users[name] for name in scenario.given.users or ()]
     requests = [file.requests[name] for name in check.requests or ()]
+    lost = [("given", "users"), ("check", "requests")]
+    if any(source.is_damaged((*path, *fixture)) for fixture in lost):
+        return  # they may have said what seems to be missing
     by_users = {"app_id": all(user.app_id for user in users), "user_id": True}
     for field, of_users in by_users.items():
         said = bool(getattr(check, field)) or (bool(users) and of_users)

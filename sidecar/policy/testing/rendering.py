@@ -6,12 +6,20 @@ from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from sidecar.domain.decision import Reason
-from sidecar.domain.explanation import ExplainedLimit, ExplainedName, ExplainedRule, Explanation
+from sidecar.domain.explanation import (
+    Does,
+    ExplainedLimit,
+    ExplainedName,
+    ExplainedRule,
+    Explanation,
+)
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.reports import as_json as finding_as_json
 from sidecar.policy.testing.coverage import Coverage
 from sidecar.policy.testing.report import Outcome, Report, Result
 
+_MARKS = {Does.DENIES: "✗", Does.WOULD_DENY: "!", Does.WARNS: "!"}
+"""How a part is marked that does not let the request through as it is."""
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML can hold."""
 
@@ -172,7 +180,8 @@ def _parts_in_words(explanation: Explanation) -> Iterator[str]:
     parts += explanation.rules
     for part in parts:
         name = part.name if isinstance(part, ExplainedName) else part.id
-        yield f"{name} {part.does.value}: {part.why}  {part.place or ''}".rstrip()
+        mark = _MARKS.get(part.does, "✓")
+        yield f"{mark} {name}: {part.why}  {part.place or ''}".rstrip()
 
 
 def _text(findings: Sequence[Diagnostic]) -> str:

@@ -63,7 +63,7 @@ def test_junit_tells_a_failure_with_its_numbers_and_its_place(tmp_path: Path) ->
         f"{tmp_path}/policy_test.yaml:9",
         "effect: expected allow, got deny",
         "reasons: expected [], got [free-tokens-per-month]",
-        "free-tokens-per-month denies: 10,000 used + 0 asked leaves nothing of 10,000  "
+        "✗ free-tokens-per-month: 10,000 used + 0 asked leaves nothing of 10,000  "
         f"{tmp_path}/policy.yaml:10",
     ]
 
