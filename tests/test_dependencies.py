@@ -1,0 +1,59 @@
+"""Does the package install with what it says that it needs, without extras?"""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from tests.processes import ROOT
+
+PACKAGE = ROOT / "sidecar"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE / "examples")
+NEEDED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+# Of one release with pydantic, which requires it exactly.
+WITHIN = {"pydantic-core": "pydantic"}
+
+
+def plain(name: str) -> str:
+    """A distribution's name as an index compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared() -> set[str]:
+    return {plain(re.split(r"[^\w.-]", each, maxsplit=1)[0]) for each in NEEDED}
+
+
+def imported(module: Path) -> set[str]:
+    """The packages of others that a module imports, wherever in it that stands."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                found.update(name.name.partition(".")[0] for name in names)
+            case ast.ImportFrom(module=str(name), level=0):
+                found.add(name.partition(".")[0])
+    return found - sys.stdlib_module_names - {"sidecar"}
+
+
+def test_whatever_is_imported_is_a_dependency() -> None:
+    known = packages_distributions()
+    undeclared = {
+        f"{module.relative_to(ROOT)} imports {package}"
+        for module in MODULES
+        for package in imported(module)
+        if not {WITHIN.get(plain(each), plain(each)) for each in known[package]} & declared()
+    }
+
+    assert undeclared == set()
+
+
+def test_every_dependency_is_imported_or_works_behind_one_that_is() -> None:
+    known = packages_distributions()
+    used = {
+        plain(each) for module in MODULES for package in imported(module) for each in known[package]
+    }
+
+    # uvicorn is quick by the first two; the last has the zones where a system has none.
+    assert declared() - used == {"httptools", "uvloop", "tzdata"}
