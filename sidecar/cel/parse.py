@@ -203,7 +203,11 @@ class _Parser:
     def denied(self) -> Syntax:
         """``not a > b``, as which other languages deny the whole comparison."""
         sign, known = self.take(), len(self.problems)
+        self.depth += 1
+        if self.depth > self.budget.depth:
+            raise _TooDeep
         operand = self.binary(0)
+        self.depth -= 1
         hint, end = "write !", sign.end
         if isinstance(operand, Operation) and len(operand.operands) == 2:
             hint, end = f"write !({self.source[operand.start : operand.end]})", operand.end
@@ -221,7 +225,7 @@ class _Parser:
             self.source[right.start : self.behind()],
         )
         given = given if isinstance(left, Name | Select | Call | Subscript) else f"({given})"
-        hint = f"write {deny}{given}.{function}({argument})"
+        hint = f"write {deny}{given}.{function}({argument or '...'})"
         message = f"'{sign.text}' is not an operator"
         self.problems.insert(known, Problem("syntax", message, sign.start, sign.end, hint))
         call = Call(start, self.behind(), function, left, (right,), sign.start, sign.end, False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.cel import BOOL, DYN, STRING, Program, Type
+from sidecar.cel import BOOL, DYN, STRING, Problem, Program, Type
 from sidecar.cel import compile as compile_cel
 from tests.unit.cel.world import ENVIRONMENT
 
@@ -53,3 +53,14 @@ def test_a_repair_that_is_followed_compiles() -> None:
         'now - now > duration("60s")',
     ):
         assert isinstance(compile_cel(source, ENVIRONMENT, result=BOOL), Program), source
+
+
+def test_a_word_that_denies_is_not_nested_without_end() -> None:
+    (*_, last) = refused("not " * 900 + "true")
+    assert last.code == "too-deep"
+
+
+def refused(source: str) -> tuple[Problem, ...]:
+    problems = compile_cel(source, ENVIRONMENT, result=BOOL)
+    assert not isinstance(problems, Program)
+    return tuple(problems)
