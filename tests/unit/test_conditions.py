@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.domain.decision import Effect
-from tests.unit.world import ask, decide, findings, policies, subscribed, write
+from sidecar.domain.manifest import Manifest
+from tests.unit.world import NOW, ask, decide, findings, policies, subscribed, write
 
 PLANS = """
 plans:
@@ -166,3 +167,18 @@ def test_a_feature_that_a_plan_does_not_name_reads_as_its_star_says(
     )
     verdict = decide(rules, ask(), subscribed(plan))
     assert (verdict.effect, verdict.errors) == (effect, ())
+
+
+@pytest.mark.parametrize("switched", [True, False])
+def test_a_feature_that_an_app_switches_off_reads_false(tmp_path: Path, switched: bool) -> None:
+    rules = policies(
+        tmp_path,
+        """
+        plans: {free: {plugins: [], features: {exports: true}}, other: {plugins: []}}
+        rules: [{id: r, effect: warn, message: M, when: '!plan.features.exports'}]
+        """,
+    )
+    manifest = Manifest("acme", "1", features={"exports": switched})
+    told = rules.resolve(subscribed(), ask(), NOW, manifest)
+    assert list(told.rule_reasons) == ([] if switched else ["r"])
+    assert told.errors == ()
