@@ -112,7 +112,8 @@ def test_check_decides_by_what_the_model_costs(folder: Path) -> None:
     refused, told, _ = sidecar(folder, *asked, "3334")
 
     assert (allowed, refused) == (0, 2)
-    assert "allows 1,000,000 micro-units of cost this billing month; 0 used, 1,000,200" in told
+    assert "allows 1,000,000 micro-units of cost this billing month; this request alone" in told
+    assert "asks for 1,000,200" in told
 
 
 def test_a_server_does_not_start_with_prices_that_do_not_load(folder: Path) -> None:
