@@ -7,85 +7,24 @@ Source: OpenID AuthZEN Authorization API 1.0, sections 5 to 9.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
-from typing import Annotated, Literal, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sidecar.api.authzen_body import FROM_CONTEXT, Evaluation, Evaluations, Semantic
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody, NotJson, fault_of
 from sidecar.api.problem import fault_body, of_invalid_body
 from sidecar.api.render import decision_body, json_response
-from sidecar.api.schemas import CHECK, MAX_CHECKS, CheckBody, Name, Text
+from sidecar.api.schemas import CHECK
 from sidecar.domain.decision import Decision, Reason
 from sidecar.domain.request import CheckRequest
 from sidecar.errors import RequestFault
 from sidecar.pdp import PDP
 
-_FROM_ENTITIES = {"user_id", "plugin", "feature", "action"}
-FROM_CONTEXT = frozenset(CheckBody.model_fields) - _FROM_ENTITIES
-Properties = dict[str, object]
 T = TypeVar("T")
-
-
-class _Part(BaseModel):
-    """A part of a question; members that the standard may add one day are let through."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
-
-
-class _Subject(_Part):
-    type: Literal["user"]
-    id: Name
-    properties: Properties = Field(default_factory=dict)
-
-
-class _Resource(_Part):
-    type: Literal["plugin", "feature"]
-    id: Name
-    properties: Properties = Field(default_factory=dict)
-
-
-class _Action(_Part):
-    name: Text
-    properties: Properties = Field(default_factory=dict)
-
-
-class Evaluation(_Part):
-    """A question: may the subject do this?"""
-
-    subject: _Subject
-    resource: _Resource
-    action: _Action
-    context: Properties = Field(default_factory=dict)
-
-
-class _Semantic(StrEnum):
-    """Whether the first answer of a kind ends the list."""
-
-    ALL = "execute_all"
-    UNTIL_DENIED = "deny_on_first_deny"
-    UNTIL_PERMITTED = "permit_on_first_permit"
-
-    def ends_with(self, permitted: bool) -> bool:
-        """Whether nothing after this answer is evaluated."""
-        return permitted is (self is _Semantic.UNTIL_PERMITTED)
-
-
-class _Options(_Part):
-    evaluations_semantic: Annotated[_Semantic, Field(strict=False)] = _Semantic.ALL
-
-
-class Evaluations(_Part):
-    """A list of questions; what one of them leaves out stands beside the list."""
-
-    evaluations: Annotated[list[Properties], Field(max_length=MAX_CHECKS)] = Field(
-        default_factory=list
-    )
-    options: _Options = _Options()
-
 
 _ONE = TypeAdapter(Evaluation)
 _MANY = TypeAdapter(Evaluations)
@@ -119,7 +58,7 @@ class AuthZen:
         common = {name: body[name] for name in _PARTS if name in body}
         semantic = asked.options.evaluations_semantic
         questions = [{**common, **own} for own in asked.evaluations]
-        if semantic is _Semantic.ALL:
+        if semantic is Semantic.ALL:
             answers = await asyncio.gather(*map(self._evaluated, questions))
             return json_response({"evaluations": answers})
         answers = []

@@ -6,7 +6,7 @@ from typing import Any, Final
 from pydantic import AliasChoices, BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from sidecar.api import authzen, manifest_body, pushes, schemas
+from sidecar.api import authzen_body, manifest_body, pushes, schemas
 from sidecar.api.openapi.schema import INSTANT, TEXT, Schema, listed, ref, told
 from sidecar.domain.request import MAX_INTEGER
 
@@ -14,7 +14,7 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     schemas.CheckBody, schemas.ChecksBody, schemas.ExplainBody, schemas.CommitBody,
     schemas.ExtendBody, schemas.UsageEventBody, schemas.CheckoutBody, schemas.CancelBody,
     pushes.SubscriptionBody, pushes.GrantBody, manifest_body.ManifestBody,
-    authzen.Evaluation, authzen.Evaluations,
+    authzen_body.Evaluation, authzen_body.Evaluations,
 )  # fmt: skip
 
 _NAMES: Final = {"SubscriptionBody": "SubscriptionPush", "GrantBody": "GrantPush"}
@@ -161,7 +161,7 @@ def _let_be_null(schema: Schema) -> None:
 
 def _context(check: Schema) -> Schema:
     """What the standard has no word for, as in a check; the rest is for rules to read."""
-    members = {name: check["properties"][name] for name in authzen.FROM_CONTEXT}
+    members = {name: check["properties"][name] for name in authzen_body.FROM_CONTEXT}
     return {
         "type": "object",
         "description": "Members of a check by their names; others are attributes.",
