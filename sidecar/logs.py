@@ -61,5 +61,6 @@ def configure_logging(log_format: str) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=True,
+        # Loggers outlive an application: each line goes where logs go when it is written.
+        cache_logger_on_first_use=False,
     )
