@@ -62,12 +62,9 @@ def webhooks_of(
     if url is None:
         return None
     signer, clock = Signer(settings.sidecar_webhook_secret.get_secret_value()), SystemClock()
-    noticed = NoticedDecisions(notices, clock)
-    return Webhooks(
-        noticed,
-        Rejections(report, noticed.tell, clock),
-        Deliveries(notices, web, signer, url, clock),
-    )
+    deliveries = Deliveries(notices, web, signer, url, clock)
+    noticed = NoticedDecisions(notices, clock, lambda: not deliveries.is_disabled)
+    return Webhooks(noticed, Rejections(report, noticed.tell, clock), deliveries)
 
 
 def _app_key(settings: Settings) -> str:

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -136,6 +137,31 @@ async def test_a_password_in_the_address_is_in_no_log(
     assert "decision" in logged
     assert "pass-word-1" not in logged
     assert "HTTP Request" not in logged
+
+
+async def test_for_a_receiver_that_is_gone_nothing_is_kept(policies: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    async with (
+        receiver() as platform,
+        application(
+            policies,
+            sidecar_webhook_url=platform.url,
+            sidecar_webhook_secret=SECRET,
+            sidecar_store=f"sqlite:///{store}",
+        ) as client,
+    ):
+        platform.answer = lambda: Response(status_code=410)
+        assert await check(client, "ann", 1_001) == 402
+        with closing(sqlite3.connect(store)) as file:
+            await until(lambda: len(platform.taken) == 1 and waiting(file) == 0)
+            assert await check(client, "bob", 1_001) == 402
+    with closing(sqlite3.connect(store)) as file:
+        assert waiting(file) == 0
+    assert len(platform.taken) == 1
+
+
+def waiting(file: sqlite3.Connection) -> int:
+    return int(file.execute("SELECT count(*) FROM notice").fetchone()[0])
 
 
 async def test_policies_that_are_refused_are_told_of(policies: Path) -> None:

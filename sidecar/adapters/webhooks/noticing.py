@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Final
@@ -27,11 +27,15 @@ class NoticedDecisions:
     """A decision log that tells the outside of limits that are reached.
 
     What was told already is remembered here, and in the store for all processes together.
+
+    Args:
+        has_receiver: whether there is still somebody to be told.
     """
 
-    def __init__(self, notices: Notices, clock: Clock) -> None:
+    def __init__(self, notices: Notices, clock: Clock, has_receiver: Callable[[], bool]) -> None:
         self._notices = notices
         self._clock = clock
+        self._has_receiver = has_receiver
         self._waiting: deque[Notice] = deque()
         self._come = asyncio.Event()
         self._told: OrderedDict[str, datetime] = OrderedDict()
@@ -46,6 +50,8 @@ class NoticedDecisions:
 
     def tell(self, notice: Notice) -> None:
         """Let one notice wait for the store, unless it was told before."""
+        if not self._has_receiver():
+            return
         known_until = self._told.get(notice.occasion)
         if known_until is not None and notice.at < known_until:
             return
