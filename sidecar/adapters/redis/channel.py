@@ -25,6 +25,7 @@ _FLUSH_AT: Final = 8
 _MAX_WAITING: Final = 20_000
 _STUCK_S: Final = 1.0
 _GRACE_S: Final = 0.002
+_NEVER: Final = float("inf")
 _ASKING: Final = hiredis.pack_command(("ASKING",))
 
 
@@ -51,6 +52,9 @@ class Channel(asyncio.Protocol):
         self._reader = hiredis.Reader(encoding="utf-8", errors=_BYTES)
         self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()
         self._outgoing: list[bytes] = []
+        self._deadlines: dict[asyncio.Future[Reply], float] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = _NEVER
         self._loop = asyncio.get_running_loop()
         self._opened_s = self._loop.time()
         self.is_open = True
@@ -76,14 +80,16 @@ class Channel(asyncio.Protocol):
             ConnectionResetError: the connection broke; whether it was done nobody knows.
         """
         future = self.send_asking(command) if asking else self.send(command)
-        timer = self._loop.call_later(deadline - time.monotonic(), self._look_again, future)
+        self._deadlines[future] = deadline
+        if deadline < self._alarm_at:
+            self._set_alarm(deadline)
         try:
             return await future
         except StoreUnavailable:
             self.close_if_stuck()
             raise
         finally:
-            timer.cancel()
+            del self._deadlines[future]
 
     def send(self, command: tuple[Argument, ...]) -> asyncio.Future[Reply]:
         """Write a command with the next batch; the future of its reply.
@@ -91,14 +97,11 @@ class Channel(asyncio.Protocol):
         Raises:
             StoreUnavailable: too many wait already.
         """
-        if len(self._waiting) >= _MAX_WAITING:
-            raise StoreUnavailable("too many commands wait for Redis")
-        # Before anybody waits: what cannot be packed must not stand in the way of others' replies.
-        packed = hiredis.pack_command(command)  # type: ignore[arg-type] # its stub: 1-tuple
-        future: asyncio.Future[Reply] = self._loop.create_future()
-        self._waiting.append((self._loop.time(), future))
-        self._outgoing.append(packed)
-        if len(self._outgoing) == 1:
+        future = self._queue(command)
+        if len(self._waiting) == 1:
+            # Nothing is under way: there is no company to wait for.
+            self._flush()
+        elif len(self._outgoing) == 1:
             self._loop.call_soon(self._flush)
         elif len(self._outgoing) >= _FLUSH_AT:
             # Let Redis work on the first while the others are still being prepared.
@@ -112,21 +115,50 @@ class Channel(asyncio.Protocol):
             StoreUnavailable: too many wait already.
         """
         self._flush()
-        future = self.send(command)
+        future = self._queue(command)
         # The reply of ASKING comes first, and is nobody's.
         self._waiting.insert(
             len(self._waiting) - 1, (self._loop.time(), self._loop.create_future())
         )
         self._outgoing[-1] = _ASKING + self._outgoing[-1]
+        self._flush()
         return future
 
-    def _look_again(self, future: asyncio.Future[Reply]) -> None:
-        """Time is up; but this process may be what is late.
+    def _queue(self, command: tuple[Argument, ...]) -> asyncio.Future[Reply]:
+        if len(self._waiting) >= _MAX_WAITING:
+            raise StoreUnavailable("too many commands wait for Redis")
+        # Before anybody waits: what cannot be packed must not stand in the way of others' replies.
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type] # its stub: 1-tuple
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        self._waiting.append((self._loop.time(), future))
+        self._outgoing.append(packed)
+        return future
+
+    # -- deadlines --------------------------------------------------------------------------
+
+    # One timer looks after all who wait: to set and to cancel one for each takes longer than
+    # the rest of a request's way through here.
+
+    def _set_alarm(self, at: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = self._loop.call_later(at - time.monotonic(), self._ring)
+
+    def _ring(self) -> None:
+        """Time is up for some; but this process may be what is late.
 
         Replies that lie in the socket are read before anybody is told that there are none.
         """
-        if not future.done():
-            self._loop.call_later(_GRACE_S, self._give_up, future)
+        self._alarm, self._alarm_at = None, _NEVER
+        now, following = time.monotonic(), _NEVER
+        for future, deadline in self._deadlines.items():
+            if deadline > now:
+                following = min(following, deadline)
+            elif not future.done():
+                self._loop.call_later(_GRACE_S, self._give_up, future)
+        if following < _NEVER:
+            self._set_alarm(following)
 
     def _give_up(self, future: asyncio.Future[Reply]) -> None:
         if not future.done():
@@ -165,6 +197,9 @@ class Channel(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Tell everybody who waits that no reply will come."""
         self.is_open = False
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm, self._alarm_at = None, _NEVER
         while self._waiting:
             _fail(self._waiting.popleft()[1], _lost())
 
