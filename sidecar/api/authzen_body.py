@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sidecar.api.schemas import MAX_CHECKS, CheckBody, Name, Text
+from sidecar.api.fields import Name, Text
+from sidecar.api.schemas import MAX_CHECKS, CheckBody
 
 _FROM_ENTITIES = {"user_id", "plugin", "feature", "action"}
 FROM_CONTEXT = frozenset(CheckBody.model_fields) - _FROM_ENTITIES

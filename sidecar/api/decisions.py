@@ -4,8 +4,8 @@ from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
 from sidecar.api.problem import problem
+from sidecar.api.queries import DECISIONS_QUERY
 from sidecar.api.render import json_response
-from sidecar.api.schemas import DECISIONS_QUERY
 from sidecar.ports import Decisions as DecisionsPort
 
 

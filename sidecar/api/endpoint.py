@@ -14,8 +14,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from sidecar.api.auth import Forbidden, Keys, Role, Unauthenticated
 from sidecar.api.faults import FieldFault, InvalidBody, NotJson, fault_of
+from sidecar.api.fields import MAX_RESERVATION_ID, MAX_TEXT
 from sidecar.api.problem import BodyTooLarge, of_fault, of_invalid_body, problem
-from sidecar.api.schemas import MAX_RESERVATION_ID, MAX_TEXT
 from sidecar.errors import RequestFault, Unavailable
 
 T = TypeVar("T")

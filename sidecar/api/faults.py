@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sidecar.api.schemas import MAX_TEXT, known_fields
+from sidecar.api.fields import MAX_TEXT
+from sidecar.api.known_fields import known_fields
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:mozaiks:sidecar:problem:"

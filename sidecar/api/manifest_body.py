@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, TypeAdapter, WithJsonSchema, model_validator
 
-from sidecar.api.schemas import Body, Count, Instant, Name, Text
+from sidecar.api.fields import Body, Count, Instant, Name, Text
 from sidecar.domain.manifest import Budget, Enforcement, Manifest, Override
 from sidecar.domain.modes import Refusal
 from sidecar.domain.request import MAX_INTEGER, MeterKind

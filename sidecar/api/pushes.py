@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from sidecar.api.schemas import MAX_TEXT, Attributes, Count, Instant, Name, Text
+from sidecar.api.fields import MAX_TEXT, Attributes, Count, Instant, Name, Text
 from sidecar.domain.grants import Grant
 from sidecar.domain.request import MeterKind
 from sidecar.domain.subscription import Status, Subscription

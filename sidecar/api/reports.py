@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody, misfit
+from sidecar.api.queries import USAGE_QUERY, UsageQuery
 from sidecar.api.render import json_response
-from sidecar.api.schemas import USAGE_QUERY, UsageQuery
 from sidecar.domain.request import Amounts
 from sidecar.domain.usage import UsageRow
 from sidecar.ports import Clock, Meter, Policies, Prices

@@ -9,7 +9,7 @@ from sidecar.api.cloudevents import envelope_of, event_of, is_batch, is_cloud_ev
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody, fault_of, misfit
 from sidecar.api.render import json_response
-from sidecar.api.schemas import MAX_EVENTS, USAGE_EVENT
+from sidecar.api.usage_schemas import MAX_EVENTS, USAGE_EVENT
 from sidecar.domain.usage import UsageEvent, app_of
 from sidecar.pdp import PDP
 from sidecar.ports import Clock

@@ -152,7 +152,7 @@ class Code:
         names = self.names
         exec(compile(module, FILE, "exec", dont_inherit=True), names)
         # A function that is not in its own namespace is gone when nobody has it any more.
-        return names.pop(entry)  # type: ignore[return-value]
+        return names.pop(entry)  # type: ignore[return-value] # a function, just made
 
 
 def _arguments(names: Sequence[str], at: Mapping[str, Any]) -> ast.arguments:

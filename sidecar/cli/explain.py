@@ -13,8 +13,8 @@ from pydantic_core import to_json
 from rich.console import Console
 
 from sidecar.api.explain import explained_body, refuse_unknown_counters
+from sidecar.api.explain_schemas import EXPLAIN, ExplainBody
 from sidecar.api.faults import InvalidBody
-from sidecar.api.schemas import EXPLAIN, ExplainBody
 from sidecar.bootstrap.policies import load_policies
 from sidecar.bootstrap.server import running
 from sidecar.cli.answers import head, remedies_in_words

@@ -18,7 +18,9 @@ from sidecar.adapters.decisions.lines import read_request, read_subscription
 from sidecar.adapters.decisions.sample import is_sampled
 from sidecar.api.cloudevents import event_of
 from sidecar.api.faults import InvalidBody, fault_of
-from sidecar.api.schemas import CHECK, USAGE_EVENT, Instant
+from sidecar.api.fields import Instant
+from sidecar.api.schemas import CHECK
+from sidecar.api.usage_schemas import USAGE_EVENT
 from sidecar.cli.recorded_line import RECORDED_LINE
 from sidecar.domain.decision import Effect
 from sidecar.domain.modes import Mode

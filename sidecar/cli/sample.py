@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sidecar.api.explain_schemas import EXPLAIN
 from sidecar.api.faults import fault_of
-from sidecar.api.schemas import EXPLAIN
 from sidecar.cel import Timestamp, Uint
 from sidecar.cel.settle import settled
 from sidecar.domain.subscription import never_synced

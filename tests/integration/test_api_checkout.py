@@ -194,6 +194,15 @@ async def test_a_plan_that_no_policy_knows_cannot_be_bought() -> None:
     ]
 
 
+async def test_a_misspelt_field_is_told_with_the_one_that_was_meant() -> None:
+    async with application() as client:
+        bought = await client.post("/v1/checkout", json=BUY | {"plna": "pro"})
+        cancelled = await client.post("/v1/checkout/cancel", json=WHO | {"usr_id": "ann"})
+
+    assert "did you mean 'plan'?" in bought.json()["detail"]
+    assert "did you mean 'user_id'?" in cancelled.json()["detail"]
+
+
 @pytest.mark.parametrize("url", ["gateway.example", "ftp://x", "https://host/path", "https://h?q"])
 def test_an_address_that_is_no_gateway_is_refused_at_the_start(url: str) -> None:
     with pytest.raises(ValueError, match="mozaiks_gateway_url"):

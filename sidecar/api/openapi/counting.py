@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Final
 
+from sidecar.api.fields import MAX_TEXT
 from sidecar.api.openapi.operation import CALLERS, JSON, READERS, REPORTED, Operation
 from sidecar.api.openapi.questions import parameters_of
 from sidecar.api.openapi.schema import TEXT, Schema, listed, ref
-from sidecar.api.schemas import GROUPS, MAX_TEXT, UsageQuery
+from sidecar.api.queries import GROUPS, UsageQuery
 
 _TAG: Final = "Usage"
 _MAY: Final = "Entitlements"

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from sidecar.api.auth import Role
 from sidecar.api.faults import MEDIA_TYPE as PROBLEM
+from sidecar.api.fields import MAX_RESERVATION_ID, MAX_TEXT
 from sidecar.api.openapi.examples import Example, examples_of
 from sidecar.api.openapi.schema import ANYTHING, Schema, ref
-from sidecar.api.schemas import MAX_RESERVATION_ID, MAX_TEXT
 from sidecar.domain.modes import Refusal
 
 JSON: Final = "application/json"

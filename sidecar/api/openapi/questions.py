@@ -6,13 +6,21 @@ from typing import Any, Final
 from pydantic import AliasChoices, BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from sidecar.api import authzen_body, manifest_body, pushes, schemas
+from sidecar.api import (
+    authzen_body,
+    explain_schemas,
+    fields,
+    manifest_body,
+    pushes,
+    schemas,
+    usage_schemas,
+)
 from sidecar.api.openapi.schema import INSTANT, TEXT, Schema, listed, ref, told
 from sidecar.domain.request import MAX_INTEGER
 
 _BODIES: Final[tuple[type[BaseModel], ...]] = (
-    schemas.CheckBody, schemas.ChecksBody, schemas.ExplainBody, schemas.CommitBody,
-    schemas.ExtendBody, schemas.UsageEventBody, schemas.CheckoutBody, schemas.CancelBody,
+    schemas.CheckBody, schemas.ChecksBody, explain_schemas.ExplainBody, schemas.CommitBody,
+    schemas.ExtendBody, usage_schemas.UsageEventBody, schemas.CheckoutBody, schemas.CancelBody,
     pushes.SubscriptionBody, pushes.GrantBody, manifest_body.ManifestBody,
     authzen_body.Evaluation, authzen_body.Evaluations,
 )  # fmt: skip
@@ -23,24 +31,24 @@ _NAMES: Final = {"SubscriptionBody": "SubscriptionPush", "GrantBody": "GrantPush
 _ATTRIBUTE: Final[Schema] = {
     "description": "Text, a number, true, false, null, or these in lists and objects.",
     "anyOf": [
-        {"type": "string", "maxLength": schemas.MAX_TEXT},
+        {"type": "string", "maxLength": fields.MAX_TEXT},
         {"type": "integer", "minimum": -MAX_INTEGER, "maximum": MAX_INTEGER},
         {"type": "number"},
         {"type": ["boolean", "null"]},
-        {"type": "array", "items": ref("Attribute"), "maxItems": schemas.MAX_ATTRIBUTES},
+        {"type": "array", "items": ref("Attribute"), "maxItems": fields.MAX_ATTRIBUTES},
         {
             "type": "object",
-            "maxProperties": schemas.MAX_ATTRIBUTES,
-            "propertyNames": {"maxLength": schemas.MAX_TEXT},
+            "maxProperties": fields.MAX_ATTRIBUTES,
+            "propertyNames": {"maxLength": fields.MAX_TEXT},
             "additionalProperties": ref("Attribute"),
         },
     ],
 }
 _ATTRIBUTES: Final[Schema] = {
-    "description": f"At most {schemas.MAX_DEPTH} levels deep; what rules read besides.",
+    "description": f"At most {fields.MAX_DEPTH} levels deep; what rules read besides.",
     "type": ["object", "null"],
-    "maxProperties": schemas.MAX_ATTRIBUTES,
-    "propertyNames": {"maxLength": schemas.MAX_TEXT},
+    "maxProperties": fields.MAX_ATTRIBUTES,
+    "propertyNames": {"maxLength": fields.MAX_TEXT},
     "additionalProperties": ref("Attribute"),
 }
 
@@ -172,7 +180,7 @@ def _context(check: Schema) -> Schema:
 
 def _usage(event: Schema) -> dict[str, Schema]:
     """The three ways to send several events, and CloudEvents that carry one."""
-    several = {"type": "array", "items": ref("UsageEvent"), "maxItems": schemas.MAX_EVENTS}
+    several = {"type": "array", "items": ref("UsageEvent"), "maxItems": usage_schemas.MAX_EVENTS}
     attributes = {
         "specversion": {"const": "1.0"},
         "id": {"type": "string", "minLength": 1},
@@ -199,5 +207,5 @@ def _usage(event: Schema) -> dict[str, Schema]:
             "required": ["specversion", "id", "source", "type"],
             "anyOf": [{"required": ["data"]}, {"required": ["data_base64"]}],
         },
-        "CloudEventBatch": listed(ref("CloudEvent")) | {"maxItems": schemas.MAX_EVENTS},
+        "CloudEventBatch": listed(ref("CloudEvent")) | {"maxItems": usage_schemas.MAX_EVENTS},
     }

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sidecar.api.openapi.operation import CALLERS, INTERNAL, JSON, READERS, REPORTED, Operation
 from sidecar.api.openapi.questions import parameters_of
 from sidecar.api.openapi.schema import ref
-from sidecar.api.schemas import DecisionsQuery
+from sidecar.api.queries import DecisionsQuery
 
 
 def pushing() -> Iterable[Operation]:

@@ -1,0 +1,67 @@
+"""What can be asked for in an address: reports of use, recorded decisions."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+)
+
+from sidecar.api.fields import Body, Instant, Name
+
+MAX_DECISIONS = 500
+LONGEST_REPORT = timedelta(days=90)
+GROUPS = ("model", "workflow", "agent", "plugin")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+
+
+def _groups(value: object) -> object:
+    names = value.split(",") if isinstance(value, str) else []
+    unknown = [name for name in names if name not in GROUPS]
+    if unknown and value:
+        raise ValueError(f"{unknown[0]!r} is none of {', '.join(GROUPS)}")
+    return tuple(name for name in GROUPS if name in names)
+
+
+class UsageQuery(Body):
+    """The parameters of `GET /v1/usage`; it tells whole hours."""
+
+    app_id: Name
+    user_id: Name | None = None
+    from_: Instant | None = Field(None, alias="from")
+    to: Instant | None = None
+    granularity: Literal["hour", "day"] = "hour"
+    group_by: Annotated[tuple[str, ...], BeforeValidator(_groups)] = ()
+
+    def hours(self, now: datetime) -> tuple[int, int]:
+        """The hours since 1970 in which the time asked for begins and before which it ends.
+
+        Raises:
+            ValueError: it is no time, or too long a one.
+        """
+        end = self.to or now
+        begin = self.from_ or (self.to or now) - _DAY
+        first = max(0, (begin - _EPOCH) // _HOUR)
+        end_hour = -((_EPOCH - end) // _HOUR)
+        if begin >= end:
+            raise ValueError("from: not before to")
+        if (end_hour - first) * _HOUR > LONGEST_REPORT:
+            raise ValueError(f"from: more than {LONGEST_REPORT.days} days before to")
+        return first, end_hour
+
+
+class DecisionsQuery(Body):
+    """The parameters of `GET /v1/decisions`."""
+
+    app_id: Name | None = None
+    user_id: Name | None = None
+    effect: Literal["allow", "warn", "deny"] | None = None
+    limit: Annotated[int, Field(strict=False, ge=1, le=MAX_DECISIONS)] = 50
+
+
+USAGE_QUERY = TypeAdapter(UsageQuery)
+DECISIONS_QUERY = TypeAdapter(DecisionsQuery)
