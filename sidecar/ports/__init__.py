@@ -1,0 +1,31 @@
+"""What the decision point needs of the world, each need under the name of its role.
+
+`since` is a monotonic instant in seconds: when the request that waits began. An adapter gives
+up, with `Unavailable`, when its own time-out has passed since then, so that all the waits of
+one request together are bounded.
+"""
+
+from sidecar.ports.facts import Clock, Manifests, ManifestSync, Subscriptions
+from sidecar.ports.meter import Meter
+from sidecar.ports.outside import Notices, Payments
+from sidecar.ports.record import Checked, DecisionLog, Decisions
+from sidecar.ports.rules import Directories, Directory, Policies, Prices, Rules, Verdict
+
+__all__ = [
+    "Checked",
+    "Clock",
+    "DecisionLog",
+    "Decisions",
+    "Directories",
+    "Directory",
+    "ManifestSync",
+    "Manifests",
+    "Meter",
+    "Notices",
+    "Payments",
+    "Policies",
+    "Prices",
+    "Rules",
+    "Subscriptions",
+    "Verdict",
+]

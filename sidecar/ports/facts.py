@@ -1,0 +1,84 @@
+"""What was said of a subject by others, and what time is it?"""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sidecar.domain.manifest import Manifest
+from sidecar.domain.request import Subject
+from sidecar.domain.subscription import Subscription, SyncOutcome
+
+
+class Clock(Protocol):
+    """The time, for people and for time-outs."""
+
+    def now(self) -> datetime:
+        """The aware UTC time."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+        ...
+
+
+class Subscriptions(Protocol):
+    """What the billing side said of each user."""
+
+    async def find(self, subject: Subject, *, since: float) -> Subscription:
+        """The state for the subject's app, else for all its apps, else one that says `none`.
+
+        Raises:
+            SubscriptionsUnavailable: it could not be had in time.
+        """
+        ...
+
+    async def sync(self, pushed: Subscription, *, since: float) -> tuple[SyncOutcome, Subscription]:
+        """Merge a pushed state with what is stored, and say what that did.
+
+        Raises:
+            SubscriptionsUnavailable: nothing is known to be stored.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestSync:
+    """What a push of a manifest did.
+
+    Attributes:
+        previous: what held before it, None where nothing did.
+        state: what holds now.
+    """
+
+    outcome: SyncOutcome
+    previous: Manifest | None
+    state: Manifest
+
+
+class Manifests(Protocol):
+    """What the platform said of each app."""
+
+    def find(self, app_id: str, *, since: float) -> Awaitable[Manifest | None]:
+        """What holds for an app beside its users' plans, None where nothing was ever said.
+
+        Raises:
+            Unavailable: it could not be had in time.
+        """
+        ...
+
+    async def any(self, *, since: float) -> bool:
+        """Whether one was ever pushed, for whatever app; once it was, it stays so.
+
+        Raises:
+            Unavailable: it could not be had in time.
+        """
+        ...
+
+    async def sync(self, pushed: Manifest, *, since: float) -> ManifestSync:
+        """Put a pushed manifest in the place of what is stored, unless that is newer.
+
+        Raises:
+            Unavailable: nothing is known to be stored; the same push again is harmless.
+        """
+        ...
