@@ -1,9 +1,8 @@
 """Where in which file does each value stand?
 
-YAML is read to nodes, not to Python objects, so that every value keeps its place. What makes
-YAML surprising is refused: duplicate keys, anchors, aliases, tags, merge keys, several
-documents. Plain scalars are resolved as YAML 1.2 does, and what looks like two numbers is
-text: `no` is no boolean, `010` neither eight nor ten.
+YAML is read to nodes, not to Python objects, so that every value keeps its place. Plain scalars
+are resolved as YAML 1.2 does, and what looks like two numbers is text: `no` is no boolean, `010`
+neither eight nor ten.
 """
 
 import re
@@ -13,20 +12,17 @@ from dataclasses import dataclass, replace
 import yaml
 
 from sidecar.policy.diagnostics import Diagnostic, Fix
-from sidecar.policy.indentation import ODD_START, deeper, odd_start, untabbed
 from sidecar.policy.lines import Lines
 from sidecar.policy.lines import Place as Place
 from sidecar.policy.repairs import repair_of
 from sidecar.policy.writing import Writing
-from sidecar.policy.yaml_words import UNPRINTABLE, began_earlier, in_plain_words
+from sidecar.policy.yaml_reading import Path as Path
+from sidecar.policy.yaml_reading import YamlReading, place_of, walk
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 32
 MAX_DIGITS = 19
 """A longer number is no number that any field takes, and is kept as text."""
 
-Path = tuple[str | int, ...]
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?=[0-9]*\.?[0-9])[0-9]*(\.[0-9]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)")
 _CONSTANTS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -96,7 +92,9 @@ class SourceFile(Lines):
         self._damaged: set[Path] = set()
         self._stand_ins: dict[Path, dict[str | int, object]] = {}
         self._children: dict[int, dict[str | int, _Child]] = {}
-        self._compose()
+        reading = YamlReading(name, self, self.beginning, self._refuse)
+        self.root = reading.nodes()
+        self.prune(reading.merges)
 
     @property
     def beginning(self) -> str:
@@ -144,7 +142,7 @@ class SourceFile(Lines):
         found, _ = self._find(path)
         if found.node is None:
             return Place(1, 1)
-        return _place(found.key if key and found.key is not None else found.node)
+        return place_of(found.key if key and found.key is not None else found.node)
 
     def node(self, path: Path) -> yaml.Node | None:
         """The node of a path, None if there is none."""
@@ -158,7 +156,7 @@ class SourceFile(Lines):
 
     def scalars(self) -> Iterator[Scalar]:
         """Every scalar of the file, keys among them, from its beginning to its end."""
-        for node, path in _walk(self.root, ()):
+        for node, path in walk(self.root, ()):
             if isinstance(node, yaml.ScalarNode):
                 yield self._scalar(node, path)
             elif isinstance(node, yaml.MappingNode):
@@ -186,7 +184,7 @@ class SourceFile(Lines):
 
     def _scalar(self, node: yaml.ScalarNode, path: Path, *, is_key: bool = False) -> Scalar:
         start, end = self._offset_of(node)
-        return Scalar(node.value, node.style or "", _place(node), start, end, path, is_key)
+        return Scalar(node.value, node.style or "", place_of(node), start, end, path, is_key)
 
     def expression_place(self, path: Path, start: int, end: int) -> Place:
         """Where characters [start, end) of an expression stand in the file."""
@@ -261,7 +259,7 @@ class SourceFile(Lines):
     def names(self) -> set[str]:
         """Ids that something in the file has, pruned or not: of plans, features, limits, rules."""
         found: set[str] = set()
-        for node, path in _walk(self.root, ()):
+        for node, path in walk(self.root, ()):
             if path[-1:] == ("id",) and isinstance(node, yaml.ScalarNode):
                 found.add(node.value)
             elif len(path) == 2 and path[0] == "plans":
@@ -311,196 +309,11 @@ class SourceFile(Lines):
         found, missing = self._find(path)
         return (*found.written, *missing)
 
-    # -- reading ----------------------------------------------------------------------------
-
-    def _compose(self) -> None:
-        try:
-            if not self._is_plain_yaml():
-                return
-            self.root = yaml.compose(self.text, Loader=_Loader)
-        except yaml.MarkedYAMLError as error:
-            self._refuse_syntax(error)
-            return
-        except yaml.reader.ReaderError as error:
-            self._refuse_character(error.position)
-            return
-        if self.root is None:
-            self._refuse("B2", "the file is empty", Place(1, 1), self.beginning)
-            return
-        for node, path in _walk(self.root, ()):
-            self._check_keys(node, path)
-            if self.root is None:
-                return
-
-    def _is_plain_yaml(self) -> bool:
-        depth = documents = 0
-        for event in yaml.parse(self.text, Loader=_Loader):
-            mark = event.start_mark
-            # Every event that the parser makes has a mark; its types only do not say so.
-            place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
-            if isinstance(event, yaml.AliasEvent):
-                message = f"*{event.anchor} is an alias"
-                hint = f'write the value out, or "*{event.anchor}" for text that begins with *'
-                self._refuse("A3", message, place, hint)
-                continue
-            if isinstance(event, yaml.DocumentStartEvent):
-                documents += 1
-                if documents == 2:
-                    message = "a second document begins here"
-                    self._refuse("A3", message, place, "write it into a file of its own")
-            if isinstance(event, yaml.NodeEvent):
-                if event.anchor is not None:
-                    message = f"&{event.anchor} is an anchor"
-                    self._refuse("A3", message, place, "leave it out")
-                tag = getattr(event, "tag", None)
-                if tag is not None:
-                    hint = "leave it out: a value has the type that it looks like"
-                    if not tag.startswith("tag:"):
-                        hint = "text that begins with ! stands in single quotes: '!...'"
-                    self._refuse("A3", f"{_short_tag(tag)} is a tag", place, hint)
-            if isinstance(event, yaml.CollectionStartEvent):
-                depth += 1
-                if depth > MAX_DEPTH:
-                    # What nests without end must not be read to its end.
-                    self._refuse("A1", f"nested deeper than {MAX_DEPTH} levels", place)
-                    return False
-            elif isinstance(event, yaml.CollectionEndEvent):
-                depth -= 1
-        return not self.diagnostics
-
-    def _check_keys(self, node: yaml.Node, path: Path) -> None:
-        if not isinstance(node, yaml.MappingNode):
-            return
-        seen: dict[str, int] = {}
-        merges: set[Path] = set()
-        for key, _ in node.value:
-            place = _place(key)
-            if not isinstance(key, yaml.ScalarNode):
-                self._refuse("A2", "this key is no text", place, path=path)
-            elif self._begins_oddly(key):
-                # Whose field it was meant to be, nobody can say: the rest is not judged.
-                self._refuse_odd_start(place.line)
-                self.root = None
-                return
-            elif key.value == "<<" and not key.style:
-                self._refuse("A3", "<< is a merge key", place, "write the fields out", path)
-                merges.add((*path, key.value))
-            elif key.value in seen:
-                message = f"{key.value!r} stands twice"
-                hint = f"the first is on line {seen[key.value]}; keep one of them"
-                self._refuse("A2", message, place, hint, (*path, key.value))
-            else:
-                seen[key.value] = place.line
-        if merges:
-            self.prune(merges)
-
-    def _refuse_syntax(self, error: yaml.MarkedYAMLError) -> None:
-        mark = error.problem_mark or error.context_mark
-        if error.context_mark is not None and began_earlier(error.problem or ""):
-            mark = error.context_mark
-        if mark and self._refuse_indentation(error, mark):
-            return
-        quoted = self._last_quoted(mark.line) if mark else None
-        if mark and quoted is not None and quoted.start_mark.line < mark.line:
-            # It took the quote of another text for its own.
-            hint = f"write the missing quote; as it stands, it ends in line {mark.line + 1}"
-            place = Place(quoted.start_mark.line + 1, quoted.start_mark.column + 1)
-            self._refuse("A1", "this is not YAML: a quote is not closed in its line", place, hint)
-            return
-        place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
-        opened = error.context_mark
-        if mark and opened and "is not closed" in in_plain_words(str(error.problem), "", 0)[0]:
-            # The end of the file stands behind its last line.
-            line = "".join(self.lines[mark.line : mark.line + 1])
-            if opened.line < mark.line and re.match(r" *[\w.-]+:( |$)", line):
-                # The next field was read as a part of the list.
-                place = Place(opened.line + 1, opened.column + 1)
-        written = [number for number, line in enumerate(self.lines, 1) if line.strip()]
-        if written and place.line > written[-1]:
-            # The parser noticed it at the end of the file; the last line is where to look.
-            place = Place(written[-1], len(self.lines[written[-1] - 1].rstrip()) + 1)
-        line = self.lines[place.line - 1]
-        if "alphabetic or numeric" in str(error.problem) and line[place.column - 2 :][:1] in "*&":
-            place = replace(place, column=place.column - 1)
-        words, hint = in_plain_words(str(error.problem or error.context), line, place.column - 1)
-        if mark and quoted is not None and quoted.end_mark.column <= mark.column:
-            words, hint = "text stands behind a closing quote", "put the whole in single quotes"
-        self._refuse("A1", f"this is not YAML: {words}", place, hint)
-        if "tab" in words:
-            self.diagnostics[-1] = replace(self.diagnostics[-1], fix=self._without_tabs())
-
-    def _refuse_indentation(self, error: yaml.MarkedYAMLError, mark: yaml.Mark) -> bool:
-        """Report a line that begins where it should not, if that is what is wrong."""
-        odd = odd_start(self.lines, mark.line)
-        if odd is not None:
-            self._refuse_odd_start(odd + 1)
-            return True
-        if "mapping values are not allowed" not in str(error.problem):
-            return False
-        depths = deeper(self.lines, mark.line, mark.column)
-        if depths is None:
-            return False
-        own, meant = depths
-        message = "this line is indented deeper than the line above it"
-        hint = f"begin it with {meant} spaces"
-        self._refuse("A1", message, Place(mark.line + 1, own + 1, mark.column - own), hint)
-        return True
-
-    def _begins_oddly(self, key: yaml.ScalarNode) -> bool:
-        """Whether an odd space is taken for the beginning of a field, and begins its line."""
-        line = self.lines[key.start_mark.line]
-        return not key.style and bool(ODD_START.match(key.value) and ODD_START.match(line))
-
-    def _refuse_odd_start(self, line: int) -> None:
-        found = ODD_START.match(self.lines[line - 1])
-        assert found is not None, "somebody saw it"
-        message = "a space begins this line that is no ordinary one, so that it is text"
-        place = Place(line, 1, found.end())
-        self._refuse("A1", message, place, "indent with ordinary spaces")
-        start = self.offset(line, 1)
-        fix = Fix(self.name, start, start + found.end(), " " * found.end())
-        self.diagnostics[-1] = replace(self.diagnostics[-1], fix=fix)
-
-    def _without_tabs(self) -> Fix | None:
-        """The lines that begin with tabs, indented with spaces."""
-        mended = untabbed(self.lines)
-        changed = [at for at, line in enumerate(self.lines) if mended and mended[at] != line]
-        if not changed or mended is None:
-            # What YAML takes for the end of a line stood before it, or nobody knows how deep.
-            return None
-        pieces: list[str] = []
-        first = end = self._starts[changed[0]]
-        for at in changed:
-            pieces += (self.text[end : self._starts[at]], mended[at])
-            end = self._starts[at] + len(self.lines[at])
-        return Fix(self.name, first + len(self.mark), end + len(self.mark), "".join(pieces))
-
-    def _last_quoted(self, line: int) -> yaml.ScalarToken | None:
-        """The quoted text before the place where the parser stopped, if it ends in that line."""
-        found: yaml.ScalarToken | None = None
-        try:
-            for token in yaml.scan(self.text, Loader=_Loader):
-                if isinstance(token, yaml.StreamEndToken) or token.start_mark.line > line:
-                    break
-                if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
-                    found = token
-        except yaml.YAMLError:
-            pass
-        return found if found is not None and found.end_mark.line == line else None
-
-    def _refuse_character(self, position: int) -> None:
-        # The C reader counts bytes and the Python reader characters; both stop at the first.
-        wrong = UNPRINTABLE.search(self.text)
-        at = position if wrong is None else wrong.start()
-        name = f"U+{ord(self.text[at]):04X}" if at < len(self.text) else "character"
-        hint = "is this a text file, saved as UTF-8?"
-        place = self.place_of(len(self.mark) + at, len(self.mark) + at + 1)
-        self._refuse("A1", f"the control character {name} stands here", place, hint)
-
     def _refuse(
-        self, code: str, message: str, place: Place, hint: str = "", path: Path = ()
+        self, code: str, message: str, place: Place, hint: str, path: Path, fix: Fix | None
     ) -> None:
-        self.diagnostics.append(self.finding(code, message, place, hint=hint, path=path))
+        found = self.finding(code, message, place, hint=hint, path=path)
+        self.diagnostics.append(found if fix is None else replace(found, fix=fix))
 
 
 def dotted(path: Path) -> str:
@@ -509,28 +322,6 @@ def dotted(path: Path) -> str:
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
-
-
-def _short_tag(tag: str) -> str:
-    return "!!" + tag.rpartition(":")[2] if tag.startswith("tag:yaml.org,2002:") else tag
-
-
-def _place(node: yaml.Node) -> Place:
-    start, end = node.start_mark, node.end_mark
-    length = end.column - start.column if end.line == start.line else 1
-    return Place(start.line + 1, start.column + 1, max(1, length))
-
-
-def _walk(node: yaml.Node | None, path: Path) -> Iterator[tuple[yaml.Node, Path]]:
-    if node is None:
-        return
-    yield node, path
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield from _walk(value, (*path, str(key.value)))
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield from _walk(value, (*path, index))
 
 
 def _resolve(text: str, fraction: Callable[[str], object]) -> object:

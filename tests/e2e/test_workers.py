@@ -46,6 +46,15 @@ class Edited:
         await_that(lambda: self.revisions() == {revision}, f"all answer from {revision}")
 
 
+def _refused(standing: dict[str, Any]) -> tuple[str, int | None]:
+    """What a worker answers from, and the line that it was refused for, where it has heard of it.
+
+    The worker that was called tells the others, which read for themselves: a moment later.
+    """
+    rejected = standing["rejected"]
+    return standing["revision"], rejected and rejected["diagnostics"][0]["line"]
+
+
 @pytest.fixture
 def edited(tmp_path: Path) -> Iterator[Edited]:
     folder = tmp_path / "policies"
@@ -112,11 +121,10 @@ def test_what_one_worker_refuses_all_refuse_and_tell(edited: Edited) -> None:
     assert refused.status_code == 422
     assert refused.headers["content-type"] == "application/problem+json"
 
-    def told() -> set[str]:
-        standing = [edited.standing() for _ in range(12)]
-        return {f"{it['revision']} {it['rejected']['diagnostics'][0]['line']}" for it in standing}
+    def told() -> set[tuple[str, int | None]]:
+        return {_refused(edited.standing()) for _ in range(12)}
 
-    await_that(lambda: told() == {f"{first} {LINE}"}, "all tell what was refused")
+    await_that(lambda: told() == {(first, LINE)}, "all tell what was refused")
     assert edited.revisions() == {first}
 
 

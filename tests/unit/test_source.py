@@ -2,7 +2,8 @@
 
 import pytest
 
-from sidecar.policy.source import MAX_DEPTH, Place, SourceFile, dotted
+from sidecar.policy.source import Place, SourceFile, dotted
+from sidecar.policy.yaml_reading import MAX_DEPTH
 
 
 def source(text: str) -> SourceFile:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sidecar.policy.diagnostics import Diagnostic, InvalidFiles
 from sidecar.policy.files import decoded
-from sidecar.policy.source import MAX_DEPTH, MAX_DIGITS
+from sidecar.policy.source import MAX_DIGITS
+from sidecar.policy.yaml_reading import MAX_DEPTH
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _BEFORE_END = re.compile(r",\s*\Z")
