@@ -2,19 +2,28 @@
 
 Every way has the same server in turn, its data flushed before. Our meter, our connection and
 redis-py send the very same commands, noted from the meter; what the server has counted and keeps
-is checked after each round.
+is checked after each round. Beside them stands what no client can do without: a protocol that
+writes the command and reads the reply, and does nothing else.
+
+Where one is asked at a time, client and server take turns. On a core each they sleep and wake
+each other up, which takes the kernel (of a virtual machine above all) longer than everything
+else takes; the slower a client is, the more of that it is spared. On one core nobody sleeps: what
+is left is the client's own work. Both are measured.
 """
 
 import asyncio
 import gc
+import os
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from resource import RUSAGE_SELF, getrusage
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import hiredis
 from limits import RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerMonth
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
@@ -34,14 +43,33 @@ from tests.benchmarks.traffic import (
     user_of,
 )
 
-OPERATIONS: Final = {1: 3_000, 16: 8_000, 64: 16_000}
-"""In one round, by how many are asked at once."""
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many are asked at once.
+
+    Attributes:
+        on_one_core: the client and the server share one; else each runs where it likes.
+    """
+
+    at_once: int
+    on_one_core: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.at_once:2}{'*' if self.on_one_core else ' '}"
+
+
+OPERATIONS: Final = {
+    Load(1, on_one_core=True): 3_000, Load(1): 3_000, Load(16): 8_000, Load(64): 16_000,
+}  # fmt: skip
+"""In one round."""
+
+BARE: Final = "bare write and read"
 METER: Final = "RedisMeter.reserve"
 RUN: Final = "RedisConnection.run"
 PLAIN: Final = "redis-py evalsha"
 LIMITS: Final = "limits, moving window"
-SCRIPTS_EACH: Final = {METER: 1, RUN: 1, PLAIN: 1, LIMITS: len(THREE)}
+SCRIPTS_EACH: Final = {METER: 1, RUN: 1, BARE: 1, PLAIN: 1, LIMITS: len(THREE)}
 """Scripts that one operation of each way calls."""
 
 _WARMING: Final = 200
@@ -71,27 +99,72 @@ class Round:
     p99_ms: float
 
 
-Rounds = dict[int, dict[str, list[Round]]]
-"""By how many are asked at once, and by way."""
+Rounds = dict[Load, dict[str, list[Round]]]
+"""By load, and by way."""
 
 
 async def measure(
-    url: str, redis: ObservedRedis, *, rounds: int, operations: dict[int, int]
+    url: str, redis: ObservedRedis, *, rounds: int, operations: dict[Load, int]
 ) -> Rounds:
     """Every way in every round, another one first each time."""
     wanted = [asked(number) for number in range(max(operations.values()))]
     sent = await _noted(url, redis, wanted)
-    measured: Rounds = {at_once: {way: [] for way in SCRIPTS_EACH} for at_once in operations}
+    measured: Rounds = {load: {way: [] for way in SCRIPTS_EACH} for load in operations}
     with calm_garbage_collection():
         for turn in range(rounds):
-            for at_once, count in operations.items():
-                async with _ways(url, at_once, wanted, sent) as ways:
+            for load, count in operations.items():
+                async with _ways(url, load.at_once, wanted, sent) as ways:
                     names = [*ways]
                     for name in names[turn % len(names) :] + names[: turn % len(names)]:
-                        round_ = await _round(redis, name, ways[name], at_once, count)
-                        measured[at_once][name].append(round_)
+                        with _cores(redis, load):
+                            round_ = await _round(redis, name, ways[name], load.at_once, count)
+                        measured[load][name].append(round_)
     redis.clear()
     return measured
+
+
+@contextmanager
+def _cores(redis: ObservedRedis, load: Load) -> Iterator[None]:
+    """Where client and server run meanwhile."""
+    cores = os.sched_getaffinity(0)
+    places = {min(cores)} if load.on_one_core else cores
+    processes = (os.getpid(), redis.process)
+    try:
+        for process in processes:
+            os.sched_setaffinity(process, places)
+        yield
+    finally:
+        for process in processes:
+            os.sched_setaffinity(process, cores)
+
+
+class _Bare(asyncio.Protocol):
+    """Writes commands as they come and reads replies in their order; nothing can go wrong."""
+
+    def __init__(self) -> None:
+        self._reader = hiredis.Reader(encoding="utf-8", errors="surrogateescape")
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._loop = asyncio.get_running_loop()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no children of asyncio's.
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        while (reply := self._reader.gets()) is not False:
+            self._waiting.popleft().set_result(reply)
+
+    def ask(self, command: tuple[str | bytes | int, ...]) -> asyncio.Future[Any]:
+        """The reply."""
+        future = self._loop.create_future()
+        self._waiting.append(future)
+        self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type] # its stub: 1-tuple
+        return future
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.abort()
 
 
 async def _noted(url: str, redis: ObservedRedis, wanted: Sequence[Asked]) -> list[Sent]:
@@ -113,6 +186,9 @@ async def _ways(
 ) -> AsyncIterator[dict[str, Callable[[], Operation]]]:
     """Each way, connected; called, it begins over a server without data."""
     connection = connection_to(url)
+    _, bare = await asyncio.get_running_loop().create_unix_connection(
+        _Bare, url.removeprefix("unix://")
+    )
     # Among the texts of a reply there are numbers as bytes.
     pool = BlockingConnectionPool.from_url(
         url, max_connections=at_once, decode_responses=True, encoding_errors="surrogateescape"
@@ -148,6 +224,15 @@ async def _ways(
 
         return run
 
+    def of_bare() -> Operation:
+        async def ask(number: int) -> None:
+            each = sent[number]
+            command = ("EVALSHA", RESERVE.digest, len(each.keys), *each.keys, *each.arguments)
+            reply = await bare.ask(command)
+            assert reply[0].startswith("held\n")
+
+        return ask
+
     def of_redis_py() -> Operation:
         async def evalsha(number: int) -> None:
             count = len(sent[number].keys)
@@ -170,11 +255,13 @@ async def _ways(
         yield {
             METER: of_meter,
             RUN: of_connection,
+            BARE: of_bare,
             PLAIN: of_redis_py,
             LIMITS: of_limits,
         }
     finally:
         await connection.close()
+        bare.close()
         await plain.aclose()
         await pool.aclose()
         await pool_of_limits.aclose()

@@ -21,7 +21,7 @@ from typing import Final
 import uvloop
 
 from tests.benchmarks import client_cost, memory, server_cost, sizing
-from tests.benchmarks.client_cost import Round, Rounds
+from tests.benchmarks.client_cost import Load, Round, Rounds
 from tests.benchmarks.memory import Weight
 from tests.benchmarks.observed import ObservedRedis
 from tests.benchmarks.server_cost import Cost, Costs
@@ -44,12 +44,12 @@ class Extent:
     """How much is measured."""
 
     rounds: int
-    operations: dict[int, int]
+    operations: dict[Load, int]
     calls: int
     items: int
 
 
-QUICK: Final = Extent(2, {1: 40, 16: 160, 64: 320}, 128, 200)
+QUICK: Final = Extent(2, {load: 40 * load.at_once for load in client_cost.OPERATIONS}, 128, 200)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -106,7 +106,7 @@ def _print_client(rounds: Rounds) -> None:
         f"{'at once':>7}  {'':26} {'ops/s':>7} {'':>17} {'CPU µs/op':>9} {'':>15} {'kernel':>6}"
         f" {'p50 ms':>7} {'p99 ms':>7} {'Redis µs/op':>11} {'busy':>5}"
     )
-    for at_once, ways in rounds.items():
+    for load, ways in rounds.items():
         for name, measured in ways.items():
             rates, cpu = [each.rate for each in measured], [each.client_us for each in measured]
             kernel, p50, p99, redis_us, busy = (
@@ -114,31 +114,33 @@ def _print_client(rounds: Rounds) -> None:
                 for part in ("kernel_us", "p50_ms", "p99_ms", "redis_us", "busy")
             )
             print(
-                f"{at_once:7}  {name:26} {statistics.median(rates):7.0f} {_spread(rates, 0):>17}"
+                f"{load!s:>8} {name:26} {statistics.median(rates):7.0f} {_spread(rates, 0):>17}"
                 f" {statistics.median(cpu):9.1f} {_spread(cpu, 1):>15} {kernel:6.1f}"
                 f" {p50:7.2f} {p99:7.2f} {redis_us:11.1f} {busy:5.0%}"
             )
-    print()
-    for at_once, ways in rounds.items():
+    print("* client and server on one core: nobody is woken up, what is left is their own work\n")
+    for load, ways in rounds.items():
+        print(f"{load} at once: CPU of RedisConnection.run / redis-py", end=" ")
         share = _ratios(ways, client_cost.RUN, client_cost.PLAIN, lambda each: each.client_us)
+        print(f"{_of(share)} goal <= {CPU_SHARE}: {_met(statistics.median(share) <= CPU_SHARE)}")
+        bare = _ratios(ways, client_cost.BARE, client_cost.PLAIN, lambda each: each.client_us)
+        print(f"{'':13}CPU of a bare write and read / redis-py {_of(bare)}")
         speed = _ratios(ways, client_cost.RUN, client_cost.PLAIN, lambda each: each.rate)
+        busy = statistics.median(each.busy for each in ways[client_cost.RUN])
+        print(f"{'':13}throughput of RedisConnection.run / redis-py {_of(speed)}", end=" ")
+        print(_speed_goal(load, statistics.median(speed), busy))
         own = [
             meter.client_us - run.client_us
             for meter, run in zip(ways[client_cost.METER], ways[client_cost.RUN], strict=True)
         ]
-        busy = statistics.median(each.busy for each in ways[client_cost.RUN])
-        print(f"{at_once:2} at once: CPU of RedisConnection.run / redis-py", end=" ")
-        print(f"{_of(share)} goal <= {CPU_SHARE}: {_met(statistics.median(share) <= CPU_SHARE)}")
-        print(f"{'':12}throughput of RedisConnection.run / redis-py {_of(speed)}", end=" ")
-        print(_speed_goal(at_once, statistics.median(speed), busy))
-        print(f"{'':12}RedisMeter's own work: {statistics.median(own):.1f} µs {_spread(own, 1)}")
+        print(f"{'':13}RedisMeter's own work: {statistics.median(own):.1f} µs {_spread(own, 1)}")
         for name in (client_cost.PLAIN, client_cost.LIMITS):
             whole = _ratios(ways, client_cost.METER, name, lambda each: each.client_us)
-            print(f"{'':12}CPU of RedisMeter.reserve / {name} {_of(whole)}")
+            print(f"{'':13}CPU of RedisMeter.reserve / {name} {_of(whole)}")
 
 
-def _speed_goal(at_once: int, speed: float, busy: float) -> str:
-    if at_once < max(client_cost.OPERATIONS):
+def _speed_goal(load: Load, speed: float, busy: float) -> str:
+    if load.at_once < max(each.at_once for each in client_cost.OPERATIONS):
         return f"(Redis {busy:.0%} busy)"
     if busy >= BUSY:
         return f"Redis is what limits it ({busy:.0%} busy)"

@@ -66,6 +66,11 @@ class ObservedRedis:
         told = self.ask("INFO", "cpu")
         return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
 
+    @property
+    def process(self) -> int:
+        """The number of its process."""
+        return int(self.ask("INFO", "server")["process_id"])
+
     async def memory(self) -> int:
         """Bytes that it uses, as soon as nobody but us is connected."""
         deadline = time.monotonic() + _QUIET_S

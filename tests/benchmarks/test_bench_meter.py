@@ -1,11 +1,13 @@
 """A short form of the benchmark: every figure is there, and stands for what it says."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.benchmarks import client_cost, memory, meter, server_cost
+from tests.benchmarks.client_cost import Load
 from tests.benchmarks.memory import Weight
 from tests.benchmarks.observed import ObservedRedis
 from tests.benchmarks.server_cost import BARE, RESERVE
@@ -38,9 +40,13 @@ def test_every_row_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 async def test_each_way_has_a_figure_of_every_round(
     server: RedisServer, redis: ObservedRedis
 ) -> None:
-    measured = await client_cost.measure(server.url, redis, rounds=2, operations={1: 10, 8: 40})
+    loads = {Load(1, on_one_core=True): 10, Load(8): 40}
+    cores = os.sched_getaffinity(0)
 
-    assert measured.keys() == {1, 8}
+    measured = await client_cost.measure(server.url, redis, rounds=2, operations=loads)
+
+    assert measured.keys() == loads.keys()
+    assert os.sched_getaffinity(0) == os.sched_getaffinity(redis.process) == cores
     for ways in measured.values():
         assert ways.keys() == set(client_cost.SCRIPTS_EACH)
         assert all(len(rounds) == 2 for rounds in ways.values())
