@@ -1,15 +1,18 @@
 """Which technology keeps the counters and what others said?"""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.adapters.address import SqliteAddress, read_address
+from sidecar.adapters.address import Arrangement, SqliteAddress, read_address
 from sidecar.adapters.cached import CachedManifests, CachedSubscriptions
 from sidecar.adapters.carried import CarriedManifests
 from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.guarded.breaker import IN_A_ROW, Breaker
+from sidecar.adapters.guarded.facts import GuardedManifests, GuardedSubscriptions
+from sidecar.adapters.guarded.meter import GuardedMeter
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.documents import REPLACE
 from sidecar.adapters.redis.leased import LEASE, LeasedMeter
@@ -28,9 +31,16 @@ from sidecar.errors import Unavailable
 from sidecar.ports import Manifests, Meter, Notices, Subscriptions
 from sidecar.settings import Settings
 
+_IN_A_ROW_OF_SEVERAL = 64
+"""Of servers that share the work, one may be gone for long while the others answer."""
+
 
 class Store:
-    """Counters and what others said on one technology, opened before the first request."""
+    """Counters and what others said on one technology, opened before the first request.
+
+    Attributes:
+        breaker: whether it is asked just now.
+    """
 
     def __init__(
         self,
@@ -41,7 +51,6 @@ class Store:
         leases: bool = False,
     ) -> None:
         address = read_address(url)
-        self.meter: Meter
         self.subscriptions: Subscriptions
         self.notices: Notices
         manifests: Manifests
@@ -50,21 +59,31 @@ class Store:
         self._leased: LeasedMeter | None = None
         if isinstance(address, SqliteAddress):
             self._database = Database(address.file)
-            self.meter = SqliteMeter(self._database, on_expiry=on_expiry)
-            self.subscriptions = SqliteSubscriptions(self._database)
+            meter = SqliteMeter(self._database, on_expiry=on_expiry)
+            self.breaker = Breaker(_probing(meter))
+            guarded = GuardedMeter(meter, self.breaker)
+            subscriptions = SqliteSubscriptions(self._database)
+            self.subscriptions = GuardedSubscriptions(subscriptions, self.breaker)
             self.notices = SqliteNotices(self._database)
             manifests = SqliteManifests(self._database)
         else:
             scripts = (*SCRIPTS, LEASE, REPLACE, NOTICE)
             self._redis = RedisConnection(url, timeout_s=timeout_ms / 1000, scripts=scripts)
             self._leased = LeasedMeter(self._redis, on_expiry=on_expiry, leases=leases)
-            self.meter = self._leased
-            self.subscriptions = CachedSubscriptions(RedisSubscriptions(self._redis))
+            self.breaker = Breaker(_probing(self._leased), in_a_row=_in_a_row(address.arrangement))
+            at_hand = self._leased.at_hand if leases else None
+            guarded = GuardedMeter(self._leased, self.breaker, at_hand)
+            self.subscriptions = CachedSubscriptions(
+                GuardedSubscriptions(RedisSubscriptions(self._redis), self.breaker)
+            )
             self.notices = RedisNotices(self._redis)
             manifests = RedisManifests(self._redis)
+        self._guarded = guarded
+        self.meter: Meter = guarded
         # Most apps have none, and shall not pay for asking each time.
         clock = SystemClock()
-        seeded = SeededManifests(manifests, self.meter, clock)
+        asked = GuardedManifests(manifests, self.breaker)
+        seeded = SeededManifests(asked, self.meter, clock)
         self.manifests: Manifests = CachedManifests(CarriedManifests(seeded, self.meter, clock))
 
     async def note(self) -> str | None:
@@ -83,6 +102,8 @@ class Store:
         try:
             yield
         finally:
+            await self._guarded.close()
+            await self.breaker.close()
             if self._database is not None:
                 self._database.close()
             if self._leased is not None:
@@ -103,6 +124,14 @@ def store_of(settings: Settings) -> Store:
         settings.sidecar_on_expiry,
         leases=settings.sidecar_leases,
     )
+
+
+def _probing(meter: Meter) -> Callable[[], Awaitable[None]]:
+    return lambda: meter.ping(since=time.monotonic())
+
+
+def _in_a_row(arrangement: Arrangement) -> int:
+    return _IN_A_ROW_OF_SEVERAL if arrangement is Arrangement.CLUSTER else IN_A_ROW
 
 
 def describe_store(url: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.proxy import FaultProxy
 from tests.faults.server import redis_node, url_of
 from tests.faults.weather import Faults
-from tests.processes import Sidecar
+from tests.processes import Sidecar, await_that
 
 BOB: Final = {"app_id": "acme", "user_id": "bob"}
 ASK: Final = BOB | {
@@ -62,7 +62,7 @@ def test_in_front_of_a_black_hole_every_answer_is_in_time_and_says_that_it_is_a_
     tmp_path: Path, proxy: FaultProxy, policies: str, status: int, effect: str
 ) -> None:
     with serving(proxy, tmp_path, policies) as sidecar:
-        assert ask(sidecar)[0].json()["degraded"] is False
+        await_that(lambda: ask(sidecar)[0].json()["degraded"] is False, "the store is asked")
         proxy.inject(Faults(swallows=True))
         took = []
         for _ in range(20):

@@ -70,17 +70,20 @@ class LeasedMeter(RedisMeter):
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold every charge, or none if an enforced limit has no room."""
-        if not self._has_leases or hold.request.request_id or not charges:
+        asked = self._asked(hold, charges)
+        if asked is None:
             return await super().reserve(hold, charges, since=since)
-        request, subject = hold.request, hold.request.subject
-        # Limits that share a counter ask the same of it.
-        by_counter = {charge.counter: charge.amount for charge in charges}
-        key: Key = (subject.app_id, subject.user_id, request.ttl_s, *by_counter)
-        answer = self._answer(key, hold, charges, tuple(by_counter.values()))
+        key, amounts = asked
+        answer = self._answer(key, hold, charges, amounts)
         if answer is None:
             answer = await super().reserve(hold, charges, since=since)
             self._leasing.consider(key, hold, charges, answer)
         return answer
+
+    def at_hand(self, hold: Hold, charges: Sequence[Charge]) -> Metering | None:
+        """What a lease answers, None if Redis must be asked."""
+        asked = self._asked(hold, charges)
+        return None if asked is None else self._answer(asked[0], hold, charges, asked[1])
 
     async def extend(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold further units, or none, and let the reservation live its `ttl_s` from now."""
@@ -150,6 +153,16 @@ class LeasedMeter(RedisMeter):
         """Give back what leases have left, and make no more."""
         await self._leasing.drain()
         await self._settling.drain()
+
+    def _asked(self, hold: Hold, charges: Sequence[Charge]) -> tuple[Key, tuple[int, ...]] | None:
+        """Which lease may answer, and what is asked of it; None where none may."""
+        if not self._has_leases or hold.request.request_id or not charges:
+            return None
+        request, subject = hold.request, hold.request.subject
+        # Limits that share a counter ask the same of it.
+        by_counter = {charge.counter: charge.amount for charge in charges}
+        key: Key = (subject.app_id, subject.user_id, request.ttl_s, *by_counter)
+        return key, tuple(by_counter.values())
 
     def _answer(
         self, key: Key, hold: Hold, charges: Sequence[Charge], amounts: tuple[int, ...]

@@ -19,6 +19,7 @@ from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.ledger import Ledger
 from sidecar.adapters.sqlite.reservations import Account, Answer, Record
 from sidecar.adapters.sqlite.rollups import Rollups
+from sidecar.adapters.sqlite.schema import SCHEMA_VERSION
 from sidecar.adapters.sqlite.sweep import forget
 from sidecar.domain.decision import Reservation
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
@@ -298,9 +299,13 @@ class SqliteMeter:
 
     async def ping(self, *, since: float) -> None:
         """Return if the file can be written, and our tables are in it."""
-        await self._run(
-            lambda connection: connection.execute("SELECT 1 FROM counter LIMIT 1").fetchone(), since
-        )
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("SELECT 1 FROM counter LIMIT 1").fetchone()
+            # The same number again is a write all the same: a full disk is found by trying.
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+        await self._run(work, since)
 
     async def _write(self, work: Callable[[sqlite3.Connection], T], since: float) -> T:
         self._writes += 1
