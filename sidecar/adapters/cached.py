@@ -1,10 +1,11 @@
-"""Facts remembered for a moment, so that a busy user or app is not looked up at every check."""
+"""Facts remembered for a while, so that a busy user or app is not looked up at every check."""
 
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from sidecar.adapters.recent import Known, Recent
+from sidecar.adapters.changes import MANIFEST, SUBSCRIPTION, SURE_S, Changes
+from sidecar.adapters.recent import CAPACITY, Known, Recent
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome
@@ -12,31 +13,44 @@ from sidecar.ports import Manifests, ManifestSync, Subscriptions
 
 _User = tuple[str, str]
 _NONE: Final[Known[Manifest | None]] = Known(None)
+_ANY: Final = ""
 
 
 class CachedSubscriptions(Recent[_User, Subscription]):
     """Remembers what was found, by app and user: a tenant plays no part.
 
-    A push through this process is seen at once, one through another when the entry is old.
+    A push through this process is seen at once, one through another when it is heard of or when
+    the entry is old.
 
     Args:
-        lifetime_s: how long an entry is believed; more than 0.
-        capacity: entries kept, the oldest goes first.
+        changes: what other processes push.
+        lifetime_s: how long an entry is believed where changes are not heard of; more than 0.
+        capacity: entries kept, the oldest goes first; long histories count for several.
     """
 
     def __init__(
         self,
         inner: Subscriptions,
+        changes: Changes | None = None,
         *,
-        lifetime_s: float = 0.5,
-        capacity: int = 50_000,
+        lifetime_s: float = SURE_S,
+        capacity: int = CAPACITY,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         def ask(key: _User, since: float) -> Awaitable[Subscription]:
             return inner.find(Subject(*key), since=since)
 
-        super().__init__(ask, lifetime_s=lifetime_s, capacity=capacity, monotonic=monotonic)
+        super().__init__(
+            ask,
+            lambda key: key[1],
+            changes,
+            weigh=lambda state: 1 + (len(state.history) + len(state.metadata)) // 8,
+            lifetime_s=lifetime_s,
+            capacity=capacity,
+            monotonic=monotonic,
+        )
         self._inner = inner
+        self._changes.tell(SUBSCRIPTION, self.forget)
 
     async def find(self, subject: Subject, *, since: float) -> Subscription:
         """What is remembered, else what the store says."""
@@ -47,36 +61,57 @@ class CachedSubscriptions(Recent[_User, Subscription]):
         try:
             return await self._inner.sync(pushed, since=since)
         finally:
-            self.forget(lambda key: key[1] == pushed.user_id)
+            self.forget(pushed.user_id)
 
 
-class CachedManifests(Recent[str, Manifest | None]):
+class CachedManifests:
     """Remembers what holds for each app, that nothing was pushed for it, and for none at all.
 
-    A push through this process is seen at once, one through another when the entry is old.
+    A push through this process is seen at once, one through another when it is heard of or when
+    the entry is old.
 
     Args:
-        lifetime_s: how long an entry is believed; more than 0.
+        changes: what other processes push.
+        lifetime_s: how long an entry is believed where changes are not heard of; more than 0.
     """
 
     def __init__(
         self,
         inner: Manifests,
+        changes: Changes | None = None,
         *,
-        lifetime_s: float = 0.5,
+        lifetime_s: float = SURE_S,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(self._asked_of, lifetime_s=lifetime_s, monotonic=monotonic)
+        changes = changes or Changes()
         self._inner = inner
+        self._of_apps: Recent[str, Manifest | None] = Recent(
+            self._ask,
+            str,
+            changes,
+            is_lasting=_is_lasting,
+            weigh=_weight,
+            lifetime_s=lifetime_s,
+            monotonic=monotonic,
+        )
+        self._any: Recent[str, bool] = Recent(
+            lambda _, since: inner.any(since=since),
+            str,
+            changes,
+            lifetime_s=lifetime_s,
+            monotonic=monotonic,
+        )
         self._are_some = False
-        self._none_until = 0.0
+        changes.tell(MANIFEST, self._forget)
 
     def find(self, app_id: str, *, since: float) -> Awaitable[Manifest | None]:
         """What is remembered, else what the store says."""
         # Most installations have none: there, no app is asked for by its name.
-        if self._none_until and self._monotonic() < self._none_until:
-            return _NONE
-        return self.recall(app_id, since)
+        if not self._are_some:
+            known = self._any.known(_ANY)
+            if known is not None and not known.value:
+                return _NONE
+        return self._of_apps.recall(app_id, since)
 
     async def any(self, *, since: float) -> bool:
         """Whether one was ever pushed, for whatever app."""
@@ -87,15 +122,25 @@ class CachedManifests(Recent[str, Manifest | None]):
         try:
             return await self._inner.sync(pushed, since=since)
         finally:
-            self._none_until = 0.0
-            self.forget(lambda app_id: app_id == pushed.app_id)
+            self._forget(pushed.app_id)
 
-    async def _asked_of(self, app_id: str, since: float) -> Manifest | None:
+    def _forget(self, app_id: str | None) -> None:
+        self._of_apps.forget(app_id)
+        self._any.forget(_ANY)
+
+    async def _ask(self, app_id: str, since: float) -> Manifest | None:
         if not self._are_some:
-            pushes = self._pushes
-            self._are_some = await self._inner.any(since=since)
-            if not self._are_some:
-                if pushes == self._pushes:
-                    self._none_until = self._monotonic() + self._lifetime_s
-                return None
-        return await self._inner.find(app_id, since=since)
+            self._are_some = await self._any.recall(_ANY, since)
+        return await self._inner.find(app_id, since=since) if self._are_some else None
+
+
+def _is_lasting(manifest: Manifest | None) -> bool:
+    """Whether it stays as it is at the end of a period."""
+    return manifest is None or not any(budget.rollover for budget in manifest.budgets)
+
+
+def _weight(manifest: Manifest | None) -> int:
+    if manifest is None:
+        return 1
+    parts = manifest.budgets, manifest.features, manifest.overrides, manifest.seeded
+    return 1 + sum(map(len, (*parts, manifest.allowed, manifest.blocked))) // 8

@@ -101,6 +101,7 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(store.opened())
+            await stack.enter_async_context(store.changes.opened())
             await stack.enter_async_context(web)
             await stack.enter_async_context(decisions.opened())
             if shadow is not None:

@@ -9,10 +9,12 @@ from pathlib import Path
 from sidecar.adapters.address import Arrangement, SqliteAddress, read_address
 from sidecar.adapters.cached import CachedManifests, CachedSubscriptions
 from sidecar.adapters.carried import CarriedManifests
+from sidecar.adapters.changes import WatchedChanges
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.guarded.breaker import IN_A_ROW, Breaker
 from sidecar.adapters.guarded.facts import GuardedManifests, GuardedSubscriptions
 from sidecar.adapters.guarded.meter import GuardedMeter
+from sidecar.adapters.redis.changes import ANNOUNCE, RedisChanges
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.documents import REPLACE
 from sidecar.adapters.redis.leased import LEASE, LeasedMeter
@@ -21,6 +23,7 @@ from sidecar.adapters.redis.meter import SCRIPTS
 from sidecar.adapters.redis.notices import NOTICE, RedisNotices
 from sidecar.adapters.redis.subscriptions import RedisSubscriptions
 from sidecar.adapters.seeded import SeededManifests
+from sidecar.adapters.sqlite.changes import SqliteChanges
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.manifests import SqliteManifests
 from sidecar.adapters.sqlite.meter import SqliteMeter
@@ -51,7 +54,7 @@ class Store:
         leases: bool = False,
     ) -> None:
         address = read_address(url)
-        self.subscriptions: Subscriptions
+        self.changes: WatchedChanges
         self.notices: Notices
         manifests: Manifests
         self._database: Database | None = None
@@ -62,29 +65,32 @@ class Store:
             meter = SqliteMeter(self._database, on_expiry=on_expiry)
             self.breaker = Breaker(_probing(meter))
             guarded = GuardedMeter(meter, self.breaker)
-            subscriptions = SqliteSubscriptions(self._database)
-            self.subscriptions = GuardedSubscriptions(subscriptions, self.breaker)
+            self.changes = SqliteChanges(self._database)
+            subscriptions: Subscriptions = SqliteSubscriptions(self._database)
             self.notices = SqliteNotices(self._database)
             manifests = SqliteManifests(self._database)
         else:
-            scripts = (*SCRIPTS, LEASE, REPLACE, NOTICE)
+            scripts = (*SCRIPTS, LEASE, REPLACE, ANNOUNCE, NOTICE)
             self._redis = RedisConnection(url, timeout_s=timeout_ms / 1000, scripts=scripts)
             self._leased = LeasedMeter(self._redis, on_expiry=on_expiry, leases=leases)
             self.breaker = Breaker(_probing(self._leased), in_a_row=_in_a_row(address.arrangement))
             at_hand = self._leased.at_hand if leases else None
             guarded = GuardedMeter(self._leased, self.breaker, at_hand)
-            self.subscriptions = CachedSubscriptions(
-                GuardedSubscriptions(RedisSubscriptions(self._redis), self.breaker)
-            )
+            self.changes = RedisChanges(self._redis)
+            subscriptions = RedisSubscriptions(self._redis)
             self.notices = RedisNotices(self._redis)
             manifests = RedisManifests(self._redis)
         self._guarded = guarded
         self.meter: Meter = guarded
+        self.subscriptions: Subscriptions = CachedSubscriptions(
+            GuardedSubscriptions(subscriptions, self.breaker), self.changes
+        )
         # Most apps have none, and shall not pay for asking each time.
         clock = SystemClock()
         asked = GuardedManifests(manifests, self.breaker)
         seeded = SeededManifests(asked, self.meter, clock)
-        self.manifests: Manifests = CachedManifests(CarriedManifests(seeded, self.meter, clock))
+        carried = CarriedManifests(seeded, self.meter, clock)
+        self.manifests: Manifests = CachedManifests(carried, self.changes)
 
     async def note(self) -> str | None:
         """What an operator should know of a store that answers."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fakeredis import TcpFakeServer
 
+from sidecar.adapters.redis.changes import ANNOUNCE
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.documents import REPLACE
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
@@ -305,7 +306,9 @@ async def redis_connection(
     url: str, timeout_s: float = PATIENCE_S
 ) -> AsyncIterator[RedisConnection]:
     """A connection of ours to an empty server."""
-    connection = RedisConnection(url, timeout_s=timeout_s, scripts=(*SCRIPTS, REPLACE, NOTICE))
+    connection = RedisConnection(
+        url, timeout_s=timeout_s, scripts=(*SCRIPTS, REPLACE, ANNOUNCE, NOTICE)
+    )
     try:
         await connection.command("FLUSHALL", since=time.monotonic())
         yield connection

@@ -104,6 +104,12 @@ class Cluster(Watched):
             await self.refresh(deadline)
         return self._slots.count(None)
 
+    def any_host(self) -> Host:
+        """Where some node is, as far as is known."""
+        hosts = list(self._nodes or self._seeds)
+        random.shuffle(hosts)
+        return hosts[0]
+
     def moved(self, told: str, teller: Node) -> Node:
         """Who serves a slot according to what follows MOVED."""
         slot, _, where = told.partition(" ")

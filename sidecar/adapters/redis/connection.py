@@ -7,11 +7,12 @@ script knows what it has done already, so it may come any number of times.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from itertools import chain
 from typing import Final, NoReturn
 
-from sidecar.adapters.address import Arrangement, read_redis_address
+from sidecar.adapters.address import Arrangement, Host, read_redis_address
 from sidecar.adapters.redis.channel import (
     Argument,
     NotReplicated,
@@ -68,7 +69,7 @@ class RedisConnection:
 
     def __init__(self, url: str, *, timeout_s: float, scripts: Sequence[Script]) -> None:
         address = read_redis_address(url)
-        dialer = Dialer(address, timeout_s=timeout_s, scripts=scripts)
+        self._dialer = dialer = Dialer(address, timeout_s=timeout_s, scripts=scripts)
         self._timeout_s = timeout_s
         self._closed_s = float("-inf")
         self._node: Node | None = None
@@ -157,6 +158,28 @@ class RedisConnection:
             StoreUnavailable: no reply in time.
         """
         return await self._ask(command, command[1] if len(command) > 1 else "", since, None)
+
+    @property
+    def database(self) -> int:
+        """The number of the database; what is said of a topic is heard in all of them."""
+        return self._dialer.database
+
+    @asynccontextmanager
+    async def hearing(self, topic: str) -> AsyncIterator[AsyncIterator[str]]:
+        """What is said of a topic from now on, over a connection of its own, until it breaks.
+
+        Any node of a Cluster tells what is published at another.
+
+        Raises:
+            Unreachable: there is none, or not any more.
+        """
+        host: Host | None = None
+        if self._sentinels is not None:
+            host = await self._sentinels.named()
+        elif self._cluster is not None:
+            host = self._cluster.any_host()
+        async with self._dialer.hearing(host, topic) as messages:
+            yield messages
 
     async def close(self) -> None:
         """Close every connection; calls that are under way fail."""

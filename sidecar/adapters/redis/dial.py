@@ -4,7 +4,7 @@ redis-py makes it (TLS, authentication, database); then the socket is handed to 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
@@ -104,18 +104,29 @@ class Dialer:
             await connection.disconnect()
         return reply
 
-    async def hear(self, sentinel: Host, topic: str) -> AsyncGenerator[str, None]:
-        """What a sentinel says of a topic, until it hangs up.
+    @property
+    def database(self) -> int:
+        """The number of the database that the address names."""
+        return int(self._given.get("db") or 0)
+
+    @asynccontextmanager
+    async def hearing(
+        self, host: Host | None, topic: str, *, sentinel: bool = False
+    ) -> AsyncIterator[AsyncIterator[str]]:
+        """What is said of a topic from now on, until the server hangs up.
+
+        Args:
+            host: a server, or None for the one that the address names.
+            sentinel: it is one, and has its own users.
 
         Raises:
             Unreachable: it does not answer, or not any more.
         """
-        async with self._connected(self._of_sentinels, sentinel) as (connection, limit):
+        given = self._of_sentinels if sentinel else self._given
+        async with self._connected(given, host) as (connection, limit):
             await _reply(connection, "SUBSCRIBE", topic)
             limit.reschedule(None)
-            while True:
-                _, _, message = await connection.read_response()
-                yield str(message)
+            yield _messages(connection)
 
     @asynccontextmanager
     async def _connected(
@@ -157,6 +168,14 @@ class Dialer:
             return
         if role[0] != "master":
             raise Unreachable("the sentinels name a server that is no master")
+
+
+async def _messages(connection: AbstractConnection) -> AsyncIterator[str]:
+    while True:
+        told = await connection.read_response()
+        if not isinstance(told, list) or len(told) != 3:
+            raise Unreachable(STRANGE)
+        yield str(told[2])
 
 
 async def _reply(connection: AbstractConnection, *command: Argument) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
+from sidecar.adapters.redis.changes import announce
 from sidecar.adapters.redis.connection import RedisConnection, Script
 from sidecar.errors import Unavailable
 
@@ -34,11 +35,18 @@ class RedisDocuments(Generic[T]):
         return None if document is None else str(document)
 
     async def change(
-        self, key: str, merge: Callable[[str | None], tuple[str | None, T]], since: float
+        self,
+        key: str,
+        merge: Callable[[str | None], tuple[str | None, T]],
+        since: float,
+        *,
+        change: tuple[str, str],
     ) -> T:
         """Put something else in the place of a document, however many do so at once.
 
         Args:
+            change: its kind and key, announced to all; also where the document stays, because
+                whoever changed it before may have been cut off at this point.
             merge: from what stands there to what is to stand there, None to leave it, and to
                 what the caller gets.
         """
@@ -46,8 +54,14 @@ class RedisDocuments(Generic[T]):
             stored = await self.get(key, since)
             document, result = merge(stored)
             if document is None or await self._replace(key, stored or "", document, since):
-                return result
-        raise self._failure(f"too many pushes at once for {key!r}")
+                break
+        else:
+            raise self._failure(f"too many pushes at once for {key!r}")
+        try:
+            await announce(self._connection, *change, since)
+        except Unavailable as error:
+            raise self._failure(str(error)) from error
+        return result
 
     async def _replace(self, key: str, seen: str, document: str, since: float) -> bool:
         try:

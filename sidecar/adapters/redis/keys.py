@@ -59,3 +59,6 @@ def manifest_key(app_id: str) -> str:
 
 MANIFESTS = f"{EVERY_APP}:manifests"
 """There as soon as any app has a manifest."""
+
+CHANGES = f"{EVERY_APP}:changes"
+"""Another text after each push."""

@@ -1,5 +1,6 @@
 """Manifests on Redis: one JSON document for each app."""
 
+from sidecar.adapters.changes import MANIFEST
 from sidecar.adapters.manifest_documents import read_manifest, write_manifest
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.documents import RedisDocuments
@@ -37,4 +38,5 @@ class RedisManifests:
 
         # Before the manifest: whoever finds that there are none must be right.
         await self._connection.command("SET", MANIFESTS, "1", since=since)
-        return await self._documents.change(manifest_key(pushed.app_id), merged, since)
+        key, change = manifest_key(pushed.app_id), (MANIFEST, pushed.app_id)
+        return await self._documents.change(key, merged, since, change=change)

@@ -52,6 +52,17 @@ class Sentinels:
                 return self._channel
         raise Unreachable("; ".join(dict.fromkeys(faults)))
 
+    async def named(self) -> Host:
+        """Where most of them say that the master is.
+
+        Raises:
+            Unreachable: nobody knows one.
+        """
+        named, faults = await self._ask_all()
+        for host, _ in named.most_common(1):
+            return host
+        raise Unreachable("; ".join(dict.fromkeys(faults)))
+
     async def close(self) -> None:
         """Listen no more."""
         for task in self._listening:
@@ -96,9 +107,11 @@ class Sentinels:
         """Drop the connection whenever this sentinel says that the master has changed."""
         while True:
             try:
-                async for message in self._dialer.hear(sentinel, "+switch-master"):
-                    if message.split(" ")[0] == self._service and self._channel is not None:
-                        self._channel.close()
+                hearing = self._dialer.hearing(sentinel, "+switch-master", sentinel=True)
+                async with hearing as messages:
+                    async for message in messages:
+                        if message.split(" ")[0] == self._service and self._channel is not None:
+                            self._channel.close()
             except Unreachable:
                 # The others are listened to meanwhile.
                 pass

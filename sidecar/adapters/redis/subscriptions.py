@@ -2,6 +2,7 @@
 
 import asyncio
 
+from sidecar.adapters.changes import SUBSCRIPTION
 from sidecar.adapters.documents import read_subscription, write_subscription
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.documents import RedisDocuments
@@ -37,4 +38,5 @@ class RedisSubscriptions:
             return None if is_same else write_subscription(state), (outcome, state)
 
         key = subscription_key(pushed.app_id, pushed.user_id)
-        return await self._documents.change(key, merged, since)
+        change = SUBSCRIPTION, pushed.user_id
+        return await self._documents.change(key, merged, since, change=change)

@@ -2,7 +2,9 @@
 
 import sqlite3
 
+from sidecar.adapters.changes import MANIFEST
 from sidecar.adapters.manifest_documents import read_manifest, write_manifest
+from sidecar.adapters.sqlite.changes import announce
 from sidecar.adapters.sqlite.database import Database
 from sidecar.domain.manifest import Manifest, merge
 from sidecar.ports import ManifestSync
@@ -36,6 +38,7 @@ class SqliteManifests:
                 "INSERT OR REPLACE INTO manifest VALUES (?, ?)",
                 (state.app_id, write_manifest(state)),
             )
+            announce(connection, MANIFEST, pushed.app_id)
             return ManifestSync(outcome, previous, state)
 
         return await self._database.run(work, since=since)

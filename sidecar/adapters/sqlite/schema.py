@@ -57,6 +57,9 @@ CREATE INDEX occasion_until ON occasion (until)
 _MANIFESTS: Final = """
 CREATE TABLE manifest (app TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID
 """
+_CHANGES: Final = """
+CREATE TABLE change (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL)
+"""
 _SCHEMA: Final = f"""
 CREATE TABLE counter (
     app TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL,
@@ -80,7 +83,8 @@ CREATE TABLE subscription (
 ) WITHOUT ROWID;
 {_GRANT_AND_USAGE};
 {_NOTICES};
-{_MANIFESTS}
+{_MANIFESTS};
+{_CHANGES}
 """
 
 # What was held stood in a table of entries; now it stands in the counters, and what each
@@ -131,6 +135,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
         _take_fingerprints(connection)
     _run(connection, _NOTICES)
     _run(connection, _MANIFESTS)
+    _run(connection, _CHANGES)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

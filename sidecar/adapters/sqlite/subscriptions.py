@@ -2,7 +2,9 @@
 
 import sqlite3
 
+from sidecar.adapters.changes import SUBSCRIPTION
 from sidecar.adapters.documents import read_subscription, write_subscription
+from sidecar.adapters.sqlite.changes import announce
 from sidecar.adapters.sqlite.database import Database
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome, merge, never_synced
@@ -39,6 +41,7 @@ class SqliteSubscriptions:
                 "INSERT OR REPLACE INTO subscription VALUES (?, ?, ?)",
                 (pushed.app_id, pushed.user_id, write_subscription(state)),
             )
+            announce(connection, SUBSCRIPTION, pushed.user_id)
             return outcome, state
 
         try:

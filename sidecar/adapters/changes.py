@@ -1,0 +1,96 @@
+"""What is remembered here, and was changed by a push elsewhere?
+
+Each store has its way to hear of pushes. Whatever it may have missed, it says so: then nobody
+believes anything any more that is not asked for again.
+"""
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from sidecar.errors import Unavailable
+
+SUBSCRIPTION: Final = "subscription"
+"""The kind of a change of what holds for a user; its key is the user's id."""
+MANIFEST: Final = "manifest"
+"""The kind of a change of what holds for an app; its key is the app's id."""
+
+SURE_S: Final = 0.5
+"""So long after a look nothing that was remembered is older than it looked then."""
+
+Forget = Callable[[str | None], None]
+"""Forgets what belongs to a key, or with None all."""
+
+
+class Changes:
+    """Tells those who remember something what of it is old.
+
+    Attributes:
+        sure_until: until then, of the monotonic clock, every change that was made half a second
+            ago or earlier has been told.
+    """
+
+    def __init__(self) -> None:
+        self.sure_until = float("-inf")
+        self._told: dict[str, list[Forget]] = {}
+
+    def tell(self, kind: str, forget: Forget) -> None:
+        """Have something forgotten whenever a change of a kind is heard of."""
+        self._told.setdefault(kind, []).append(forget)
+
+    def note(self, kind: str, key: str) -> None:
+        """A push has changed what belongs to a key."""
+        for forget in self._told.get(kind, ()):
+            forget(key)
+
+    def note_loss(self) -> None:
+        """Some changes were not heard of: whatever is remembered may be old."""
+        for told in self._told.values():
+            for forget in told:
+                forget(None)
+
+
+class WatchedChanges(Changes, ABC):
+    """Changes that are looked for in a store again and again.
+
+    Args:
+        look_each_s: from one look to the next.
+    """
+
+    def __init__(self, look_each_s: float) -> None:
+        super().__init__()
+        self._look_each_s = look_each_s
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Hear of changes as long as this is open; before and after that, nobody is sure."""
+        looking = asyncio.create_task(self._look_on())
+        try:
+            yield
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+            self.sure_until = float("-inf")
+
+    async def _look_on(self) -> None:
+        while True:
+            began = time.monotonic()
+            try:
+                await self._look(began)
+            except Unavailable:
+                # Nobody is sure until the next look; each asks for himself meanwhile.
+                pass
+            else:
+                self.sure_until = began + SURE_S
+            await asyncio.sleep(self._look_each_s)
+
+    @abstractmethod
+    async def _look(self, since: float) -> None:
+        """Tell of all changes that were made before now and are not told of yet.
+
+        Raises:
+            Unavailable: the store does not say.
+        """
