@@ -21,6 +21,7 @@ from sidecar.adapters.redis.leased import LEASE, LeasedMeter
 from sidecar.adapters.redis.manifests import RedisManifests
 from sidecar.adapters.redis.meter import SCRIPTS
 from sidecar.adapters.redis.notices import NOTICE, RedisNotices
+from sidecar.adapters.redis.statements import STATED, RedisStatements
 from sidecar.adapters.redis.subscriptions import RedisSubscriptions
 from sidecar.adapters.seeded import SeededManifests
 from sidecar.adapters.sqlite.changes import SqliteChanges
@@ -28,10 +29,11 @@ from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.manifests import SqliteManifests
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.notices import SqliteNotices
+from sidecar.adapters.sqlite.statements import SqliteStatements
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
 from sidecar.domain.usage import OnExpiry
 from sidecar.errors import Unavailable
-from sidecar.ports import Manifests, Meter, Notices, Subscriptions
+from sidecar.ports import Manifests, Meter, Notices, Statements, Subscriptions
 from sidecar.settings import Settings
 
 _IN_A_ROW_OF_SEVERAL = 64
@@ -56,6 +58,7 @@ class Store:
         address = read_address(url)
         self.changes: WatchedChanges
         self.notices: Notices
+        self.statements: Statements
         manifests: Manifests
         self._database: Database | None = None
         self._redis: RedisConnection | None = None
@@ -68,9 +71,10 @@ class Store:
             self.changes = SqliteChanges(self._database)
             subscriptions: Subscriptions = SqliteSubscriptions(self._database)
             self.notices = SqliteNotices(self._database)
+            self.statements = SqliteStatements(self._database)
             manifests = SqliteManifests(self._database)
         else:
-            scripts = (*SCRIPTS, LEASE, REPLACE, ANNOUNCE, NOTICE)
+            scripts = (*SCRIPTS, LEASE, REPLACE, ANNOUNCE, NOTICE, STATED)
             self._redis = RedisConnection(url, timeout_s=timeout_ms / 1000, scripts=scripts)
             self._leased = LeasedMeter(self._redis, on_expiry=on_expiry, leases=leases)
             self.breaker = Breaker(_probing(self._leased), in_a_row=_in_a_row(address.arrangement))
@@ -79,6 +83,7 @@ class Store:
             self.changes = RedisChanges(self._redis)
             subscriptions = RedisSubscriptions(self._redis)
             self.notices = RedisNotices(self._redis)
+            self.statements = RedisStatements(self._redis)
             manifests = RedisManifests(self._redis)
         self._guarded = guarded
         self.meter: Meter = guarded

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.limits import Charge, Limit, Reading
 from sidecar.domain.request import MeterKind
 from sidecar.domain.windows import BillingCycle, Fixed, Period, Sliding, from_ms
 
@@ -24,6 +24,7 @@ class Counter(NamedTuple):
         bound: the allowance, above which grants are drawn; None where none ever are.
         scopes: of the grants that its limits draw.
         is_enforced: whether it is refused above the bound.
+        limit, included: what statements name beside it; an empty id where there are none.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Counter(NamedTuple):
     bound: int | None = None
     scopes: tuple[str, ...] = ()
     is_enforced: bool = False
+    limit: str = ""
+    included: int | None = None
 
     def bucket(self, at_ms: int) -> int:
         """The bucket in which an instant counts: a number, or the period's start."""
@@ -84,9 +87,11 @@ def _counter(charge: Charge, at_ms: int) -> Counter:
         kind, a, b = "p", period.start_ms, period.end_ms or 0
     scopes = limit.scopes
     bound = limit.maximum if scopes else None
+    name, included = (limit.id, limit.included) if limit.is_stated else ("", None)
     return Counter(
-        charge.counter, kind, a, b, limit.meter, charge.amount, bound, scopes, limit.is_enforced
-    )
+        charge.counter, kind, a, b, limit.meter, charge.amount, bound, scopes, limit.is_enforced,
+        name, included,
+    )  # fmt: skip
 
 
 def _shared(counter: Counter, charge: Charge) -> Counter:
@@ -95,6 +100,8 @@ def _shared(counter: Counter, charge: Charge) -> Counter:
     Grants are drawn where the first limit would refuse; if none would, above the highest bound.
     """
     limit = charge.limit
+    if limit.is_stated and _is_stricter(limit, counter):
+        counter = counter._replace(limit=limit.id, included=limit.included)
     if limit.maximum is None or not limit.scopes:
         return counter
     bound = limit.maximum
@@ -108,6 +115,20 @@ def _shared(counter: Counter, charge: Charge) -> Counter:
         scopes=tuple(dict.fromkeys((*counter.scopes, *limit.scopes))),
         is_enforced=counter.is_enforced or limit.is_enforced,
     )
+
+
+def _is_stricter(limit: Limit, counter: Counter) -> bool:
+    """Whether a statement names this limit rather than those before it.
+
+    The lowest that is enforced; if none is, the highest, as for grants.
+    """
+    if limit.is_enforced != counter.is_enforced:
+        return limit.is_enforced
+    if limit.included is None or counter.included is None:
+        return limit.included is not None
+    if limit.is_enforced:
+        return limit.included < counter.included
+    return limit.included > counter.included
 
 
 class Content(NamedTuple):

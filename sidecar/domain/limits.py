@@ -38,12 +38,19 @@ _VALUES: Mapping[Dimension, Callable[[CheckRequest], str]] = {
 
 _GRANTED = frozenset({Fixed.BILLING_MONTH, Fixed.BILLING_PERIOD, Fixed.LIFETIME})
 """Windows of allowances, to which grants add; other windows bound a pace."""
+STATED = frozenset({Fixed.BILLING_MONTH, Fixed.BILLING_PERIOD, Fixed.MONTH})
+"""Windows whose periods invoices are made for."""
 
 
 @lru_cache(4096)
 def _escaped(value: str) -> str:
     # The limits of one request are kept for the same few values.
     return quote(value, "")
+
+
+def escaped(value: str) -> str:
+    """A value as it stands in the keys of counters."""
+    return value if value.isalnum() else _escaped(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,9 @@ class Limit:
         warn_from: units from which a warning is given, None for never.
         refusal: HTTP status of a refusal by this limit.
         conditional: whether a `when` chooses its requests; then its counter is its own.
+        rollover: how much of what is left of a period can be used in the next one.
+        allowance: what is included, where that is not the maximum.
+        is_stated: whether there is a statement for each of its periods.
         is_enforced: whether it can refuse: it has a bound, and its mode lets it.
         scopes: of the grants that it draws when its allowance is used up, see `Grant`.
         head: what begins the key of each of its counters.
@@ -73,6 +83,9 @@ class Limit:
     refusal: Refusal = Refusal.PAYMENT_REQUIRED
     message: str = ""
     conditional: bool = False
+    rollover: int | None = None
+    allowance: int | None = None
+    is_stated: bool = field(init=False, compare=False)
     is_enforced: bool = field(init=False, compare=False)
     scopes: tuple[str, ...] = field(init=False, compare=False)
     head: str = field(init=False, compare=False, repr=False)
@@ -87,12 +100,20 @@ class Limit:
         object.__setattr__(self, "is_enforced", is_enforced)
         object.__setattr__(self, "scopes", self._scopes())
         window = self.window
+        # A session is nobody who is sent an invoice, and there are too many of them.
+        is_stated = window in STATED and Dimension.SESSION not in self.per
+        object.__setattr__(self, "is_stated", is_stated)
         span = f"{window.length_ms}ms" if isinstance(window, Sliding) else window.value
         object.__setattr__(self, "head", f"{self.meter.value}:{span}")
         object.__setattr__(self, "tail", f":#{self.id}" if self.conditional else "")
         kept = [dimension for dimension in self.per if dimension is not Dimension.APP]
         parts = tuple((f":{dimension.value}=", _VALUES[dimension]) for dimension in kept)
         object.__setattr__(self, "parts", parts)
+
+    @property
+    def included(self) -> int | None:
+        """Units that cost nothing further, None without a bound."""
+        return self.maximum if self.allowance is None else self.allowance
 
     def _scopes(self) -> tuple[str, ...]:
         # What is off spends nobody's grants, and concurrency uses nothing up.
@@ -110,6 +131,7 @@ class Limit:
         key = self.head
         for name, value_of in self.parts:
             value = value_of(request)
+            # As `escaped`, of which each check would wait.
             key += name + (value if value.isalnum() else _escaped(value))
         return key + self.tail
 

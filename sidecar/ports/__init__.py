@@ -10,6 +10,7 @@ from sidecar.ports.meter import Meter
 from sidecar.ports.outside import Notices, Payments
 from sidecar.ports.record import Checked, DecisionLog, Decisions
 from sidecar.ports.rules import Directories, Directory, Policies, Prices, Rules, Verdict
+from sidecar.ports.statements import Statements
 
 __all__ = [
     "Checked",
@@ -26,6 +27,7 @@ __all__ = [
     "Policies",
     "Prices",
     "Rules",
+    "Statements",
     "Subscriptions",
     "Verdict",
 ]

@@ -17,13 +17,16 @@ from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.documents import REPLACE
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from sidecar.adapters.redis.notices import NOTICE
+from sidecar.adapters.redis.statements import STATED, RedisStatements
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
+from sidecar.adapters.sqlite.statements import SqliteStatements
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge, Dimension, Limit, Reading
 from sidecar.domain.modes import Mode
 from sidecar.domain.prices import NO_RATES, Rates
 from sidecar.domain.request import Amounts, CheckRequest, MeterKind, Subject
+from sidecar.domain.statements import Statement, StatementKey, StatementPage
 from sidecar.domain.usage import (
     ChargedEvent,
     Hold,
@@ -37,7 +40,7 @@ from sidecar.domain.usage import (
     reservation_token,
 )
 from sidecar.domain.windows import BillingCycle, Fixed, Sliding, Window, from_ms, to_ms
-from sidecar.ports import Meter
+from sidecar.ports import Meter, Statements
 from tests.contract.lua_struct import give_struct
 
 START: Final = datetime(2026, 5, 5, 12, 0, tzinfo=UTC)
@@ -288,6 +291,22 @@ class World:
         since = time.monotonic()
         return list(await self.meter.usage(self.app, user, begin, end, since=since))
 
+    async def page(
+        self, user: str | None, after: StatementKey | None = None, count: int = 1_000
+    ) -> StatementPage:
+        """Statements of one user, or of all."""
+        since = time.monotonic()
+        return await statements_of(self.meter).page(self.app, user, after, count, since=since)
+
+    async def statements(self) -> tuple[Statement, ...]:
+        """What this user's counters came to."""
+        return (await self.page(self.user)).statements
+
+    async def statement(self) -> Statement:
+        """The only one there is."""
+        (found,) = await self.statements()
+        return found
+
 
 @asynccontextmanager
 async def sqlite_meter(
@@ -307,7 +326,7 @@ async def redis_connection(
 ) -> AsyncIterator[RedisConnection]:
     """A connection of ours to an empty server."""
     connection = RedisConnection(
-        url, timeout_s=timeout_s, scripts=(*SCRIPTS, REPLACE, ANNOUNCE, NOTICE)
+        url, timeout_s=timeout_s, scripts=(*SCRIPTS, REPLACE, ANNOUNCE, NOTICE, STATED)
     )
     try:
         await connection.command("FLUSHALL", since=time.monotonic())
@@ -349,6 +368,17 @@ def beside(meter: Meter, on_expiry: OnExpiry) -> Meter:
             return RedisMeter(meter._connection, meter._now_ms, on_expiry)
         case _:
             raise AssertionError(f"no way to stand beside {meter}")
+
+
+def statements_of(meter: Meter) -> Statements:
+    """What the counters of a meter came to."""
+    match meter:
+        case SqliteMeter():
+            return SqliteStatements(meter._database)
+        case RedisMeter():
+            return RedisStatements(meter._connection)
+        case _:
+            raise AssertionError(f"no statements of {meter}")
 
 
 async def contents(meter: Meter) -> object:

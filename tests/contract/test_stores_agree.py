@@ -16,6 +16,7 @@ from sidecar.domain.limits import Dimension
 from sidecar.domain.modes import Mode
 from sidecar.domain.prices import Rates
 from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, MeterKind
+from sidecar.domain.statements import Statement
 from sidecar.domain.usage import Hold, OnExpiry, name_reservation
 from sidecar.domain.windows import Fixed, from_ms
 from sidecar.errors import RequestFault
@@ -203,6 +204,12 @@ async def outcome(call: Awaitable[T]) -> object:
         return type(fault), str(fault)
 
 
+async def stated(world: World, user: str | None) -> list[Statement]:
+    """What the periods came to; since when each store counts is its own."""
+    found = (await world.page(user)).statements
+    return [replace(each, counted_from_ms=0) for each in found]
+
+
 def perform(world: World, step: Step, number: int, made: list[str]) -> Awaitable[Any]:
     """One step in one world; names are those of the step, so both worlds use the same."""
 
@@ -312,6 +319,7 @@ async def test_any_sequence_of_calls_reads_the_same_on_every_store(
         await alike.each(lambda world: world.balances())
     for user in (None, "user"):
         await alike.each(lambda world: world.usage(user, begin - timedelta(hours=2)))  # noqa: B023 # awaited at once
+        await alike.each(lambda world: stated(world, user))  # noqa: B023 # awaited at once
 
 
 # -- sliding windows against an exact log -----------------------------------------------------

@@ -10,7 +10,8 @@
 --   2  nonce: which of the reservations that were made in this place
 --   3  fingerprint of the request   4  decision   5  user, for <prefix>:g:<user> and reports
 --   6  model workflow agent plugin, by tabs
---   7  JSON of its counters, in groups: [[name kind a b meter bound [scopes] amount] ...], ...;
+--   7  JSON of its counters, in groups: [[name kind a b meter bound [scopes] amount limit
+--      included] ...], ...; - the last two where there are statements (-1: no bound);
 --      they stand under <prefix>:c:<name>, periods with @a behind. Kind is p (a, b: start and
 --      end, 0 for never) or s (a, b: width of a bucket and length)
 --   8  for each counter: bucket held drawn paid; - paid: units that grants paid for. Or nothing:
@@ -73,7 +74,7 @@ local function ledger()
     end
     return {
       key = key, kind = kind, a = a, b = b, used = used, held = held, first = first, till = till,
-      newest = newest, slots = slots, changed = false,
+      newest = newest, slots = slots, changed = false, was = used, paid = 0, is_new = not value,
       width = slots == '' and 1 or #slots / (newest - first + 1),
     }
   end
@@ -149,7 +150,28 @@ local function ledger()
     elseif counter.kind == 'p' and entry.b > counter.b and counter.b > 0 then
       counter.b = entry.b
     end
+    if entry.limit and entry.seen >= (counter.seen or 0) then
+      counter.name, counter.seen = entry.name, entry.seen
+      counter.limit, counter.included = entry.limit, entry.included
+    end
     return counter
+  end
+
+  -- Grants have paid for units in the counter of an entry, or get them back.
+  local function paid_in(entry, units)
+    local counter = counter_of(entry)
+    counter.paid = min(counter.paid + units, LARGEST)
+  end
+
+  local function paid_by(draw, entries, units)
+    local seen = {}
+    for _, index in ipairs(draw.indexes) do
+      local entry = entries[index]
+      if not seen[entry.name] then
+        seen[entry.name] = true
+        paid_in(entry, units)
+      end
+    end
   end
 
   local function hold(counter, units)
@@ -354,6 +376,7 @@ local function ledger()
           name = given[1], kind = given[2], a = given[3], b = given[4], meter = given[5],
           bound = given[6], scopes = given[7], held = given[8], drawn = 0, paid = 0,
           bucket = given[2] == 'p' and given[3] or floor(record.made / given[3]),
+          limit = given[9], included = given[10], seen = record.made,
         })
       end
     end
@@ -504,6 +527,7 @@ local function ledger()
     for _, draw in ipairs(record.draws) do
       if draw.held > 0 then
         settle_grant(record.user, draw.id, draw.held, draw.held)
+        paid_by(draw, record.entries, draw.held)
       end
     end
   end
@@ -519,6 +543,7 @@ local function ledger()
     for _, draw in ipairs(record.draws) do
       if record.charges and draw.held > 0 then
         settle_grant(record.user, draw.id, 0, -draw.held)
+        paid_by(draw, record.entries, -draw.held)
       end
       draw.held = 0
     end
@@ -558,6 +583,7 @@ local function ledger()
             local paid = min(due[name] or 0, units)
             due[name] = (due[name] or 0) - paid
             last[name].paid = last[name].paid + paid
+            paid_in(last[name], paid)
           end
         end
       end
@@ -596,6 +622,7 @@ local function ledger()
     for name in pairs(over) do
       local entry, units = last[name], due[name] - (paid[name] or 0)
       entry.paid = min(entry.paid + (paid[name] or 0), LARGEST)
+      paid_in(entry, paid[name] or 0)
       use(counter_of(entry), entry.bucket, units)
       entry.drawn = min(entry.drawn + units, LARGEST)
     end
@@ -659,6 +686,9 @@ local function ledger()
     for key, counter in pairs(opened) do
       if counter.changed then
         store(counter, hold_ms or 0)
+      end
+      if counter.limit and (counter.used ~= counter.was or counter.paid ~= 0) then
+        write_statement(counter)
       end
       opened[key] = nil
     end

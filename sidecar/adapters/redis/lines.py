@@ -200,11 +200,19 @@ def _packed(numbers: Sequence[int]) -> bytes:
 
 
 def _entry(counter: Counter) -> list[object]:
-    bound = -1 if counter.bound is None else counter.bound
-    return [
-        counter.name, counter.kind, counter.a, counter.b, counter.meter, bound,
+    entry = [
+        counter.name, counter.kind, counter.a, counter.b, counter.meter, _bound(counter.bound),
         [quoted(scope) for scope in counter.scopes], counter.amount,
     ]  # fmt: skip
+    return [*entry, *_stated(counter)]
+
+
+def _stated(counter: Counter) -> list[object]:
+    return [quoted(counter.limit), _bound(counter.included)] if counter.limit else []
+
+
+def _bound(units: int | None) -> int:
+    return -1 if units is None else units
 
 
 def _event(charged: ChargedEvent, app_id: str) -> list[object]:
@@ -212,7 +220,7 @@ def _event(charged: ChargedEvent, app_id: str) -> list[object]:
     used, hold = event.used, event.reservation_id
     token = token_of(hold) if app_of(hold) == app_id else ""
     counters = [
-        [*_entry(counter), counter.bucket(at_ms)]
+        [*_entry(counter)[:8], counter.bucket(at_ms), *_stated(counter)]
         for counter in lay_out(charged.charges, at_ms).counters
     ]
     return [

@@ -56,11 +56,12 @@ from sidecar.errors import (
     UnknownReservation,
 )
 
-READ = Script("counters.lua", "ledger.lua", "read.lua", "readings.lua", "told.lua")
-RESERVE = Script("counters.lua", "ledger.lua", "recall.lua", "readings.lua", "reserve.lua")
-SETTLE = Script("counters.lua", "ledger.lua", "settle.lua")
-RECORD = Script("counters.lua", "ledger.lua", "record.lua")
-GRANT = Script("counters.lua", "ledger.lua", "grant.lua")
+_LEDGER = ("counters.lua", "statements.lua", "ledger.lua")
+READ = Script(*_LEDGER, "read.lua", "readings.lua", "told.lua")
+RESERVE = Script(*_LEDGER, "recall.lua", "readings.lua", "reserve.lua")
+SETTLE = Script(*_LEDGER, "settle.lua")
+RECORD = Script(*_LEDGER, "record.lua")
+GRANT = Script(*_LEDGER, "grant.lua")
 SCRIPTS = (READ, RESERVE, SETTLE, RECORD, GRANT)
 
 _MAX_TRIES = 8

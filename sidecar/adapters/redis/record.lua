@@ -2,7 +2,7 @@
 --
 -- ARGV[2]  JSON of the events: [[digest of its id, place, nonce of the hold that it draws down
 --          ('' for none), hour, user, dimensions, tokens, input_tokens, output_tokens, requests,
---          cost, counters], ...]; counters as in line 7 of a record, with the bucket behind
+--          cost, counters], ...]; counters as in line 7 of a record, with the bucket before the limit
 -- Returns  lines: 'ok', epoch, accepted, duplicates
 
 local events = cjson.decode(ARGV[2])
@@ -79,6 +79,7 @@ local function count(event, place, nonce)
       entries[i] = {
         name = given[1], kind = given[2], a = given[3], b = given[4], meter = given[5],
         bound = given[6], scopes = given[7], bucket = given[9], held = 0, drawn = 0, paid = 0,
+        limit = given[10], included = given[11], seen = now,
       }
       due[given[1]], last[given[1]] = given[8], entries[i]
     end

@@ -178,14 +178,18 @@ class Counters:
             self._change(cell, bucket)[1] += units
         return units
 
-    def use(self, cell: Cell, bucket: int, units: int) -> None:
-        """Count use in a bucket; what lies before a sliding window changes nothing."""
+    def use(self, cell: Cell, bucket: int, units: int) -> int:
+        """Count use in a bucket; what lies before a sliding window changes nothing.
+
+        Returns:
+            The units that are counted.
+        """
         units = min(units, MAX_INTEGER - cell.used)
         if units <= 0:
-            return
+            return 0
         if cell.kind == "s":
             if bucket < self._first(cell):
-                return
+                return 0
             bucket = min(bucket, self.present(cell))
             if cell.oldest is None or bucket < cell.oldest:
                 cell.oldest = bucket
@@ -193,6 +197,7 @@ class Counters:
                 cell.newest = bucket
         cell.used += units
         self._change(cell, bucket)[0] += units
+        return units
 
     def _change(self, cell: Cell, bucket: int) -> list[int]:
         change = cell.changes.get(bucket)
@@ -200,11 +205,19 @@ class Counters:
             change = cell.changes[bucket] = [0, 0]
         return change
 
-    def take_back(self, app: str, uses: Iterable[tuple[Place, int, int]]) -> None:
-        """Undo use, as far as it is still counted: (counter, bucket, units)."""
+    def take_back(self, app: str, uses: Iterable[tuple[Place, int, int]]) -> list[int]:
+        """Undo use, as far as it is still counted: (counter, bucket, units).
+
+        Returns:
+            What was undone of each, where it is a period's.
+        """
         self.store()
+        taken = []
         for place, bucket, units in uses:
             cell = self.of(app, place)
+            taken.append(min(units, cell.used))
+            if cell.kind == "p":
+                cell.used -= taken[-1]
             if not self.is_past(cell, bucket):
                 self._connection.execute(
                     "UPDATE counter SET used = MAX(0, used - ?) "
@@ -213,6 +226,7 @@ class Counters:
                 )
         # What is the oldest use now, or how much there is left, is read anew.
         self._cells.clear()
+        return taken
 
     def store(self) -> None:
         """Write what was changed."""
@@ -242,6 +256,8 @@ class Counters:
             elif is_used and 0 < cell.more < self._ends_at(cell, cell.a):
                 key = cell.app, cell.name, cell.a
                 self._connection.execute(_PROLONG, (self._ends_at(cell, cell.a), *key))
+            else:
+                cell.more = cell.more or self._ends_at(cell, cell.a)
 
     def _ends_at(self, cell: Cell, bucket: int) -> int:
         if cell.kind == "s":

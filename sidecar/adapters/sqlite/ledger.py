@@ -8,7 +8,7 @@ used nor held in the counters that draw the grant.
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import sub
 from typing import Final
@@ -28,6 +28,7 @@ from sidecar.adapters.sqlite.reservations import (
     user_of,
 )
 from sidecar.adapters.sqlite.rollups import Rollups, dimensions_of
+from sidecar.adapters.sqlite.statements import Statements
 from sidecar.adapters.sqlite.times import EVENTS_REMEMBERED_MS, HOUR_MS
 from sidecar.domain.counting import Content, Counter, Layout, lay_out
 from sidecar.domain.limits import Charge, Limit
@@ -59,6 +60,7 @@ class Ledger:
         self.grants = Grants(connection, now_ms)
         self.reservations = Reservations(connection)
         self.rollups = Rollups(connection, app)
+        self.statements = Statements(connection, now_ms)
         self._reap()
 
     # -- reading ----------------------------------------------------------------------------
@@ -104,7 +106,7 @@ class Ledger:
         for counter, cell, granted in zip(counters, cells, paid, strict=True):
             bucket = self.counters.present(cell)
             held = self.counters.hold(cell, bucket, counter.amount - granted)
-            account.entries.append(Entry.of(counter, bucket, held))
+            account.entries.append(Entry.of(counter, bucket, held, self._now))
 
     def _hold_grants(
         self, account: Account, owner: Owner, counters: Sequence[Counter], cells: Sequence[Cell]
@@ -182,10 +184,13 @@ class Ledger:
                 if entry.held and entry.meter != MeterKind.CONCURRENCY
             ]
             if estimates:
-                self.counters.take_back(record.app, estimates)
+                taken = self.counters.take_back(record.app, estimates)
+                for (entry, _, _), units in zip(estimates, taken, strict=True):
+                    self.statements.add(record.app, entry, used=-units)
             for draw in account.draws:
                 if draw.held:
                     self.grants.take_back(record.owner, draw.grant, draw.held)
+                    self._note_paid(record.app, account, draw, -draw.held)
         for entry in account.entries:
             entry.held = 0
         for draw in account.draws:
@@ -206,7 +211,8 @@ class Ledger:
                 self.counters.hold(cell, entry.bucket, -units)
                 entry.held -= units
                 due[entry.name] -= units
-                self._use(cell, entry, units)
+                self._count_use(owner[0], cell, entry, units)
+                entry.told = min(entry.told + units, MAX_INTEGER)
         last = {entry.name: entry for entry in entries}
         for draw in account.draws:
             names = account.names(draw)
@@ -214,7 +220,8 @@ class Ledger:
             if units:
                 self.grants.use_held(owner, draw.grant, units)
                 draw.held -= units
-                _settle(last, due, names, units)
+                for entry, paid in _settle(last, due, names, units):
+                    self.statements.add(owner[0], entry, paid=paid)
         excess = {name: units for name, units in due.items() if units}
         if excess:
             self._pay_excess(entries, excess, owner)
@@ -239,7 +246,8 @@ class Ledger:
                         over[name] = max(0, over[name] - units)
         for name, units in due.items():
             entry = last[name]
-            self.counters.use(cells[name], entry.bucket, units - paid[name])
+            self._count_use(owner[0], cells[name], entry, units - paid[name])
+            self.statements.add(owner[0], entry, paid=paid[name])
             entry.told = min(entry.told + units, MAX_INTEGER)
 
     def _room(self, cell: Cell, entry: Entry) -> int:
@@ -248,9 +256,16 @@ class Ledger:
             return MAX_INTEGER
         return max(0, entry.bound - cell.used - cell.held)
 
-    def _use(self, cell: Cell, entry: Entry, units: int) -> None:
-        self.counters.use(cell, entry.bucket, units)
-        entry.told = min(entry.told + units, MAX_INTEGER)
+    def _count_use(self, app: str, cell: Cell, entry: Entry, units: int) -> None:
+        is_new = cell.more == 0
+        counted = self.counters.use(cell, entry.bucket, units)
+        self.statements.add(app, entry, is_new=is_new, used=counted)
+
+    def _note_paid(self, app: str, account: Account, draw: Draw, units: int) -> None:
+        """Note what a grant pays for in its counters until somebody says better."""
+        last = {account.entries[position].name: position for position in reversed(draw.entries)}
+        for position in last.values():
+            self.statements.add(app, account.entries[position], paid=units)
 
     # -- events -----------------------------------------------------------------------------
 
@@ -279,7 +294,9 @@ class Ledger:
             return
         else:
             counters = lay_out(charged.charges, at_ms).counters
-            entries = [Entry.of(counter, counter.bucket(at_ms), 0) for counter in counters]
+            entries = [
+                Entry.of(counter, counter.bucket(at_ms), 0, self._now) for counter in counters
+            ]
             due = {counter.name: counter.amount for counter in counters}
             self._pay(Account(False, NO_RATES, entries=entries), due, (self._app, user))
         self.rollups.add(at_ms // HOUR_MS, user, dimensions_of(request), used)
@@ -304,8 +321,9 @@ class Ledger:
     # -- time -------------------------------------------------------------------------------
 
     def store(self) -> None:
-        """Write what was changed in the counters."""
+        """Write what was changed in the counters, and what they come to."""
         self.counters.store()
+        self.statements.store()
 
     def _reap(self) -> None:
         """End what is overdue before anything is read: what it holds is nobody's."""
@@ -319,15 +337,16 @@ class Ledger:
                     cell = self.counters.of(app, entry)
                     self.counters.hold(cell, entry.bucket, -entry.held)
                     if account.charges and entry.meter != MeterKind.CONCURRENCY:
-                        self.counters.use(cell, entry.bucket, entry.held)
+                        self._count_use(app, cell, entry, entry.held)
             for draw in account.draws:
                 if draw.held:
                     owner = app, user_of(request)
                     if account.charges:
                         self.grants.use_held(owner, draw.grant, draw.held)
+                        self._note_paid(app, account, draw, draw.held)
                     else:
                         self.grants.give_back(owner, draw.grant, draw.held)
-        self.counters.store()
+        self.store()
         if (
             len(overdue) == _REAP
             and self._connection.execute(_HAS_DUE, (self._now, self._app)).fetchone()
@@ -342,13 +361,16 @@ def _above(counter: Counter, cell: Cell) -> int:
     return min(counter.amount, max(0, cell.used + cell.held + counter.amount - counter.bound))
 
 
-def _settle(last: Mapping[str, Entry], due: dict[str, int], names: set[str], units: int) -> None:
-    """Units that a grant pays are paid in every counter that draws it."""
+def _settle(
+    last: Mapping[str, Entry], due: dict[str, int], names: set[str], units: int
+) -> Iterator[tuple[Entry, int]]:
+    """Units that a grant pays are paid in every counter that draws it; how many in each."""
     for name in names:
         paid = min(due[name], units)
         due[name] -= paid
         entry = last[name]
         entry.told = min(entry.told + paid, MAX_INTEGER)
+        yield entry, paid
 
 
 def _totals(used: Amounts) -> dict[str, int]:

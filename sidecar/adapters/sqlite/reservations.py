@@ -31,6 +31,8 @@ class Entry:
     Attributes:
         name, kind, a, b, meter, bound, scopes: of the counter; see `counting.Counter`.
         told: units that are known to be used, whoever paid for them.
+        limit, included: as statements name them; an empty id where there are none.
+        seen: when that was so.
     """
 
     name: str
@@ -43,13 +45,16 @@ class Entry:
     bucket: int
     held: int
     told: int = 0
+    limit: str = ""
+    included: int | None = None
+    seen: int = 0
 
     @classmethod
-    def of(cls, counter: Counter, bucket: int, held: int) -> "Entry":
+    def of(cls, counter: Counter, bucket: int, held: int, now: int) -> "Entry":
         """What a counter holds for a reservation."""
         return cls(
             counter.name, counter.kind, counter.a, counter.b, counter.meter.value,
-            counter.bound, counter.scopes, bucket, held,
+            counter.bound, counter.scopes, bucket, held, 0, counter.limit, counter.included, now,
         )  # fmt: skip
 
 
@@ -127,6 +132,7 @@ class Account:
                     (
                         entry.name, entry.kind, entry.a, entry.b, entry.meter, entry.bound,
                         entry.scopes, entry.bucket, entry.held, entry.told,
+                        *((entry.limit, entry.included, entry.seen) if entry.limit else ()),
                     )
                     for entry in self.entries
                 ],

@@ -60,6 +60,24 @@ CREATE TABLE manifest (app TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROW
 _CHANGES: Final = """
 CREATE TABLE change (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL)
 """
+# A file that was there before has counted all along.
+_STATEMENTS: Final = """
+CREATE TABLE statement (
+    app TEXT NOT NULL, owner TEXT NOT NULL, counter TEXT NOT NULL, start INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL, seen INTEGER NOT NULL, name TEXT NOT NULL, included INTEGER,
+    used INTEGER NOT NULL, granted INTEGER NOT NULL, flags TEXT NOT NULL,
+    PRIMARY KEY (app, owner, counter, start)
+) WITHOUT ROWID;
+CREATE INDEX statement_ends ON statement (ends_at);
+CREATE TABLE amended (
+    app TEXT NOT NULL, counter TEXT NOT NULL, start INTEGER NOT NULL, hour INTEGER NOT NULL,
+    used INTEGER NOT NULL, granted INTEGER NOT NULL,
+    PRIMARY KEY (app, counter, start, hour)
+) WITHOUT ROWID;
+CREATE INDEX amended_hour ON amended (hour);
+CREATE TABLE counted (app TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO counted SELECT DISTINCT app, 0 FROM counter
+"""
 _SCHEMA: Final = f"""
 CREATE TABLE counter (
     app TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL,
@@ -84,7 +102,8 @@ CREATE TABLE subscription (
 {_GRANT_AND_USAGE};
 {_NOTICES};
 {_MANIFESTS};
-{_CHANGES}
+{_CHANGES};
+{_STATEMENTS}
 """
 
 # What was held stood in a table of entries; now it stands in the counters, and what each
@@ -136,6 +155,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     _run(connection, _NOTICES)
     _run(connection, _MANIFESTS)
     _run(connection, _CHANGES)
+    _run(connection, _STATEMENTS)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

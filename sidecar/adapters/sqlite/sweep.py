@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Final
 
-from sidecar.adapters.sqlite.times import DAY_MS, HOUR_MS, REPORTED_MS
+from sidecar.adapters.sqlite.times import DAY_MS, HOUR_MS, REPORTED_MS, STATED_MS
 
 _TABLES: Final = (
     ("counter", "app, name, bucket", "ends_at <= ?1 AND held = 0"),
@@ -15,6 +15,12 @@ _TABLES: Final = (
         "usage",
         "app, user, hour, model, workflow, agent, plugin",
         f"hour < (?1 - {REPORTED_MS + DAY_MS}) / {HOUR_MS}",
+    ),
+    ("statement", "app, owner, counter, start", f"ends_at <= ?1 - {STATED_MS}"),
+    (
+        "amended",
+        "app, counter, start, hour",
+        f"hour < (?1 - {STATED_MS + 30 * DAY_MS}) / {HOUR_MS}",
     ),
 )
 

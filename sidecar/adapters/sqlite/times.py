@@ -11,4 +11,6 @@ REQUESTS_REMEMBERED_MS: Final = 600_000
 """A request's id, and the limits of an ended reservation, beyond the hold."""
 REPORTED_MS: Final = 90 * DAY_MS
 """Rollups, and grants that are over."""
+STATED_MS: Final = 400 * DAY_MS
+"""Statements, from the end of their period on."""
 NEVER: Final = 2**62
