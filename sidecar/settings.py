@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sidecar.domain.modes import Ceiling
 from sidecar.domain.usage import OnExpiry
+from sidecar.domain.windows import parse_duration
 from sidecar.errors import ConfigurationError
 
 DEFAULT_STORE = "sqlite:///./data/sidecar.db"
@@ -62,6 +64,15 @@ def _template(*further: str) -> AfterValidator:
 
 def _unset_if_empty(value: object) -> object:
     return None if value == "" else value
+
+
+def _span(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    span = parse_duration(value)
+    if span is None:
+        raise ValueError("is no time as 90m, 72h or 3d")
+    return span
 
 
 def _names(value: object) -> object:
@@ -191,6 +202,13 @@ class Settings(BaseSettings):
         OnExpiry.RELEASE,
         description="What becomes of units whose reservation expires: release gives them back, "
         "charge counts them as used until a late commit says better.",
+    )
+    sidecar_settle: Annotated[
+        timedelta, BeforeValidator(_span), Field(ge=timedelta(hours=1), le=timedelta(days=30))
+    ] = Field(
+        timedelta(hours=72),
+        description="How long after its end a billing period still takes in what is reported "
+        "late, from 1h to 30d; then it is closed, and what comes is an adjustment.",
     )
     sidecar_leases: bool = Field(
         False,

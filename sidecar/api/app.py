@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from starlette.applications import Starlette
@@ -23,6 +24,7 @@ from sidecar.api.explain import Explain
 from sidecar.api.grants import Grants
 from sidecar.api.health import Health
 from sidecar.api.manifests import Manifests
+from sidecar.api.periods import Periods
 from sidecar.api.policies import PolicyFiles
 from sidecar.api.problem import of_status
 from sidecar.api.reports import Reports
@@ -30,7 +32,7 @@ from sidecar.api.reservations import Reservations
 from sidecar.api.subscriptions import Subscriptions
 from sidecar.api.usage import Usage
 from sidecar.pdp import PDP
-from sidecar.ports import Clock, Directories, Meter, Payments, Policies
+from sidecar.ports import Clock, Directories, Meter, Payments, Policies, Statements
 from sidecar.ports import Decisions as DecisionsPort
 from sidecar.ports import Manifests as ManifestsPort
 from sidecar.ports import Subscriptions as SubscriptionsPort
@@ -59,6 +61,8 @@ class Parts:
     decisions: DecisionsPort
     directories: Directories
     payments: Payments
+    statements: Statements
+    settle: timedelta
 
 
 def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
@@ -72,6 +76,7 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
     health = Health(policies, meter, clock)
     grants, reports = Grants(meter, policies, clock), Reports(meter, policies, clock)
     recorded, standing = Decisions(parts.decisions), PolicyFiles(parts.directories)
+    periods = Periods(parts.statements, clock, parts.settle)
     checkouts = Checkouts(parts.payments, policies, keys)
 
     def post(path: str, endpoint: Endpoint) -> Route:
@@ -96,6 +101,7 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
             Endpoint(reports.usage, keys, _REPORTED),
             Endpoint(usage.report, keys, _CALLERS, body_limit=BATCH_LIMIT),
         ),
+        get("/v1/usage/periods", Endpoint(periods.show, keys, _REPORTED)),
         get("/v1/entitlements", Endpoint(entitlements.show, keys, _READERS)),
         get("/v1/subscriptions/{app_id}/{user_id:path}", Endpoint(syncs.show, keys, _READERS)),
         post("/api/internal/subscription/sync", Endpoint(syncs.sync, keys, _INTERNAL)),

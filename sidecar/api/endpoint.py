@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from sidecar.api.auth import Forbidden, Keys, Role, Unauthenticated
 from sidecar.api.faults import FieldFault, InvalidBody, NotJson, fault_of
-from sidecar.api.fields import MAX_RESERVATION_ID, MAX_TEXT
+from sidecar.api.fields import MAX_CURSOR, MAX_RESERVATION_ID, MAX_TEXT
 from sidecar.api.problem import BodyTooLarge, of_fault, of_invalid_body, problem
 from sidecar.errors import RequestFault, Unavailable
 
@@ -89,7 +89,10 @@ def echo_request_id(headers: Mapping[bytes, bytes], response: Response) -> None:
 
 
 def _refuse_long_names(call: Call) -> None:
-    given = [(name, value, MAX_TEXT) for name, value in call.query.items()]
+    given = [
+        (name, value, MAX_CURSOR if name == "cursor" else MAX_TEXT)
+        for name, value in call.query.items()
+    ]
     given += [
         (name, value, MAX_RESERVATION_ID if name == "id" else MAX_TEXT)
         for name, value in call.path.items()

@@ -17,6 +17,8 @@ from sidecar.domain.request import MAX_INTEGER
 MAX_TEXT = 256
 MAX_RESERVATION_ID = 1536
 """It carries its app's id, in base64 of UTF-8: 256 characters may be 1,366."""
+MAX_CURSOR = 16_384
+"""It names a counter, whose values are percent-encoded."""
 MAX_ATTRIBUTES = 64
 MAX_DEPTH = 4
 _FAR_YEAR = "in UTC, a year outside 1970 to 9000"

@@ -2,7 +2,7 @@
 
 from sidecar.api.explain_schemas import ExplainBody, GivenBody, HeldBody
 from sidecar.api.fields import Body
-from sidecar.api.queries import DecisionsQuery, UsageQuery
+from sidecar.api.queries import DecisionsQuery, PeriodsQuery, UsageQuery
 from sidecar.api.schemas import (
     CancelBody,
     CheckBody,
@@ -38,6 +38,7 @@ _BODIES: dict[str, type[Body]] = {
         ExplainBody,
         UsageEventBody,
         UsageQuery,
+        PeriodsQuery,
         DecisionsQuery,
         CheckoutBody,
         CancelBody,

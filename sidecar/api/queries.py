@@ -9,8 +9,9 @@ from pydantic import (
     TypeAdapter,
 )
 
-from sidecar.api.fields import Body, Instant, Name
+from sidecar.api.fields import MAX_CURSOR, Body, Instant, Name
 
+MAX_PERIODS = 500
 MAX_DECISIONS = 500
 LONGEST_REPORT = timedelta(days=90)
 GROUPS = ("model", "workflow", "agent", "plugin")
@@ -63,5 +64,18 @@ class DecisionsQuery(Body):
     limit: Annotated[int, Field(strict=False, ge=1, le=MAX_DECISIONS)] = 50
 
 
+class PeriodsQuery(Body):
+    """The parameters of `GET /v1/usage/periods`."""
+
+    app_id: Name
+    user_id: Name | None = None
+    from_: Instant | None = Field(None, alias="from")
+    to: Instant | None = None
+    state: Literal["open", "settling", "closed"] | None = None
+    limit: Annotated[int, Field(strict=False, ge=1, le=MAX_PERIODS)] = 100
+    cursor: Annotated[str, Field(max_length=MAX_CURSOR)] | None = None
+
+
 USAGE_QUERY = TypeAdapter(UsageQuery)
 DECISIONS_QUERY = TypeAdapter(DecisionsQuery)
+PERIODS_QUERY = TypeAdapter(PeriodsQuery)

@@ -134,6 +134,8 @@ def create_app(
             kept.live, kept.shadow, lambda: None if shadow is None else shadow.comparison
         ),
         payments=payments_of(settings, web),
+        statements=store.statements,
+        settle=settings.sidecar_settle,
     )
     return build_app(parts, lifespan)
 

@@ -43,7 +43,7 @@ async def test_a_statement_says_what_was_used_of_what_is_included(world: World) 
     assert (statement.limit, statement.meter) == ("monthly", "tokens")
     assert (statement.window, statement.dimensions) == ("billing_month", {"user": "user"})
     assert statement.state(SETTLE, world.clock.now) is PeriodState.OPEN
-    assert not (statement.is_cut or statement.overlaps or statement.is_lost)
+    assert (statement.is_cut, statement.overlaps, statement.is_lost) == (False, False, False)
 
 
 async def test_use_past_the_maximum_is_an_overage(world: World) -> None:
@@ -335,8 +335,8 @@ async def test_it_is_known_since_when_an_app_is_counted(world: World) -> None:
 async def test_pages_of_any_size_hold_each_statement_once(world: World, count: int) -> None:
     for month in (5, 6, 7):
         world.clock.set(datetime(2026, month, 16, tzinfo=UTC))
-        for user in ("ann", "bob smith", "Žoë", "ann%"):
-            await world.of("app", user).use(MONTHLY, limit(7, name="plain"), tokens=month)
+        for name in ("ann", "bob smith", "Žoë", "ann%"):
+            await world.of("app", name).use(MONTHLY, limit(7, name="plain"), tokens=month)
     whole = (await world.page(None)).statements
     assert len(whole) == 24
     for user in (None, "ann", "bob smith", "Žoë", "ann%"):

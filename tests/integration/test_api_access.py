@@ -31,7 +31,10 @@ READ_PATHS = [
 ]
 GRANT = {"grantId": "g", "userId": "u", "appId": "a", "meter": "tokens", "amount": 1}
 MANIFEST = {"version": "1.0", "app_id": "a", "plan": {"id": "pro"}}
-REPORT_PATHS = [("GET", "/v1/usage?app_id=a", None)]
+REPORT_PATHS = [
+    ("GET", "/v1/usage?app_id=a", None),
+    ("GET", "/v1/usage/periods?app_id=a", None),
+]
 INTERNAL_PATHS = [
     ("POST", "/api/internal/subscription/sync", SYNC),
     ("POST", "/api/internal/grants/sync", GRANT),

@@ -42,7 +42,12 @@ local function write_statement(counter)
 
   local function keep_until(ends)
     call('PEXPIRE', key, format('%d', max(ends - now, 0) + KEPT))
+    call('ZADD', index, 0, member)
     call('ZADD', times, format('%d', max(ends, now) + KEPT), member)
+    -- Both lists live as long as the last that stands in them.
+    local lives = format('%d', call('ZRANGE', times, -1, -1, 'WITHSCORES')[2] - now)
+    call('PEXPIRE', times, lives)
+    call('PEXPIRE', index, lives)
   end
 
   -- How a period that begins lies to the others of the counter; what is too old is forgotten.
@@ -68,24 +73,22 @@ local function write_statement(counter)
         lasts = max(lasts, other.ends)
       end
     end
-    call('ZADD', index, 0, member)
-    keep_until(lasts)
     local over = call('ZRANGEBYSCORE', times, '-inf', format('%d', now), 'LIMIT', 0, GOES)
     if #over > 0 then
       call('ZREM', index, unpack(over))
       call('ZREM', times, unpack(over))
     end
+    return lasts
   end
 
   local stored = call('HGET', key, field)
-  local mine
+  local mine, lasts
   if stored then
     mine = read(stored)
     if now < mine.ends + HOUR and counter.seen >= mine.seen then
       mine.limit, mine.included, mine.seen = counter.limit, counter.included, counter.seen
       if counter.b ~= mine.ends and not find(mine.flags, 'c', 1, true) then
-        mine.ends = counter.b
-        keep_until(counter.b)
+        mine.ends, lasts = counter.b, counter.b
       end
     end
     if counter.is_new and mine.used > 0 and now < mine.ends
@@ -98,9 +101,12 @@ local function write_statement(counter)
       ends = counter.b, seen = counter.seen, used = counter.used, granted = paid,
       included = counter.included, flags = '-', limit = counter.limit,
     }
-    enter(mine)
+    lasts = enter(mine)
   end
   write(field, mine)
+  if lasts then
+    keep_until(lasts)
+  end
   if now >= mine.ends then
     local hour = field .. '+' .. format('%d', floor(now / HOUR))
     local used, granted = match(call('HGET', key, hour) or '0 0', '^(%-?%d+) (%-?%d+)$')

@@ -44,7 +44,7 @@ class RedisStatements:
         assert isinstance(reply, str)  # as the script says
         head, *lines = reply.split("\n")
         counted_from_ms = int(head[:16] or 0) // 1_000
-        counters, found = 0, []
+        counters, found = 0, list[Statement]()
         key = StatementKey("", "", 0)
         for owner, counter, fields in _counters(lines):
             counters, key = counters + 1, StatementKey(owner, counter, 0)

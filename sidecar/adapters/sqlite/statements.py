@@ -28,7 +28,7 @@ INSERT INTO amended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
 SET used = used + excluded.used, granted = MIN(granted + excluded.granted, {MAX_INTEGER})"""  # noqa: S608 # a number
 _PAGE: Final = """
 SELECT owner, counter, start, ends_at, name, included, used, granted, flags FROM statement
-WHERE app = ?1 AND (?2 IS NULL OR owner = ?2) AND (owner, counter, start) > (?3, ?4, ?5)
+WHERE app = ?1{} AND (owner, counter, start) > (?3, ?4, ?5)
 ORDER BY owner, counter, start LIMIT ?6"""
 _BEGINNING: Final = StatementKey("", "", 0)
 
@@ -146,12 +146,15 @@ class SqliteStatements:
 
         def work(connection: sqlite3.Connection) -> StatementPage:
             asked = (app_id, owner, *(after or _BEGINNING), count + 1)
-            rows = connection.execute(_PAGE, asked).fetchall()
-            row = connection.execute(
-                "SELECT since FROM counted WHERE app = ?", (app_id,)
-            ).fetchone()
-            counted_from = 0 if row is None else int(row[0])
-            found = [_statement(connection, app_id, *row, counted_from) for row in rows[:count]]
+            page = _PAGE.format("" if owner is None else " AND owner = ?2")
+            rows = connection.execute(page, asked).fetchall()
+            counted = "SELECT since FROM counted WHERE app = ?"
+            since_then = connection.execute(counted, (app_id,)).fetchone()
+            counted_from = int(since_then[0]) if since_then else 0
+            found = [
+                _statement(connection, app_id, *row, counted_from=counted_from)
+                for row in rows[:count]
+            ]
             last = found[-1].key if len(rows) > count else None
             return StatementPage(tuple(found), last)
 
@@ -173,6 +176,7 @@ def _statement(
     used: int,
     granted: int,
     flags: str,
+    *,
     counted_from: int,
 ) -> Statement:
     late: Sequence[tuple[int, int, int]] = connection.execute(

@@ -7,7 +7,7 @@ from sidecar.api.fields import MAX_TEXT
 from sidecar.api.openapi.operation import CALLERS, JSON, READERS, REPORTED, Operation
 from sidecar.api.openapi.questions import parameters_of
 from sidecar.api.openapi.schema import TEXT, Schema, listed, ref
-from sidecar.api.queries import GROUPS, UsageQuery
+from sidecar.api.queries import GROUPS, PeriodsQuery, UsageQuery
 
 _TAG: Final = "Usage"
 _MAY: Final = "Entitlements"
@@ -29,6 +29,13 @@ def counting() -> Iterable[Operation]:
         "Of an app, or of one of its users; the last day unless another time is asked for, and "
         "at most 90 days.",
         "UsageReport", REPORTED, parameters=_reported(),
+    )  # fmt: skip
+    yield Operation(
+        "GET", "/v1/usage/periods", _TAG, "What each billing period came to",
+        "What an invoice is made from, kept for 400 days after the end of a period. A closed "
+        "period never changes; what comes later stands in its adjustments. A page may be short, "
+        "and empty, where it leaves periods out; it is the last one if `next_cursor` is null.",
+        "Periods", REPORTED, parameters=_periods(),
     )  # fmt: skip
     yield Operation(
         "GET", "/v1/entitlements", _MAY, "What a subject may have",
@@ -83,9 +90,29 @@ def _reported() -> list[Schema]:
     for each in found:
         if each["name"] == "group_by":
             each["schema"] = {"type": "string", "pattern": _GROUPING}
-        elif each["name"] in ("from", "to"):
+    return _with_instants(found)
+
+
+def _periods() -> list[Schema]:
+    return _with_instants(
+        parameters_of(
+            PeriodsQuery,
+            app_id="Of which app.",
+            user_id="Of one user alone; else of all, and of counters that users share.",
+            to="Only periods that begin before.",
+            state="Only periods in this state.",
+            limit="How many at most.",
+            cursor="The `next_cursor` of the page before.",
+            **{"from": "Only periods that end after."},
+        )
+    )
+
+
+def _with_instants(parameters: list[Schema]) -> list[Schema]:
+    for each in parameters:
+        if each["name"] in ("from", "to"):
             each["schema"] = {"type": "string", "format": "date-time"}
-    return found
+    return parameters
 
 
 def _named(name: str, *, required: bool = True) -> Schema:

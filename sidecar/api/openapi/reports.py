@@ -17,8 +17,11 @@ from sidecar.api.openapi.schema import (
     told,
 )
 from sidecar.domain.decision import Effect
+from sidecar.domain.limits import STATED
 from sidecar.domain.modes import Mode
 from sidecar.domain.policies import Fault, Outcome
+from sidecar.domain.request import MeterKind
+from sidecar.domain.statements import PeriodState
 
 _USED = {
     "input_tokens": COUNT,
@@ -54,6 +57,7 @@ def report_schemas() -> dict[str, Schema]:
                 "totals": shape(_USED),
             }
         ),
+        **_periods(),
         "RecordedDecision": _recorded(),
         "RecordedDecisions": shape(
             {
@@ -69,6 +73,39 @@ def report_schemas() -> dict[str, Schema]:
                 "policy_decision_point": TEXT,
                 "access_evaluation_endpoint": TEXT,
                 "access_evaluations_endpoint": TEXT,
+            }
+        ),
+    }
+
+
+def _periods() -> dict[str, Schema]:
+    change = told(WHOLE, "May be less than nothing.")
+    adjustment = {"at": INSTANT, "used": change, "granted": change, "overage": change}
+    period = {
+        "user_id": told(or_null(TEXT), "null for a counter that users share."),
+        "limit": told(TEXT, "The id of the limit that bounds the counter."),
+        "meter": one_of(MeterKind),
+        "window": one_of(sorted(STATED)),
+        "dimensions": told(by_name(TEXT), "What it is kept for besides, such as a model."),
+        "start": INSTANT,
+        "end": INSTANT,
+        "closes_at": told(INSTANT, "From when on it never changes."),
+        "state": one_of(PeriodState),
+        "included": told(or_null(COUNT), "As last seen in the period; null without a bound."),
+        "used": told(COUNT, "Without what grants paid for."),
+        "granted": told(COUNT, "What grants paid for."),
+        "overage": told(COUNT, "Of what was used, what lies above what is included."),
+        "adjustments": told(listed(shape(adjustment)), "What came later, by the hour."),
+        "warnings": listed(shape({"code": TEXT, "message": TEXT})),
+    }
+    return {
+        "Period": shape(period),
+        "Periods": shape(
+            {
+                "app_id": TEXT,
+                "user_id": or_null(TEXT),
+                "periods": listed(ref("Period")),
+                "next_cursor": or_null(TEXT),
             }
         ),
     }
