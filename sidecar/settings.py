@@ -216,6 +216,24 @@ class Settings(BaseSettings):
         "in memory, out of units held in Redis in advance; for one worker beside its runtime.",
     )
 
+    sidecar_drain_s: Annotated[
+        Annotated[float, Field(ge=0, le=600)] | None, BeforeValidator(_unset_if_empty)
+    ] = Field(
+        None,
+        description="How long the server serves on after SIGTERM, while `/readyz` says 503 and "
+        "balancers look elsewhere, in seconds. Unset: 2, and 0 on a terminal.",
+    )
+    sidecar_client_timeout_s: Annotated[float, Field(ge=0.1, le=600)] = Field(
+        10,
+        description="How long a client may take to send one request, and to take what waits for "
+        "it, in seconds; then its connection is closed.",
+    )
+    sidecar_connections: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        10_000,
+        description="Connections that one process keeps open; for a further one those make room "
+        "that wait longest for their client.",
+    )
+
     sidecar_decision_log: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = Field(
         None,
         description="The directory that decisions are written to, a line of JSON each: refusals, "

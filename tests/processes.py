@@ -40,7 +40,8 @@ class Sidecar:
             "--policies", str(ROOT / policies), "--store", store, *arguments,
         ]  # fmt: skip
         self._cwd = cwd
-        self._env = clean_environment() | dict(env or {})
+        # Nobody looks elsewhere meanwhile.
+        self._env = clean_environment() | {"SIDECAR_DRAIN_S": "0"} | dict(env or {})
         self.banner: list[str] = []
 
     def __enter__(self) -> Self:

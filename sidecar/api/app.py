@@ -1,6 +1,6 @@
 """The table of paths: what is served where, and for whose key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,7 +32,7 @@ from sidecar.api.reservations import Reservations
 from sidecar.api.subscriptions import Subscriptions
 from sidecar.api.usage import Usage
 from sidecar.pdp import PDP
-from sidecar.ports import Clock, Directories, Meter, Payments, Policies, Statements
+from sidecar.ports import Clock, Directories, Fact, Meter, Payments, Policies, Statements
 from sidecar.ports import Decisions as DecisionsPort
 from sidecar.ports import Manifests as ManifestsPort
 from sidecar.ports import Subscriptions as SubscriptionsPort
@@ -44,7 +44,7 @@ _INTERNAL = (Role.INTERNAL,)
 
 _log = structlog.get_logger("sidecar.api")
 
-Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[Mapping[str, object]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class Parts:
     payments: Payments
     statements: Statements
     settle: timedelta
+    facts: Sequence[Fact] = ()
 
 
 def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
@@ -73,7 +74,7 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
     explaining, usage, entitlements = Explain(pdp, clock), Usage(pdp, clock), Entitlements(pdp)
     syncs = Subscriptions(parts.subscriptions, policies, clock)
     manifests = Manifests(parts.manifests, policies, clock)
-    health = Health(policies, meter, clock)
+    health = Health(policies, meter, clock, parts.facts)
     grants, reports = Grants(meter, policies, clock), Reports(meter, policies, clock)
     recorded, standing = Decisions(parts.decisions), PolicyFiles(parts.directories)
     periods = Periods(parts.statements, clock, parts.settle)

@@ -5,7 +5,7 @@ import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from sidecar.adapters.shadow.log import ShadowDecisions
 from sidecar.adapters.web import Web
 from sidecar.api.app import Parts, build_app
 from sidecar.api.auth import Keys
+from sidecar.bootstrap.ending import ENDING, Ending
 from sidecar.bootstrap.outside import payments_of, subscriptions_of, webhooks_of
 from sidecar.bootstrap.policies import find_policies, followed_policies, watched_policies
 from sidecar.bootstrap.stores import store_of
@@ -61,12 +62,16 @@ def create_app(
     log_format: str = "console",
     found: Found | None = None,
     followed_in: Path | None = None,
+    *,
+    hears_signals: bool = False,
 ) -> Starlette:
     """The ASGI application; its lifespan opens and closes the store.
 
     Args:
         found: the policies, where they were judged already.
         followed_in: where another process publishes the policies that all answer from.
+        hears_signals: whether it ends as it is told to by them; the server that runs it hears
+            them otherwise.
 
     Raises:
         ConfigurationError: the policies or the store's address are wrong.
@@ -76,7 +81,7 @@ def create_app(
         kept = watched_policies(settings, found or find_policies(settings))
     else:
         kept = followed_policies(settings, followed_in, _ask_parent_to_reload)
-    store, web = store_of(settings), Web()
+    store, web, ending = store_of(settings), Web(), Ending(settings.sidecar_drain_s)
     subscriptions = subscriptions_of(settings, store.subscriptions, web)
     told, decisions = LoggedDecisions(), _recorded(settings)
     kept.loaded.when_put = told.begin_anew
@@ -98,7 +103,7 @@ def create_app(
     )
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(store.opened())
             await stack.enter_async_context(store.changes.opened())
@@ -113,7 +118,9 @@ def create_app(
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, kept.reload_soon)
             _end_with_parent(loop)
-            yield
+            if hears_signals:
+                stack.enter_context(ending.heard())
+            yield {ENDING: ending}
             loop.remove_signal_handler(signal.SIGHUP)
 
     keys = Keys(
@@ -136,6 +143,7 @@ def create_app(
         payments=payments_of(settings, web),
         statements=store.statements,
         settle=settings.sidecar_settle,
+        facts=(ending.fact,),
     )
     return build_app(parts, lifespan)
 

@@ -3,9 +3,9 @@
 import asyncio
 import ipaddress
 import signal
-import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from starlette.applications import Starlette
 from sidecar.bootstrap.policies import find_policies
 from sidecar.bootstrap.server import create_app
 from sidecar.bootstrap.stores import StoreReport, describe_store, is_in_memory, look_at_store
-from sidecar.cli.http import BoundedHttp
-from sidecar.cli.workers import Workers, published_policies
+from sidecar.cli.http import BoundedHttp, Bounds
+from sidecar.cli.listening import allow_connections, file_mode, listen, listen_on_file
+from sidecar.cli.published import published_policies
+from sidecar.cli.workers import Workers
 from sidecar.domain.modes import Ceiling
 from sidecar.errors import ConfigurationError
 from sidecar.logs import configure_logging
@@ -26,7 +28,8 @@ from sidecar.policy.reloading.kept import Found
 from sidecar.policy.snapshot import PolicySet
 from sidecar.settings import DEFAULT_STORE, Settings, read_settings, unread_variables
 
-_BACKLOG = 2048
+_FINISH_S = 4
+"""For what is being answered when nothing more is accepted."""
 
 
 @click.command(epilog="Settings are read from the environment; the README lists them all.")
@@ -36,6 +39,13 @@ _BACKLOG = 2048
     "--port", type=click.IntRange(0, 65535), default=8377, show_default=True, help="0 takes any."
 )
 @click.option("--uds", type=click.Path(path_type=Path), help="Listen on this unix socket instead.")
+@click.option(
+    "--uds-mode",
+    callback=file_mode,
+    default="666",
+    show_default=True,
+    help="Who may connect to the unix socket, in octal: 660 for its group alone.",
+)
 @click.option("--store", help="Where usage is counted, as SIDECAR_STORE.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True)
 @click.option(
@@ -49,6 +59,7 @@ def serve(
     host: str,
     port: int,
     uds: Path | None,
+    uds_mode: int,
     store: str | None,
     workers: int,
     log_format: str,
@@ -72,38 +83,53 @@ def serve(
         )
     policies_found = find_policies(settings)
     found = asyncio.run(look_at_store(settings))
-    listener, address = _listen(host, port, uds)
+    listener, address = listen(host, port) if uds is None else listen_on_file(uds, uds_mode)
+    bounds = Bounds(settings.sidecar_client_timeout_s, settings.sidecar_connections)
+    bounds = replace(bounds, connections=allow_connections(bounds.connections))
     _introduce(settings, policies_found, address, found)
+    if bounds.connections < settings.sidecar_connections:
+        click.echo(
+            f"  note      {bounds.connections} connections at most: the system lets this process "
+            "open no more files",
+            err=True,
+        )
     # uvicorn drains, then raises the signal again as if nobody had caught it: that is the
     # ordinary end of a server, not a failure.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: sys.exit(0))
     try:
         if workers == 1:
-            app = partial(create_app, settings, log_format, policies_found)
-            uvicorn.Server(_config(app)).run(sockets=[listener])
+            app = partial(create_app, settings, log_format, policies_found, hears_signals=True)
+            uvicorn.Server(_config(app, bounds)).run(sockets=[listener])
         else:
             with published_policies(settings, policies_found) as published:
-                app = partial(create_app, settings, log_format, followed_in=published.folder)
-                Workers(_config(app, workers), [listener], published).run()
+                app = partial(
+                    create_app,
+                    settings,
+                    log_format,
+                    followed_in=published.folder,
+                    hears_signals=True,
+                )
+                Workers(_config(app, bounds, workers), [listener], published).run()
     finally:
         listener.close()
         if uds is not None:
             uds.unlink(missing_ok=True)
 
 
-def _config(app: Callable[[], Starlette], workers: int = 1) -> uvicorn.Config:
+def _config(app: Callable[[], Starlette], bounds: Bounds, workers: int = 1) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         factory=True,
-        http=BoundedHttp,
+        http=partial(BoundedHttp, bounds=bounds),  # type: ignore[arg-type] # called like the class
+        ws="none",
         workers=workers,
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=10,
-        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_FINISH_S,
+        timeout_keep_alive=bounds.keep_alive_s,
     )
 
 
@@ -123,45 +149,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _listen(host: str, port: int, uds: Path | None) -> tuple[socket.socket, str]:
-    if uds is not None:
-        return _listen_on_file(uds), f"unix:{uds}"
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-    # From here on callers queue, and the address that is printed is true.
-    listener.listen(_BACKLOG)
-    listener.set_inheritable(True)
-    shown = f"[{host}]" if ":" in host else host
-    return listener, f"http://{shown}:{listener.getsockname()[1]}"
-
-
-def _listen_on_file(uds: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if uds.is_socket():
-            # Left behind by a server that was killed; one that still listens is not displaced.
-            probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                probe.connect(str(uds))
-            except ConnectionRefusedError:
-                uds.unlink()
-            finally:
-                probe.close()
-        listener.bind(str(uds))
-        # As open as loopback is: the runtime beside it may run as another user.
-        uds.chmod(0o666)
-    except OSError as error:
-        raise ConfigurationError(f"cannot listen on {uds}: {error.strerror or error}") from error
-    listener.listen(_BACKLOG)
-    listener.set_inheritable(True)
-    return listener
 
 
 def _introduce(settings: Settings, policies_found: Found, address: str, found: StoreReport) -> None:

@@ -8,6 +8,7 @@ one request together are bounded.
 from sidecar.ports.facts import Clock, Manifests, ManifestSync, Subscriptions
 from sidecar.ports.meter import Meter
 from sidecar.ports.outside import Notices, Payments
+from sidecar.ports.readiness import Fact
 from sidecar.ports.record import Checked, DecisionLog, Decisions
 from sidecar.ports.rules import Directories, Directory, Policies, Prices, Rules, Verdict
 from sidecar.ports.statements import Statements
@@ -19,6 +20,7 @@ __all__ = [
     "Decisions",
     "Directories",
     "Directory",
+    "Fact",
     "ManifestSync",
     "Manifests",
     "Meter",

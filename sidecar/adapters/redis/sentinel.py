@@ -13,11 +13,13 @@ https://redis.io/docs/latest/develop/reference/sentinel-clients/
 
 import asyncio
 from collections import Counter
+from functools import partial
 from typing import Final
 
 from sidecar.adapters.address import Host, RedisAddress
 from sidecar.adapters.redis.channel import Channel
 from sidecar.adapters.redis.dial import STRANGE, Dialer, Unreachable
+from sidecar.beside import kept_up
 
 _AGAIN_S: Final = 1.0
 _HURRY_S: Final = 0.2
@@ -41,7 +43,10 @@ class Sentinels:
             Unreachable: nobody knows one, or it does not answer.
         """
         if not self._listening:
-            self._listening = [asyncio.create_task(self._listen(host)) for host in self._hosts]
+            self._listening = [
+                asyncio.create_task(kept_up(partial(self._listen, host), "sentinel"))
+                for host in self._hosts
+            ]
         named, faults = await self._ask_all()
         for host, _ in named.most_common():
             try:

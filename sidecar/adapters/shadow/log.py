@@ -12,9 +12,9 @@ from typing import Final
 
 import structlog
 
-from sidecar.adapters.beside import beside
 from sidecar.adapters.shadow.comparing import question
 from sidecar.adapters.shadow.tally import Tally
+from sidecar.beside import beside
 from sidecar.domain.limits import Reading
 from sidecar.domain.policies import Comparison
 from sidecar.errors import Unavailable
@@ -68,7 +68,7 @@ class ShadowDecisions:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Compare as long as this is open; what still waits then is forgotten."""
-        async with beside(self._keep_comparing()):
+        async with beside(self._keep_comparing):
             yield
 
     async def _keep_comparing(self) -> None:

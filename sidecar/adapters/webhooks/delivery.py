@@ -12,9 +12,9 @@ from typing import Final
 
 import structlog
 
-from sidecar.adapters.beside import beside
 from sidecar.adapters.web import Answer, Web
 from sidecar.adapters.webhooks.signing import Signer
+from sidecar.beside import beside
 from sidecar.domain.notices import Message
 from sidecar.errors import Unavailable
 from sidecar.ports import Clock, Notices
@@ -64,7 +64,7 @@ class Deliveries:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Send as long as this is open; what was not taken waits for the next who does."""
-        async with beside(self._keep_sending()):
+        async with beside(self._keep_sending):
             yield
 
     async def _keep_sending(self) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from sidecar.adapters.beside import beside
+from sidecar.beside import beside
 from sidecar.domain.notices import Message, Notice, notices_of
 from sidecar.errors import Unavailable
 from sidecar.ports import Checked, Clock, Notices
@@ -73,7 +73,7 @@ class NoticedDecisions:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Hand over as long as this is open, and what still waits in the end."""
-        async with beside(self._keep_handing_over()):
+        async with beside(self._keep_handing_over):
             yield
         with suppress(Unavailable):
             await self._hand_over()

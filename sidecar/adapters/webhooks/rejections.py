@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
-from sidecar.adapters.beside import beside
+from sidecar.beside import beside
 from sidecar.domain.notices import Notice, NoticeKind
 from sidecar.domain.policies import PolicyReport
 from sidecar.ports import Clock
@@ -39,7 +39,7 @@ class Rejections:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Look as long as this is open."""
-        async with beside(self._keep_looking()):
+        async with beside(self._keep_looking):
             yield
 
     async def _keep_looking(self) -> None:

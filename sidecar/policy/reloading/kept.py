@@ -6,7 +6,7 @@ others follow what it publishes.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from sidecar.beside import beside
 from sidecar.domain.policies import Reloaded
 from sidecar.errors import ConfigurationError
 from sidecar.policy.reloading.contents import Origin
@@ -96,13 +97,10 @@ class KeptPolicies:
     @asynccontextmanager
     async def up_to_date(self) -> AsyncIterator[None]:
         """Watch, or follow, as long as it is open."""
-        tasks = [asyncio.create_task(task()) for task in self._tasks]
-        try:
+        async with AsyncExitStack() as stack:
+            for work in self._tasks:
+                await stack.enter_async_context(beside(work, "policies"))
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def find(origin: Origin, shadow_origin: Origin | None = None) -> Found:
