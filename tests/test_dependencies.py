@@ -10,8 +10,14 @@ from pathlib import Path
 from tests.processes import ROOT
 
 PACKAGE = ROOT / "sidecar"
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE / "examples")
-NEEDED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+WITH_EXTRA = {PACKAGE / "client/ag2.py": "ag2"}
+"""Modules that nothing here imports, for whoever has installed an extra."""
+MODULES = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if path.parent != PACKAGE / "examples" and path not in WITH_EXTRA
+)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Of one release with pydantic, which requires it exactly.
 WITHIN = {"pydantic-core": "pydantic"}
 
@@ -21,8 +27,10 @@ def plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def declared() -> set[str]:
-    return {plain(re.split(r"[^\w.-]", each, maxsplit=1)[0]) for each in NEEDED}
+def declared(extra: str | None = None) -> set[str]:
+    """What the package needs, or one of its extras."""
+    needed = PROJECT["dependencies"] if extra is None else PROJECT["optional-dependencies"][extra]
+    return {plain(re.split(r"[^\w.-]", each, maxsplit=1)[0]) for each in needed}
 
 
 def imported(module: Path) -> set[str]:
@@ -47,6 +55,15 @@ def test_whatever_is_imported_is_a_dependency() -> None:
     }
 
     assert undeclared == set()
+
+
+def test_what_needs_an_extra_needs_no_other_and_is_needed_by_nothing() -> None:
+    for module, extra in WITH_EXTRA.items():
+        own = declared(extra)
+        name = ".".join(module.relative_to(ROOT).with_suffix("").parts)
+
+        assert {plain(package) for package in imported(module)} - declared() == own
+        assert not [other for other in MODULES if name in other.read_text(encoding="utf-8")]
 
 
 def test_every_dependency_is_imported_or_works_behind_one_that_is() -> None:
