@@ -250,6 +250,11 @@ class Settings(BaseSettings):
     sidecar_decision_log_files: Annotated[int, Field(ge=2, le=10_000)] = Field(
         16, description="Files that the decision log keeps, of all processes; the oldest go first."
     )
+    sidecar_decision_log_chain: bool = Field(
+        False,
+        description="true: each line of the decision log carries the hash of the one before, so "
+        "that `sidecar decisions verify` finds what was changed, left out or put in.",
+    )
     sidecar_sensitive_attributes: Names = Field(
         list(_SECRETIVE),
         description="Names of request attributes and subscription metadata whose values are never "

@@ -185,6 +185,7 @@ def _recorded(settings: Settings) -> RecordedDecisions:
             SystemClock(),
             file_bytes=settings.sidecar_decision_log_file_mb << 20,
             files=settings.sidecar_decision_log_files,
+            chain=settings.sidecar_decision_log_chain,
         )
     lines = Lines(Hidden(settings.sidecar_sensitive_attributes), allows, _explained)
     return RecordedDecisions(lines, series, folder, allows)

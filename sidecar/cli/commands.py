@@ -9,6 +9,7 @@ import click
 
 LISTED: Final[Mapping[str, str]] = {
     "check": "Decide one request; exits 0 for allow and warn, 2 for deny.",
+    "decisions": "Look into the files of a decision log.",
     "explain": "Show every limit and rule: whether it applied and why, its numbers, and where it "
     "stands.",
     "explain-code": "Show what a CODE of validate and lint means, with examples; all of them "

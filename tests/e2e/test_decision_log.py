@@ -8,6 +8,7 @@ import httpx
 import orjson
 
 from sidecar.adapters.decisions.files import decision_files
+from sidecar.adapters.decisions.verifying import verify
 from tests.processes import START_S, Sidecar
 
 STORE = "sqlite:///./data/sidecar.db"
@@ -32,7 +33,8 @@ def wait_for(decision_id: str, folder: Path) -> None:
 
 def test_after_kill_9_every_line_is_whole_and_what_was_written_stays(tmp_path: Path) -> None:
     folder = tmp_path / "log"
-    sidecar = Sidecar(store=STORE, cwd=tmp_path, env={"SIDECAR_DECISION_LOG": str(folder)})
+    env = {"SIDECAR_DECISION_LOG": str(folder), "SIDECAR_DECISION_LOG_CHAIN": "true"}
+    sidecar = Sidecar(store=STORE, cwd=tmp_path, env=env)
     asked = {"checks": [ALLOWED, DENIED] * 50}
     answered: list[str] = []
     for _ in range(5):
@@ -55,6 +57,9 @@ def test_after_kill_9_every_line_is_whole_and_what_was_written_stays(tmp_path: P
     # Of each round, what was asked for a tenth of a second before its end.
     assert len(ids) >= 5 * 500
     assert found.json()["decision_id"] == answered[0]
+    chains = verify(folder)
+    assert [each.broken for each in chains] == [None] * 6
+    assert sum(each.lines for each in chains) == len(ids)
 
 
 def test_what_is_answered_before_sigterm_is_written(tmp_path: Path) -> None:

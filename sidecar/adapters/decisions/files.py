@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from sidecar.adapters.decisions.chain import Link, link_behind
 from sidecar.ports import Clock
 
 _NAMES: Final = "decisions-*.ndjson"
@@ -33,15 +34,20 @@ class Series:
     Args:
         file_bytes: a file that has as many is followed by another.
         files: how many the folder keeps; the oldest go first, but none that is being written.
+        chain: whether each line carries the hash of the one before.
     """
 
-    def __init__(self, folder: Path, clock: Clock, *, file_bytes: int, files: int) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, *, file_bytes: int, files: int, chain: bool = False
+    ) -> None:
         self.folder = folder
         self._clock = clock
         self._file_bytes = file_bytes
         self._files = files
         self._path = folder
         self._series = secrets.token_hex(4)
+        self._is_chained = chain
+        self._link: Link | None = None
         self._begun = 0
         self._descriptor = -1
         self._size = 0
@@ -56,6 +62,9 @@ class Series:
         if self._descriptor < 0 or self._size >= self._file_bytes or self._is_gone():
             self.close()
             self._begin()
+        link = self._link
+        if link is not None:
+            lines, link = link.linked(lines)
         rest = memoryview(lines)
         try:
             while rest:
@@ -68,6 +77,7 @@ class Series:
                     self._path.unlink()
             self._forget()
             raise
+        self._link = link
         is_first, self._size = not self._size, self._size + len(lines)
         self._is_unsynced = True
         if is_first:
@@ -97,6 +107,8 @@ class Series:
 
     def _begin(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._is_chained and self._link is None:
+            self._link = link_behind(reversed(decision_files(self.folder)))
         self._begun += 1
         name = f"{self._clock.now():%Y%m%dT%H%M%S.%fZ}-{self._begun:04}-{self._series}"
         self._path = self.folder / f"decisions-{name}.ndjson"

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 
+from sidecar.adapters.decisions.backwards import lines_backwards
 from sidecar.adapters.decisions.files import decision_files
 
 _PIECE: Final = 1 << 20
@@ -115,24 +116,3 @@ def latest_in(lines: Iterable[bytes], wanted: Wanted, limit: int) -> Iterator[di
             count += 1
             if count == limit:
                 return
-
-
-def lines_backwards(file: Path, most_bytes: int) -> Iterator[bytes]:
-    """The whole lines at the end of a file, the last one first, without their ends.
-
-    A torn line at the very end is passed over.
-
-    Args:
-        most_bytes: of the end of the file are looked at.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with file.open("rb") as opened:
-        end = opened.seek(0, os.SEEK_END)
-        begin = max(0, end - most_bytes)
-        opened.seek(begin)
-        tail = opened.read(end - begin)
-    lines = tail.split(b"\n")
-    # Behind the last line's end there is nothing, or what was torn; in front may stand half a one.
-    yield from reversed(lines[1 if begin else 0 : -1])
