@@ -58,41 +58,49 @@ class RedisChanges(WatchedChanges):
         self._heard: deque[str] = deque(maxlen=_REMEMBERED)
         self._listening: asyncio.Task[None] | None = None
         self._is_listening = False
+        # A look has ended that began when this connection was there, so that whatever is new to
+        # the next one must have been told.
+        self._has_looked = False
         self._is_missed = False
         self._is_deaf = False
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Hear of changes as long as this is open."""
-        self._listening = asyncio.create_task(self._listen_on(0.0))
+        self._begin_listening(0.0)
         try:
             async with super().opened():
                 yield
         finally:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+            if self._listening is not None:
+                self._listening.cancel()
+                await asyncio.gather(self._listening, return_exceptions=True)
 
     async def _look(self, since: float) -> None:
-        if self._is_missed and self._is_listening and self._listening is not None:
+        if self._is_missed and self._listening is not None:
             # Nothing has come since the last look: it may be a connection that nothing comes
             # through any more.
             self._note_deafness("a change was not heard of")
             self._listening.cancel()
-            self._listening = asyncio.create_task(self._listen_on(_AGAIN_S))
-        self._is_missed = False
+            self._begin_listening(_AGAIN_S)
+        is_listening = self._is_listening
         self._heard.clear()
         self._heard.append(self._version)
         version = str(await self._connection.command("GET", CHANGES, since=since) or "")
-        if version not in self._heard and self._is_listening:
+        if version not in self._heard and is_listening:
             await asyncio.sleep(_UNDER_WAY_S)
         if version not in self._heard:
-            self._is_missed = self._version != ""
+            self._is_missed = self._has_looked
             self._pass_over(version)
+        self._has_looked = is_listening and self._is_listening
+
+    def _begin_listening(self, wait_s: float) -> None:
+        self._note_silence()
+        self._listening = asyncio.create_task(self._listen_on(wait_s))
 
     async def _listen_on(self, wait_s: float) -> None:
         """Listen for good, over one connection after another."""
         while True:
-            self._is_listening = False
             await asyncio.sleep(wait_s)
             try:
                 async with self._connection.hearing(_topic(self._connection)) as messages:
@@ -103,6 +111,7 @@ class RedisChanges(WatchedChanges):
                         wait_s = 0.0
             except StoreUnavailable as error:
                 self._note_deafness(error)
+            self._note_silence()
             wait_s = min(max(2 * wait_s, _AGAIN_S), _SELDOM_S)
 
     def _take(self, message: str) -> None:
@@ -124,6 +133,9 @@ class RedisChanges(WatchedChanges):
     def _follow(self, version: str) -> None:
         self._version = version
         self._heard.append(version)
+
+    def _note_silence(self) -> None:
+        self._is_listening = self._has_looked = self._is_missed = False
 
     def _note_deafness(self, cause: object) -> None:
         if not self._is_deaf:
