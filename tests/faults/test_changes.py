@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from sidecar.adapters.redis.keys import CHANGES, subscription_key
 from sidecar.errors import SubscriptionsUnavailable
-from tests.contract.replicas import PATIENCE_S, SEEN_S, Replica, on_redis, replicas, until
+from tests.contract.replicas import SEEN_S, Replica, on_redis, replicas, until
+from tests.contract.stores import PATIENCE_S
 from tests.contract.test_subscriptions import pushed, since
 from tests.faults.conftest import HASTY_S
 from tests.faults.proxy import FaultProxy
