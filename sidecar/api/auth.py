@@ -19,7 +19,15 @@ class Unauthenticated(Exception):
 
 
 class Forbidden(Exception):
-    """A known key, of a role that this path does not serve."""
+    """A known key, of a role that this is not for.
+
+    Attributes:
+        roles: those it is for.
+    """
+
+    def __init__(self, roles: Sequence[Role]) -> None:
+        super().__init__(f"a key of the role {' or '.join(roles)} is needed")
+        self.roles = tuple(roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ class Keys:
         if not known:
             raise Unauthenticated
         if known.isdisjoint(roles):
-            raise Forbidden
+            raise Forbidden(roles)
 
     def of_the_user(self, headers: Mapping[bytes, bytes]) -> str:
         """The `Authorization` of whoever the caller speaks for; never one of these keys."""

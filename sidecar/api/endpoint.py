@@ -150,9 +150,9 @@ class Endpoint:
             detail = "Give a key as Authorization: Bearer … or as X-Internal-API-Key."
             challenge = {"WWW-Authenticate": "Bearer"}
             return problem(401, "unauthenticated", "No valid key", detail, headers=challenge)
-        except Forbidden:
+        except Forbidden as error:
             _log.warning("key_of_another_role", path=scope["path"])
-            detail = f"This path takes a key of the role {' or '.join(self._roles)}."
+            detail = f"This takes a key of the role {' or '.join(error.roles)}."
             return problem(403, "forbidden", "The key is for something else", detail)
         except BodyTooLarge as error:
             return problem(413, "body_too_large", "The body is too large", str(error))

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import (
     BeforeValidator,
+    ConfigDict,
     Field,
     TypeAdapter,
 )
@@ -76,6 +77,15 @@ class PeriodsQuery(Body):
     cursor: Annotated[str, Field(max_length=MAX_CURSOR)] | None = None
 
 
+class SubscriptionQuery(Body):
+    """The parameters of `GET /v1/subscriptions/…`; unknown ones are ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    history: Literal["true", "false"] = "false"
+
+
 USAGE_QUERY = TypeAdapter(UsageQuery)
 DECISIONS_QUERY = TypeAdapter(DecisionsQuery)
+SUBSCRIPTION_QUERY = TypeAdapter(SubscriptionQuery)
 PERIODS_QUERY = TypeAdapter(PeriodsQuery)

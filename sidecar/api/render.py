@@ -137,6 +137,21 @@ def subscription_body(state: Subscription) -> dict[str, object]:
     }
 
 
+def history_body(state: Subscription) -> dict[str, object]:
+    """What was said of a subscription until now, the newest last."""
+    return {
+        "history": [
+            {
+                "updated_at": change.updated_at,
+                "status": change.status,
+                "plan": change.plan or None,
+                "event_id": change.event_id or None,
+            }
+            for change in state.history
+        ]
+    }
+
+
 def grant_body(balance: GrantBalance) -> dict[str, object]:
     """A grant and what became of its units; it is for one limit, or for those of a meter."""
     grant = balance.grant

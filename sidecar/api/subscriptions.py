@@ -3,14 +3,18 @@
 import structlog
 from starlette.responses import Response
 
+from sidecar.api.auth import Keys, Role
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody, misfit
 from sidecar.api.pushes import SUBSCRIPTION
-from sidecar.api.render import json_response, subscription_body
+from sidecar.api.queries import SUBSCRIPTION_QUERY
+from sidecar.api.render import history_body, json_response, subscription_body
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import KNOWN_CYCLES
 from sidecar.ports import Clock, Policies
 from sidecar.ports import Subscriptions as SubscriptionsPort
+
+_HISTORIANS = (Role.INTERNAL, Role.READ)
 
 _log = structlog.get_logger("sidecar.api")
 
@@ -18,7 +22,10 @@ _log = structlog.get_logger("sidecar.api")
 class Subscriptions:
     """Takes pushes and shows what is stored."""
 
-    def __init__(self, subscriptions: SubscriptionsPort, policies: Policies, clock: Clock) -> None:
+    def __init__(
+        self, subscriptions: SubscriptionsPort, policies: Policies, clock: Clock, keys: Keys
+    ) -> None:
+        self._keys = keys
         self._subscriptions = subscriptions
         self._policies = policies
         self._clock = clock
@@ -44,9 +51,16 @@ class Subscriptions:
         return json_response({"status": outcome, **body, "warnings": warnings})
 
     async def show(self, call: Call) -> Response:
-        """The state of one user in one app; status `none` where nothing was ever pushed."""
+        """The state of one user in one app; status `none` where nothing was ever pushed.
+
+        How it came about is told to whoever looks after users, and not to the runtime.
+        """
+        with_history = call.asked(SUBSCRIPTION_QUERY).history == "true"
+        if with_history:
+            self._keys.require(_HISTORIANS, call.headers)
         subject = Subject(call.path["app_id"], call.path["user_id"])
         if not subject.user_id:
             raise InvalidBody([FieldFault("user_id", "the path ends in the user's id")])
         state = await self._subscriptions.find(subject, since=self._clock.monotonic())
-        return json_response(subscription_body(state))
+        body = subscription_body(state)
+        return json_response(body | history_body(state) if with_history else body)

@@ -133,12 +133,17 @@ def merge(stored: Subscription | None, pushed: Subscription) -> tuple[SyncOutcom
         return SyncOutcome.SYNCED, replace(pushed, history=(_change(pushed),))
     if pushed.event_id and any(change.event_id == pushed.event_id for change in stored.history):
         return SyncOutcome.DUPLICATE, stored
-    history = _bounded(
-        sorted((*stored.history, _change(pushed)), key=lambda change: change.updated_at)
-    )
+    history = _with(stored.history, _change(pushed))
     if pushed.updated_at < stored.updated_at:
         return SyncOutcome.STALE, replace(stored, history=history)
     return SyncOutcome.SYNCED, replace(pushed, history=history)
+
+
+def _with(history: tuple[Change, ...], change: Change) -> tuple[Change, ...]:
+    """A history with one change more, unless it is there: a push may come again without an id."""
+    if change in history:
+        return history
+    return _bounded(sorted((*history, change), key=lambda each: each.updated_at))
 
 
 def _bounded(history: list[Change]) -> tuple[Change, ...]:

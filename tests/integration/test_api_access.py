@@ -32,6 +32,7 @@ READ_PATHS = [
 GRANT = {"grantId": "g", "userId": "u", "appId": "a", "meter": "tokens", "amount": 1}
 MANIFEST = {"version": "1.0", "app_id": "a", "plan": {"id": "pro"}}
 REPORT_PATHS = [
+    ("GET", "/v1/subscriptions/a/u?history=true", None),
     ("GET", "/v1/usage?app_id=a", None),
     ("GET", "/v1/usage/periods?app_id=a", None),
 ]

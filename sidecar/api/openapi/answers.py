@@ -28,7 +28,7 @@ from sidecar.domain.grants import GrantOutcome
 from sidecar.domain.limits import Dimension
 from sidecar.domain.modes import Mode
 from sidecar.domain.request import MeterKind
-from sidecar.domain.subscription import Status, SyncOutcome
+from sidecar.domain.subscription import HISTORY_LENGTH, Status, SyncOutcome
 from sidecar.domain.usage import ReservationState
 
 _POLICY: Final = shape({"revision": told(TEXT, "Of the policies that decided.")})
@@ -100,6 +100,19 @@ _SUBSCRIPTION: Final[dict[str, Schema]] = {
     "updated_at": or_null(INSTANT),
     "metadata": ANYTHING,
 }
+_HISTORY: Final = told(
+    listed(
+        shape(
+            {
+                "updated_at": INSTANT,
+                "status": one_of(Status),
+                "plan": or_null(TEXT),
+                "event_id": or_null(TEXT),
+            }
+        )
+    ),
+    f"What was pushed, late arrivals too, by `updated_at`; at most the last {HISTORY_LENGTH}.",
+)
 _GRANT: Final[dict[str, Schema]] = {
     "limit": told(or_null(TEXT), "The one limit that draws it."),
     "meter": told(or_null(one_of(MeterKind)), "Else the limits of a meter."),
@@ -160,6 +173,7 @@ def answer_schemas() -> dict[str, Schema]:
             }
         ),
         "Subscription": shape(_SUBSCRIPTION),
+        "SubscriptionTold": shape(_SUBSCRIPTION | {"history?": _HISTORY}),
         "SubscriptionSynced": shape(
             {
                 "status": told(one_of(SyncOutcome), "What the push did."),

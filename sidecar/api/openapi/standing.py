@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sidecar.api.openapi.operation import CALLERS, INTERNAL, JSON, READERS, REPORTED, Operation
 from sidecar.api.openapi.questions import parameters_of
 from sidecar.api.openapi.schema import ref
-from sidecar.api.queries import DecisionsQuery
+from sidecar.api.queries import DecisionsQuery, SubscriptionQuery
 
 
 def pushing() -> Iterable[Operation]:
@@ -34,8 +34,11 @@ def pushing() -> Iterable[Operation]:
     yield Operation(
         "GET", "/v1/subscriptions/{app_id}/{user_id:path}", tag, "What is known of a subscription",
         "The state for the app, else for all apps of the user; status `none` where nothing was "
-        "ever pushed.",
-        "Subscription", READERS, others={404: "Problem"},
+        "ever pushed. `history=true` takes a key of the role internal or read.",
+        "SubscriptionTold", READERS, others={404: "Problem"},
+        parameters=parameters_of(
+            SubscriptionQuery, history="Whether to tell what was pushed before, too."
+        ),
     )  # fmt: skip
     yield Operation(
         "POST", "/v1/checkout", tag, "Where to buy a plan",
