@@ -6,6 +6,7 @@
         SubscriptionsUnavailable
         MeterUnavailable
         PaymentsUnavailable
+        NotKept
       PaymentsRefused              the payment side said no
       RequestFault                 the caller asked for what cannot be
         UnknownReservation
@@ -39,6 +40,10 @@ class MeterUnavailable(Unavailable):
 
 class PaymentsUnavailable(Unavailable):
     """The payment side did not answer, or not in a way that could be understood."""
+
+
+class NotKept(Unavailable):
+    """Nothing takes what was to be counted now, not even to be counted later."""
 
 
 class PaymentsRefused(SidecarError):

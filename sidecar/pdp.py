@@ -18,16 +18,17 @@ import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sidecar.domain.decision import Decision, Effect, RuleError, combine
+from sidecar.domain.decision import Decision, Effect, Reservation, RuleError, combine
 from sidecar.domain.entitlement import Entitlement, PlanSummary
 from sidecar.domain.explanation import Explanation
 from sidecar.domain.grants import GrantBalance
 from sidecar.domain.limits import Reading
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.prices import NO_RATES, Rates
+from sidecar.domain.provisional import Provisional
 from sidecar.domain.request import UNTOLD, Amounts, CheckRequest, Subject
 from sidecar.domain.subscription import Subscription
 from sidecar.domain.told import AS_IT_IS, WhatIf
@@ -117,7 +118,7 @@ class PDP:
         )
         decision = _decide(rules, hold, entitlement, metering, now)
         if metering is None:
-            self._undo(hold)
+            decision = self._provisional(hold, decision)
         elif metering.reservation is not None and decision.is_denied:
             # A rule changed its mind between two readings. If this is lost, the hold still
             # ends by its own expiry.
@@ -319,6 +320,18 @@ class PDP:
             return Metering(tuple(told.reading(charge, now) for charge in entitlement.charges))
         metering = await self._read(hold, entitlement, since)
         return replace(metering, readings=tuple(map(told.over, metering.readings)))
+
+    def _provisional(self, hold: Hold, decision: Decision) -> Decision:
+        """Give out what can be settled though no store is known to hold it."""
+        request = hold.request
+        if not request.reserve or decision.is_denied:
+            self._undo(hold)
+            return decision
+        # Should the store hold it after all, it is settled like any other.
+        name = Provisional(hold.reservation_id, decision.at, request).id
+        expires_at = decision.at + timedelta(seconds=request.ttl_s)
+        reservation = Reservation(name, expires_at, request.estimate.tokens)
+        return replace(decision, reservation=reservation)
 
     def _undo(self, hold: Hold) -> None:
         """Give back what a store may have held whose answer did not come in time.

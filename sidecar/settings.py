@@ -255,6 +255,14 @@ class Settings(BaseSettings):
         description="true: each line of the decision log carries the hash of the one before, so "
         "that `sidecar decisions verify` finds what was changed, left out or put in.",
     )
+    sidecar_spool: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = Field(
+        Path("data/spool"),
+        description="The directory that keeps usage, commits and releases while the store is away; "
+        "they are counted when it is back. Empty: they are refused with 503 meanwhile.",
+    )
+    sidecar_spool_max_mb: Annotated[int, Field(ge=1, le=1_048_576)] = Field(
+        256, description="Megabytes that the spool may have; what comes then is refused with 503."
+    )
     sidecar_sensitive_attributes: Names = Field(
         list(_SECRETIVE),
         description="Names of request attributes and subscription metadata whose values are never "

@@ -21,7 +21,9 @@ async def application(
     Args:
         settings: by their field names.
     """
-    given = {"sidecar_policies": ROOT / policies, "sidecar_store": "sqlite://"} | settings
+    given = {
+        "sidecar_policies": ROOT / policies, "sidecar_store": "sqlite://", "sidecar_spool": None,
+    } | settings  # fmt: skip
     app = create_app(Settings.model_validate(given))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -15,8 +15,9 @@ from pydantic import (
 from sidecar.domain.request import MAX_INTEGER
 
 MAX_TEXT = 256
-MAX_RESERVATION_ID = 1536
-"""It carries its app's id, in base64 of UTF-8: 256 characters may be 1,366."""
+MAX_RESERVATION_ID = 4_608
+"""It carries its app's id, in base64 of UTF-8: 256 characters may be 1,366. One that was given out
+while the store was away says what it was for besides, in up to 3,072."""
 MAX_CURSOR = 16_384
 """It names a counter, whose values are percent-encoded."""
 MAX_ATTRIBUTES = 64

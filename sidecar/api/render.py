@@ -115,6 +115,7 @@ def settlement_body(settlement: Settlement) -> dict[str, object]:
             "granted": {"tokens": settlement.tokens},
         },
         "limits": limits_shown(settlement.readings),
+        "degraded": settlement.degraded,
     }
 
 

@@ -76,6 +76,8 @@ class Usage:
         answer = {
             "accepted": tally.accepted, "duplicates": tally.duplicates, "rejected": rejected,
         }  # fmt: skip
+        if tally.degraded:
+            answer["degraded"] = True
         return json_response(answer, 202)
 
     def _read(self, item: object, faults_told: int = 10) -> UsageEvent:

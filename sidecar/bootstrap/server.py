@@ -26,7 +26,9 @@ from sidecar.api.auth import Keys
 from sidecar.bootstrap.ending import ENDING, Ending
 from sidecar.bootstrap.outside import payments_of, subscriptions_of, webhooks_of
 from sidecar.bootstrap.policies import find_policies, followed_policies, watched_policies
+from sidecar.bootstrap.spooling import spool_of
 from sidecar.bootstrap.stores import store_of
+from sidecar.deferring import DeferringPDP
 from sidecar.logs import configure_logging
 from sidecar.pdp import PDP
 from sidecar.policy.reloading.kept import Found, LoadedPolicies
@@ -93,7 +95,7 @@ def create_app(
     webhooks = webhooks_of(settings, store.notices, web, lambda: kept.live.report)
     if webhooks is not None:
         logs.append(webhooks.noticed)
-    pdp = PDP(
+    pdp = DeferringPDP(
         kept.loaded,
         subscriptions,
         store.manifests,
@@ -101,6 +103,8 @@ def create_app(
         DecisionLogs(*logs),
         SystemClock(),
     )
+    spool = spool_of(settings, pdp, store)
+    pdp.spool = spool
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
@@ -108,6 +112,8 @@ def create_app(
             await stack.enter_async_context(store.opened())
             await stack.enter_async_context(store.changes.opened())
             await stack.enter_async_context(web)
+            if spool is not None:
+                await stack.enter_async_context(spool.opened())
             await stack.enter_async_context(decisions.opened())
             if shadow is not None:
                 await stack.enter_async_context(shadow.opened())

@@ -49,21 +49,32 @@ class ReservationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A reservation after a commit or a release, with its limits after it."""
+    """A reservation after a commit or a release, with its limits after it.
+
+    Attributes:
+        expires_at, tokens: None where the store was away, which knows them.
+        degraded: whether it is kept to be done when the store is back; then no limits are told.
+    """
 
     reservation_id: str
     state: ReservationState
-    expires_at: datetime
-    tokens: int
+    expires_at: datetime | None
+    tokens: int | None
     readings: tuple[Reading, ...]
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What became of a batch of usage events."""
+    """What became of a batch of usage events.
+
+    Attributes:
+        degraded: whether they are kept to be counted later; who came twice is found out then.
+    """
 
     accepted: int
     duplicates: int
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

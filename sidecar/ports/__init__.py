@@ -11,6 +11,7 @@ from sidecar.ports.outside import Notices, Payments
 from sidecar.ports.readiness import Fact
 from sidecar.ports.record import Checked, DecisionLog, Decisions
 from sidecar.ports.rules import Directories, Directory, Policies, Prices, Rules, Verdict
+from sidecar.ports.spool import Spool, SpoolReport
 from sidecar.ports.statements import Statements
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "Policies",
     "Prices",
     "Rules",
+    "Spool",
+    "SpoolReport",
     "Statements",
     "Subscriptions",
     "Verdict",

@@ -297,7 +297,7 @@ async def test_a_name_in_the_address_has_at_most_256_characters(
 async def test_a_reservations_id_is_bounded(action: str, client: httpx.AsyncClient) -> None:
     body = {"total_tokens": 1} if action == "commit" else {}
 
-    answer = await client.post(f"/v1/reservations/{'r' * 1_537}/{action}", json=body)
+    answer = await client.post(f"/v1/reservations/{'r' * 4_609}/{action}", json=body)
 
     assert_problem(answer, 422, "invalid_body")
 

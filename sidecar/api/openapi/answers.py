@@ -67,6 +67,12 @@ _REMEDY: Final[Schema] = {
     ]
 }
 _HOLD: Final = {"id": TEXT, "expires_at": INSTANT, "granted": shape({"tokens": COUNT})}
+_SETTLED: Final = {
+    "id": TEXT,
+    "state": one_of(ReservationState),
+    "expires_at": or_null(INSTANT),
+    "granted": shape({"tokens": or_null(COUNT)}),
+}
 _DECISION: Final[dict[str, Schema]] = {
     "decision_id": TEXT,
     "effect": one_of(Effect),
@@ -153,8 +159,11 @@ def answer_schemas() -> dict[str, Schema]:
         ),
         "Settlement": shape(
             {
-                "reservation": shape(_HOLD | {"state": one_of(ReservationState)}),
+                "reservation": shape(_SETTLED),
                 "limits": listed(ref("Limit")),
+                "degraded": told(
+                    TRUTH, "Whether it is kept, and done when the store is back; then no limits."
+                ),
             }
         ),
         "Entitlements": shape(

@@ -42,6 +42,11 @@ def report_schemas() -> dict[str, Schema]:
                 "accepted": COUNT,
                 "duplicates": COUNT,
                 "rejected": listed(shape({"index": COUNT, "error": TEXT})),
+                "degraded?": told(
+                    {"const": True},
+                    "They are kept, and counted when the store is back; who came twice is found "
+                    "out then.",
+                ),
             }
         ),
         "UsageReport": shape(

@@ -1,0 +1,1 @@
+"""What the store cannot take stands in local files until it can."""
