@@ -62,6 +62,15 @@ def spool(folder: Path, store: Counting, most_bytes: int = MB) -> SpooledEntries
     return SpooledEntries(folder, store.count, store.ping, SystemClock(), most_bytes=most_bytes)
 
 
+def _found_in(folder: Path) -> list[Deferred]:
+    return [
+        entry.deferred
+        for path in sorted(folder.iterdir())
+        for entry in entries_in(path.read_bytes())
+        if entry is not None
+    ]
+
+
 async def becomes(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not holds():
@@ -140,6 +149,23 @@ async def test_an_entry_that_names_what_is_not_known_stops_no_other(tmp_path: Pa
         await becomes(lambda: kept.report.bytes == 0)
 
         assert (kept.report.refused, kept.report.replayed) == (1, 1)
+
+
+async def test_an_entry_that_meets_a_defect_is_set_aside_whole(tmp_path: Path) -> None:
+    class Defective(Counting):
+        async def count(self, deferred: Deferred, at: datetime) -> None:
+            if deferred == event("bad"):
+                raise RuntimeError("a defect")
+            await super().count(deferred, at)
+
+    store = Defective()
+    async with spool(tmp_path, store).opened() as kept:
+        await kept.keep(event("bad"))
+        await kept.keep(event("good"))
+        await becomes(lambda: kept.report.bytes == 0)
+
+    assert store.entries == [event("good")]
+    assert _found_in(tmp_path) == [event("bad")]
 
 
 async def test_a_user_of_whom_nothing_is_told_holds_up_nobody_else(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Final, ParamSpec, TypeVar
 
 import structlog
 
+from sidecar.beside import kept_up
 from sidecar.errors import RequestFault, Unavailable
 
 P = ParamSpec("P")
@@ -144,17 +145,9 @@ class Breaker:
         self._opened += 1
         self._changed_s = self._monotonic()
         _log.warning("store_suspended", cause=str(error))
-        self._begin_probing()
-
-    def _begin_probing(self) -> None:
-        self._probing = asyncio.create_task(self._probe_until_it_answers())
-        self._probing.add_done_callback(self._look_after)
-
-    def _look_after(self, probing: asyncio.Task[None]) -> None:
-        """Begin anew after a defect: nobody else would ever ask again."""
-        if not probing.cancelled() and (defect := probing.exception()) is not None:
-            _log.error("probe_failed", exc_info=defect)
-            self._begin_probing()
+        # Nobody else asks: no defect may end it.
+        work = kept_up(self._probe_until_it_answers, "store_probe")
+        self._probing = asyncio.create_task(work)
 
     async def _probe_until_it_answers(self) -> None:
         pause_s = min(_FIRST_S, self._spacing_s)

@@ -125,6 +125,20 @@ class Segments:
                 found += 1
         return found
 
+    def set_aside(self, frame: bytes) -> None:
+        """Keep what could not be counted where nobody counts it.
+
+        Raises:
+            OSError: it is not kept.
+        """
+        path = self.folder / f"aside-{self._series}.log"
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        try:
+            os.write(descriptor, frame)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     def close(self) -> None:
         """Leave what is not counted to whoever comes next."""
         self.seal()

@@ -17,9 +17,9 @@ from typing import Final, Self, TypeVar
 
 import structlog
 
-from sidecar.adapters.beside import beside
 from sidecar.adapters.spool.frames import Entry, entries_in, frame_of
 from sidecar.adapters.spool.segments import Segment, Segments
+from sidecar.beside import beside
 from sidecar.domain.deferred import Deferred, DeferredEvents
 from sidecar.errors import NotKept, RequestFault, SubscriptionsUnavailable, Unavailable
 from sidecar.ports import Clock, SpoolReport
@@ -88,7 +88,7 @@ class SpooledEntries:
         """Count what waits as long as this is open; what is left then stays for the next."""
         if not _may_be_written(self._folder):
             self._note_fault(f"{self._folder} cannot be written")
-        async with beside(self._replay_for_ever()):
+        async with beside(self._replay_for_ever):
             yield self
         if self._writing is not None:
             await self._writing
@@ -204,6 +204,12 @@ class SpooledEntries:
             # If the store is there, it is the billing side that is not: others go on.
             await self._may_count()
             return False
+        except Unavailable:
+            raise
+        except Exception as defect:  # noqa: BLE001  whatever it is, it holds up no other
+            await self._in_thread(self._segments.set_aside, frame_of(entry))
+            self._refused += 1
+            _log.error("spool_entry_set_aside", exc_info=defect)
         else:
             self._replayed += 1
         return True
