@@ -1,9 +1,66 @@
-"""How are log lines written? For a person, or as one JSON object each."""
+"""How are log lines written, and to which request do they belong?
+
+For a person, or as one JSON object each.
+"""
 
 import logging
+import secrets
 import sys
+from collections.abc import Iterable
+from contextvars import ContextVar
+from typing import Final
 
 import structlog
+
+_LONGEST_ID: Final = 256
+
+
+class Asked:
+    """The request that is being answered, by the name that its lines bear.
+
+    Attributes:
+        is_named_here: whether it came without a name, and has needed one since.
+    """
+
+    __slots__ = ("_id", "is_named_here")
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self._id = ""
+        self.is_named_here = False
+        for name, value in headers:
+            if name == b"x-request-id" and 0 < len(value) <= _LONGEST_ID and value.isascii():
+                self._id = value.decode("ascii")
+
+    @property
+    def id(self) -> str:
+        """As it was sent, else one that is made when it is needed first."""
+        if not self._id:
+            self._id = "req_" + secrets.token_urlsafe(12)
+            self.is_named_here = True
+        return self._id
+
+
+REQUEST: Final[ContextVar[Asked | None]] = ContextVar("request", default=None)
+DECISION: Final[ContextVar[str]] = ContextVar("decision", default="")
+"""The id of the decision that was made last."""
+TRACE: Final[ContextVar[tuple[str, str] | None]] = ContextVar("trace", default=None)
+"""The ids of the trace and of the request's span in it, where requests are traced."""
+
+
+def _belonging(
+    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """A line with the request, the decision and the trace that it belongs to."""
+    asked = REQUEST.get()
+    if asked is not None:
+        event.setdefault("request_id", asked.id)
+        decision_id = DECISION.get()
+        if decision_id:
+            event.setdefault("decision_id", decision_id)
+        trace = TRACE.get()
+        if trace is not None:
+            event["trace_id"], event["span_id"] = trace
+    return event
 
 
 def _harmless(
@@ -30,7 +87,7 @@ def configure_logging(log_format: str) -> None:
         log_format: `json` or `console`.
     """
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _belonging,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -249,7 +249,9 @@ class PDP:
             for start in range(0, len(charged), _BATCH)
         ]
         return Tally(
-            sum(tally.accepted for tally in tallies), sum(tally.duplicates for tally in tallies)
+            sum(tally.accepted for tally in tallies),
+            sum(tally.duplicates for tally in tallies),
+            tokens=sum(tally.tokens for tally in tallies),
         )
 
     async def overview(self, subject: Subject) -> Overview:

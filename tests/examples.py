@@ -24,6 +24,11 @@ _OF_TODAY = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "<digest>"),
     (_IDS, "<id>"),
 )
+_OF_THE_RUN = {
+    "python", "uptime_s", "latency_ms", "for_s", "pid", "tasks", "entries", "hits", "misses",
+    "waiting",
+}  # fmt: skip
+"""Members whose values are of one run of the server, or of the machine."""
 
 
 def without_today(value: Any) -> Any:
@@ -36,7 +41,10 @@ def without_today(value: Any) -> Any:
         case list():
             return [without_today(each) for each in value]
         case dict():
-            return {name: without_today(each) for name, each in value.items()}
+            return {
+                name: "<run>" if name in _OF_THE_RUN else without_today(each)
+                for name, each in value.items()
+            }
         case _:
             return value
 

@@ -113,6 +113,20 @@ class CachedManifests:
                 return _NONE
         return self._of_apps.recall(app_id, since)
 
+    @property
+    def hits(self) -> int:
+        """How often something was remembered, that there is none at all too."""
+        return self._of_apps.hits + self._any.hits
+
+    @property
+    def misses(self) -> int:
+        """How often it was not."""
+        return self._of_apps.misses + self._any.misses
+
+    def __len__(self) -> int:
+        """How many entries are kept."""
+        return len(self._of_apps) + len(self._any)
+
     async def any(self, *, since: float) -> bool:
         """Whether one was ever pushed, for whatever app."""
         return await self._inner.any(since=since)

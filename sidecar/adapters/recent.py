@@ -63,6 +63,9 @@ class Recent(Generic[K, V]):
         weigh: how much of the capacity a value takes.
         lifetime_s: how long an entry is believed without changes; more than 0.
         capacity: what all entries may weigh together, the oldest goes first.
+
+    Attributes:
+        hits, misses: how often something was remembered, and how often it was not.
     """
 
     def __init__(
@@ -90,6 +93,11 @@ class Recent(Generic[K, V]):
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
         self._belonging: dict[str, set[K]] = {}
         self._asked: dict[K, asyncio.Task[V]] = {}
+        self.hits = self.misses = 0
+
+    def __len__(self) -> int:
+        """How many entries are kept."""
+        return len(self._entries)
 
     def recall(self, key: K, since: float) -> Awaitable[V]:
         """What is remembered, else what is found; the search begins before it is awaited."""
@@ -102,6 +110,7 @@ class Recent(Generic[K, V]):
             return None
         now = self._monotonic()
         if now < entry.until or now < min(entry.at_most, self._changes.sure_until):
+            self.hits += 1
             return entry.known
         return None
 
@@ -123,6 +132,7 @@ class Recent(Generic[K, V]):
             del self._asked[key]
 
     def _search(self, key: K, since: float) -> Awaitable[V]:
+        self.misses += 1
         asked = self._asked.get(key)
         if asked is None:
             asked = asyncio.ensure_future(self._ask(key, since))

@@ -8,6 +8,7 @@ from datetime import timedelta
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -24,18 +25,23 @@ from sidecar.api.explain import Explain
 from sidecar.api.grants import Grants
 from sidecar.api.health import Health
 from sidecar.api.manifests import Manifests
+from sidecar.api.metrics import Metrics
+from sidecar.api.observed import Observed, Traced, paths_of
 from sidecar.api.periods import Periods
 from sidecar.api.policies import PolicyFiles
 from sidecar.api.problem import of_status
 from sidecar.api.reports import Reports
 from sidecar.api.reservations import Reservations
+from sidecar.api.status import Status
 from sidecar.api.subscriptions import Subscriptions
 from sidecar.api.usage import Usage
+from sidecar.logs import REQUEST
 from sidecar.pdp import PDP
 from sidecar.ports import Clock, Directories, Fact, Meter, Payments, Policies, Statements
 from sidecar.ports import Decisions as DecisionsPort
 from sidecar.ports import Manifests as ManifestsPort
 from sidecar.ports import Subscriptions as SubscriptionsPort
+from sidecar.ports.watching import Exposition, Part, Requests, Traces, UsageWatch
 
 _CALLERS = (Role.RUNTIME, Role.INTERNAL)
 _READERS = (Role.RUNTIME, Role.INTERNAL, Role.READ)
@@ -45,6 +51,24 @@ _INTERNAL = (Role.INTERNAL,)
 _log = structlog.get_logger("sidecar.api")
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[Mapping[str, object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Who hears of requests, and who tells how the server is doing.
+
+    Attributes:
+        listeners: hear of each answer.
+        usage: hears of events that are rejected.
+        parts: each says how it stands.
+        traces: None where requests are not traced.
+    """
+
+    exposition: Exposition
+    listeners: Sequence[Requests]
+    usage: UsageWatch
+    parts: Sequence[Part]
+    traces: Traces | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +87,17 @@ class Parts:
     payments: Payments
     statements: Statements
     settle: timedelta
+    watching: Watching
     facts: Sequence[Fact] = ()
 
 
 def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
     """The ASGI application over a decision point."""
     pdp, meter, policies = parts.pdp, parts.meter, parts.policies
-    clock, keys, anyone = parts.clock, parts.keys, Keys()
+    clock, keys, anyone, watching = parts.clock, parts.keys, Keys(), parts.watching
     checks, reservations, authzen = Checks(pdp), Reservations(pdp), AuthZen(pdp)
-    explaining, usage, entitlements = Explain(pdp, clock), Usage(pdp, clock), Entitlements(pdp)
+    explaining, entitlements = Explain(pdp, clock), Entitlements(pdp)
+    usage = Usage(pdp, clock, watching.usage)
     syncs = Subscriptions(parts.subscriptions, policies, clock, keys)
     manifests = Manifests(parts.manifests, policies, clock)
     health = Health(policies, meter, clock, parts.facts)
@@ -79,6 +105,7 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
     recorded, standing = Decisions(parts.decisions), PolicyFiles(parts.directories)
     periods = Periods(parts.statements, clock, parts.settle)
     checkouts = Checkouts(parts.payments, policies, keys)
+    metrics, status = Metrics(watching.exposition), Status(watching.parts, clock)
 
     def post(path: str, endpoint: Endpoint) -> Route:
         return Route(path, endpoint, methods=["POST"])
@@ -120,16 +147,30 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
         get("/v1/decisions/{id}", Endpoint(recorded.show, keys, _REPORTED)),
         get("/v1/policies", Endpoint(standing.show, keys, _REPORTED)),
         post("/v1/policies/reload", Endpoint(standing.reload, keys, _INTERNAL)),
+        get("/v1/status", Endpoint(status.show, keys, _REPORTED)),
+        get("/metrics", Endpoint(metrics.show, anyone, ())),
         get("/healthz", Endpoint(health.alive, anyone, ())),
         get("/readyz", Endpoint(health.ready, anyone, ())),
         get("/openapi.json", Endpoint(described, anyone, ())),
         get("/docs", Endpoint(shown, anyone, ())),
     ]
     handlers = {HTTPException: _http_problem, Exception: _unexpected}
-    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    app = Starlette(
+        routes=routes,
+        exception_handlers=handlers,
+        lifespan=lifespan,
+        middleware=_watched(watching, routes),
+    )
     # A redirect would lead to whatever host the request named.
     app.router.redirect_slashes = False
     return app
+
+
+def _watched(watching: Watching, routes: Sequence[BaseRoute]) -> list[Middleware]:
+    observed = Middleware(Observed, paths_of(routes), watching.listeners)
+    if watching.traces is None:
+        return [observed]
+    return [Middleware(Traced, watching.traces), observed]
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:
@@ -139,7 +180,11 @@ async def _http_problem(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("unexpected", path=request.url.path, exc_info=error)
-    return _echoed(request, of_status(500))
+    response = _echoed(request, of_status(500))
+    asked = REQUEST.get()
+    if asked is not None and asked.is_named_here:
+        response.headers["X-Request-ID"] = asked.id
+    return response
 
 
 def _echoed(request: Request, response: Response) -> Response:

@@ -13,6 +13,7 @@ from sidecar.api.usage_schemas import MAX_EVENTS, USAGE_EVENT
 from sidecar.domain.usage import UsageEvent, app_of
 from sidecar.pdp import PDP
 from sidecar.ports import Clock
+from sidecar.ports.watching import UsageWatch
 
 _EXPLAINED = 20
 """Rejected events of one body whose faults are named; of the others it is told how many."""
@@ -21,9 +22,10 @@ _EXPLAINED = 20
 class Usage:
     """Counts events, each once; a wrong one is rejected by its index and stops no other."""
 
-    def __init__(self, pdp: PDP, clock: Clock) -> None:
+    def __init__(self, pdp: PDP, clock: Clock, watch: UsageWatch) -> None:
         self._pdp = pdp
         self._clock = clock
+        self._watch = watch
 
     async def report(self, call: Call) -> Response:
         """One event, an array of them, `{"events": [...]}`, or CloudEvents."""
@@ -64,10 +66,16 @@ class Usage:
                 events.append(read(item, 3 if len(rejected) < _EXPLAINED else 0))
             except InvalidBody as error:
                 rejected.append({"index": index, "error": str(error)})
+        self._watch.rejected(len(rejected))
         return await self._record(events, rejected)
 
     async def _report_one(self, item: object) -> Response:
-        return await self._record([self._read(item)], [])
+        try:
+            event = self._read(item)
+        except InvalidBody:
+            self._watch.rejected(1)
+            raise
+        return await self._record([event], [])
 
     async def _record(
         self, events: list[UsageEvent], rejected: list[dict[str, object]]

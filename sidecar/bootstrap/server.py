@@ -19,16 +19,18 @@ from sidecar.adapters.decisions.lines import Lines
 from sidecar.adapters.decisions.recorder import RecordedDecisions
 from sidecar.adapters.decisions.several import DecisionLogs
 from sidecar.adapters.decisions.told import LoggedDecisions, NoDecisions
+from sidecar.adapters.metrics.pdp import CountedPDP
 from sidecar.adapters.shadow.log import ShadowDecisions
 from sidecar.adapters.web import Web
-from sidecar.api.app import Parts, build_app
+from sidecar.api.app import Parts, Watching, build_app
 from sidecar.api.auth import Keys
 from sidecar.bootstrap.ending import ENDING, Ending
+from sidecar.bootstrap.observing import Observed, Observing, count_reloads
 from sidecar.bootstrap.outside import payments_of, subscriptions_of, webhooks_of
 from sidecar.bootstrap.policies import find_policies, followed_policies, watched_policies
 from sidecar.bootstrap.spooling import spool_of
+from sidecar.bootstrap.standing import parts_of
 from sidecar.bootstrap.stores import store_of
-from sidecar.deferring import DeferringPDP
 from sidecar.logs import configure_logging
 from sidecar.pdp import PDP
 from sidecar.policy.reloading.kept import Found, LoadedPolicies
@@ -64,6 +66,7 @@ def create_app(
     log_format: str = "console",
     found: Found | None = None,
     followed_in: Path | None = None,
+    counted_in: Path | None = None,
     *,
     hears_signals: bool = False,
 ) -> Starlette:
@@ -72,6 +75,7 @@ def create_app(
     Args:
         found: the policies, where they were judged already.
         followed_in: where another process publishes the policies that all answer from.
+        counted_in: where several processes count, so that a scrape of one tells of all.
         hears_signals: whether it ends as it is told to by them; the server that runs it hears
             them otherwise.
 
@@ -83,10 +87,19 @@ def create_app(
         kept = watched_policies(settings, found or find_policies(settings))
     else:
         kept = followed_policies(settings, followed_in, _ask_parent_to_reload)
-    store, web, ending = store_of(settings), Web(), Ending(settings.sidecar_drain_s)
+    observing = Observing(counted_in)
+    store, web = store_of(settings, observing.store), Web()
+    ending = Ending(settings.sidecar_drain_s)
     subscriptions = subscriptions_of(settings, store.subscriptions, web)
     told, decisions = LoggedDecisions(), _recorded(settings)
-    kept.loaded.when_put = told.begin_anew
+
+    def begin_anew() -> None:
+        told.begin_anew()
+        observing.decisions.know(frozenset(kept.loaded.snapshot.plan_ids))
+
+    begin_anew()
+    kept.loaded.when_put = begin_anew
+    count_reloads(kept, observing.instruments)
     logs: list[DecisionLog] = [told, decisions]
     shadow = None
     if kept.shadow is not None:
@@ -95,16 +108,20 @@ def create_app(
     webhooks = webhooks_of(settings, store.notices, web, lambda: kept.live.report)
     if webhooks is not None:
         logs.append(webhooks.noticed)
-    pdp = DeferringPDP(
+    pdp = CountedPDP(
         kept.loaded,
         subscriptions,
         store.manifests,
         store.meter,
         DecisionLogs(*logs),
         SystemClock(),
+        counted=observing.decisions,
+        instruments=observing.instruments,
     )
     spool = spool_of(settings, pdp, store)
     pdp.spool = spool
+    observed = Observed(kept, store, told, decisions, shadow, webhooks, spool)
+    scrape = observing.scrape_of(observed)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
@@ -120,6 +137,7 @@ def create_app(
             if webhooks is not None:
                 await stack.enter_async_context(webhooks.opened())
             await stack.enter_async_context(kept.up_to_date())
+            await stack.enter_async_context(observing.opened(scrape))
             _calm_garbage_collection()
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, kept.reload_soon)
@@ -150,6 +168,12 @@ def create_app(
         statements=store.statements,
         settle=settings.sidecar_settle,
         facts=(ending.fact,),
+        watching=Watching(
+            exposition=scrape,
+            listeners=[observing.requests],
+            usage=observing.usage,
+            parts=parts_of(settings, observed),
+        ),
     )
     return build_app(parts, lifespan)
 

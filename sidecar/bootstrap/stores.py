@@ -34,10 +34,13 @@ from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
 from sidecar.domain.usage import OnExpiry
 from sidecar.errors import Unavailable
 from sidecar.ports import Manifests, Meter, Notices, Statements, Subscriptions
+from sidecar.ports.watching import StoreWatch
 from sidecar.settings import Settings
 
 _IN_A_ROW_OF_SEVERAL = 64
 """Of servers that share the work, one may be gone for long while the others answer."""
+
+Cache = CachedSubscriptions | CachedManifests
 
 
 class Store:
@@ -45,6 +48,8 @@ class Store:
 
     Attributes:
         breaker: whether it is asked just now.
+        caches: what is remembered of it for a moment, by what that is.
+        leased: the meter on Redis, None where there is another.
     """
 
     def __init__(
@@ -54,17 +59,19 @@ class Store:
         on_expiry: OnExpiry = OnExpiry.RELEASE,
         *,
         leases: bool = False,
+        watch: StoreWatch | None = None,
     ) -> None:
         address = read_address(url)
         self.changes: WatchedChanges
+        self.caches: dict[str, Cache] = {}
         self.notices: Notices
         self.statements: Statements
         manifests: Manifests
         self._database: Database | None = None
         self._redis: RedisConnection | None = None
-        self._leased: LeasedMeter | None = None
+        self.leased: LeasedMeter | None = None
         if isinstance(address, SqliteAddress):
-            self._database = Database(address.file)
+            self._database = Database(address.file, watch=watch)
             meter = SqliteMeter(self._database, on_expiry=on_expiry)
             self.breaker = Breaker(_probing(meter))
             guarded = GuardedMeter(meter, self.breaker)
@@ -75,11 +82,12 @@ class Store:
             manifests = SqliteManifests(self._database)
         else:
             scripts = (*SCRIPTS, LEASE, REPLACE, ANNOUNCE, NOTICE, STATED)
-            self._redis = RedisConnection(url, timeout_s=timeout_ms / 1000, scripts=scripts)
-            self._leased = LeasedMeter(self._redis, on_expiry=on_expiry, leases=leases)
-            self.breaker = Breaker(_probing(self._leased), in_a_row=_in_a_row(address.arrangement))
-            at_hand = self._leased.at_hand if leases else None
-            guarded = GuardedMeter(self._leased, self.breaker, at_hand)
+            timeout_s = timeout_ms / 1000
+            self._redis = RedisConnection(url, timeout_s=timeout_s, scripts=scripts, watch=watch)
+            self.leased = LeasedMeter(self._redis, on_expiry=on_expiry, leases=leases)
+            self.breaker = Breaker(_probing(self.leased), in_a_row=_in_a_row(address.arrangement))
+            at_hand = self.leased.at_hand if leases else None
+            guarded = GuardedMeter(self.leased, self.breaker, at_hand)
             self.changes = RedisChanges(self._redis)
             subscriptions = RedisSubscriptions(self._redis)
             self.notices = RedisNotices(self._redis)
@@ -87,15 +95,19 @@ class Store:
             manifests = RedisManifests(self._redis)
         self._guarded = guarded
         self.meter: Meter = guarded
-        self.subscriptions: Subscriptions = CachedSubscriptions(
+        remembered = CachedSubscriptions(
             GuardedSubscriptions(subscriptions, self.breaker), self.changes
         )
+        self.subscriptions: Subscriptions = remembered
+        self.caches["subscriptions"] = remembered
         # Most apps have none, and shall not pay for asking each time.
         clock = SystemClock()
         asked = GuardedManifests(manifests, self.breaker)
         seeded = SeededManifests(asked, self.meter, clock)
         carried = CarriedManifests(seeded, self.meter, clock)
-        self.manifests: Manifests = CachedManifests(carried, self.changes)
+        cached = CachedManifests(carried, self.changes)
+        self.manifests: Manifests = cached
+        self.caches["manifests"] = cached
 
     async def note(self) -> str | None:
         """What an operator should know of a store that answers."""
@@ -117,14 +129,17 @@ class Store:
             await self.breaker.close()
             if self._database is not None:
                 self._database.close()
-            if self._leased is not None:
-                await self._leased.drain()
+            if self.leased is not None:
+                await self.leased.drain()
             if self._redis is not None:
                 await self._redis.close()
 
 
-def store_of(settings: Settings) -> Store:
+def store_of(settings: Settings, watch: StoreWatch | None = None) -> Store:
     """The store that the settings name, not opened yet.
+
+    Args:
+        watch: hears of each visit.
 
     Raises:
         ConfigurationError: its address is wrong.
@@ -134,6 +149,7 @@ def store_of(settings: Settings) -> Store:
         settings.sidecar_store_timeout_ms,
         settings.sidecar_on_expiry,
         leases=settings.sidecar_leases,
+        watch=watch,
     )
 
 

@@ -23,6 +23,7 @@ LISTED: Final[Mapping[str, str]] = {
     "schema": "Print the JSON Schema of a policy file, a test file or a price file.",
     "serve": "Serve decisions.",
     "simulate": "Replay what was recorded against other policies, and show what would change.",
+    "status": "Show how each part of a running server stands; exits 2 if one is down.",
     "test": "Run the tests of the policies in PATH: the files that end in _test.yaml.",
     "validate": "Load the policies in PATH and show every mistake with its place; exits 3 if "
     "there is one.",

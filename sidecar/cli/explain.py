@@ -20,10 +20,10 @@ from sidecar.bootstrap.server import running
 from sidecar.cli.answers import head, remedies_in_words
 from sidecar.cli.asking import asking, body_of, misused, read_body, settings_of
 from sidecar.cli.explained import print_explanation
-from sidecar.cli.remote import DEFAULT_URL, fetch
+from sidecar.cli.remote import DEFAULT_URL, fetch, key_or_set
 from sidecar.domain.decision import Effect
 from sidecar.pdp import Explained
-from sidecar.settings import Settings, read_settings
+from sidecar.settings import Settings
 
 _WITH_AN_ID = {"decision_id", "url", "key", "as_json"}
 
@@ -67,7 +67,9 @@ def explain(
     """
     if decision_id is not None:
         _refuse_flags(context)
-        _tell_recorded(fetch(url, f"/v1/decisions/{quote(decision_id, '')}", _key(key)), as_json)
+        _tell_recorded(
+            fetch(url, f"/v1/decisions/{quote(decision_id, '')}", key_or_set(key)), as_json
+        )
         return
     given: dict[str, object] = {"used": _counters(used)}
     given |= {"now": now} if now is not None else {}
@@ -142,9 +144,3 @@ def _counters(used: Iterable[str]) -> dict[str, int]:
             raise click.UsageError(f"--used {item!r}: write LIMIT=NUMBER")
         counters[name] = int(number)
     return counters
-
-
-def _key(key: str | None) -> str | None:
-    settings = read_settings()
-    keys = [*settings.sidecar_read_keys, *settings.internal_api_keys]
-    return key or (keys[0].get_secret_value() if keys else None)

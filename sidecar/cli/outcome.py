@@ -104,19 +104,19 @@ def print_outcome(outcome: Outcome, reading: Reading, users: int, console: Conso
         table = _table("change", "decisions", "first", "last")
         for change, spell in _by_count(changes.by_change):
             table.add_row(_arrow(change), *_cells(spell))
-        _print(table, console)
+        print_table(table, console)
         table = _table("by", "decisions", "first", "last", "changes")
         for name, spell in _by_count(changes.by_id):
             table.add_row(
                 f"{outcome.ids.kind(name)} {name}", *_cells(spell), _listed(spell.changes)
             )
-        _print(table, console)
+        print_table(table, console)
         told = "" if changes.are_all_users_told else " or more"
         table = _table("app", "decisions", "user", "changes")
         for (app, user), found in changes.top_users(users):
             table.add_row(app, f"{found.total():,}", user, _listed(found))
         console.print(f"for {changes.users:,}{told} users")
-        _print(table, console)
+        print_table(table, console)
     for kind, ids in (("limits", outcome.ids.limits), ("rules", outcome.ids.rules)):
         silent = sorted(ids & outcome.silent)
         if silent:
@@ -172,8 +172,8 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _print(table: Table, console: Console) -> None:
-    # Without the spaces that fill up its last column.
+def print_table(table: Table, console: Console) -> None:
+    """Print it without the spaces that fill up its last column."""
     with console.capture() as capture:
         console.print(table)
     lines = (line.rstrip() for line in capture.get().splitlines())

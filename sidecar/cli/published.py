@@ -12,6 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from sidecar.adapters.metrics.cells import SharedCells
+from sidecar.adapters.metrics.instruments import Instruments
+from sidecar.bootstrap.observing import count_reloads
 from sidecar.bootstrap.policies import watched_policies
 from sidecar.policy.reloading.kept import Found, KeptPolicies, published
 from sidecar.settings import Settings
@@ -26,10 +29,14 @@ class PublishedPolicies:
 
     Attributes:
         folder: where they are published.
+        counted: where all workers count, and this process what becomes of the policies.
     """
 
     def __init__(self, kept: KeptPolicies, folder: Path) -> None:
         self.folder = folder
+        self.counted = folder / "counted"
+        self.counted.mkdir()
+        count_reloads(kept, Instruments(SharedCells(self.counted, "parent")))
         self._kept = kept
         self._loop = asyncio.new_event_loop()
         self._ending = asyncio.Event()

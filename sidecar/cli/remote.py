@@ -6,10 +6,18 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
 from sidecar.errors import ConfigurationError
+from sidecar.settings import read_settings
 
 DEFAULT_URL = "http://127.0.0.1:8377"
 _TIMEOUT_S = 10.0
 _MOST_BYTES = 64 << 20
+
+
+def key_or_set(key: str | None) -> str | None:
+    """The key that was given, else one that the settings name and that may read."""
+    settings = read_settings()
+    keys = [*settings.sidecar_read_keys, *settings.internal_api_keys]
+    return key or (keys[0].get_secret_value() if keys else None)
 
 
 def fetch(url: str, path: str, key: str | None) -> dict[str, object]:

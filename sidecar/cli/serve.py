@@ -108,6 +108,7 @@ def serve(
                     settings,
                     log_format,
                     followed_in=published.folder,
+                    counted_in=published.counted,
                     hears_signals=True,
                 )
                 Workers(_config(app, bounds, workers), [listener], published).run()

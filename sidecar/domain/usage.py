@@ -2,7 +2,7 @@
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -70,11 +70,13 @@ class Tally:
 
     Attributes:
         degraded: whether they are kept to be counted later; who came twice is found out then.
+        tokens: of those that were accepted.
     """
 
     accepted: int
     duplicates: int
     degraded: bool = False
+    tokens: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

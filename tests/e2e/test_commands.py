@@ -72,7 +72,7 @@ def test_what_is_said_of_all_commands_imports_none_of_them(asked: str) -> None:
 
 
 def test_every_command_is_looked_at_or_needs_a_server() -> None:
-    assert {name for name, *_ in ALONE} | {"check", "explain", "serve"} == set(LISTED)
+    assert {name for name, *_ in ALONE} | {"check", "explain", "serve", "status"} == set(LISTED)
 
 
 def test_every_module_with_a_command_is_listed() -> None:

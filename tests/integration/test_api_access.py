@@ -35,6 +35,7 @@ REPORT_PATHS = [
     ("GET", "/v1/subscriptions/a/u?history=true", None),
     ("GET", "/v1/usage?app_id=a", None),
     ("GET", "/v1/usage/periods?app_id=a", None),
+    ("GET", "/v1/status", None),
 ]
 INTERNAL_PATHS = [
     ("POST", "/api/internal/subscription/sync", SYNC),
@@ -108,8 +109,9 @@ async def test_a_refused_sync_changes_nothing() -> None:
     assert state.json()["status"] == "none"
 
 
-async def test_health_needs_no_key() -> None:
+async def test_health_and_metrics_need_no_key() -> None:
     async with application(**KEYS) as client:
+        assert (await client.get("/metrics")).status_code == 200
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         assert (await client.get("/readyz")).json()["status"] == "ready"
 

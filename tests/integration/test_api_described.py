@@ -26,7 +26,7 @@ from tests.in_process import application
 from tests.processes import ROOT
 
 WHO = {"app_id": "a", "user_id": "u"}
-READERS = ("/openapi.json", "/docs")
+READERS = ("/openapi.json", "/docs", "/metrics")
 
 
 def served() -> dict[tuple[str, str], tuple[str, ...]]:

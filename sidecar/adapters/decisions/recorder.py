@@ -58,6 +58,16 @@ class RecordedDecisions:
         """Decisions that are in no file, though they should be."""
         return self._losses.count
 
+    @property
+    def written(self) -> int:
+        """Decisions that this process has written to files."""
+        return 0 if self._writer is None else self._writer.written
+
+    @property
+    def waiting(self) -> int:
+        """Decisions that are still to be written."""
+        return len(self._queue) + (0 if self._writer is None else len(self._writer))
+
     def record(self, checked: Checked) -> None:
         """Note one decision."""
         allows = self._allows
@@ -81,7 +91,7 @@ class RecordedDecisions:
         recent = self._recent.get(decision_id)
         if recent is not None:
             return decision_in(recent)
-        for line in self._writer or ():
+        for line in () if self._writer is None else self._writer:
             decision = decision_in(line)
             if decision is not None and decision["decision_id"] == decision_id:
                 return decision

@@ -4,6 +4,7 @@ from typing import Final
 
 import structlog
 
+from sidecar.logs import DECISION
 from sidecar.ports import Checked
 
 _MOST_MODELS: Final = 100
@@ -11,15 +12,21 @@ _MOST_MODELS: Final = 100
 
 
 class LoggedDecisions:
-    """Logs each refusal, and each model without a price once; an allow costs nothing."""
+    """Logs each refusal, and each model without a price once; of an allow only its id is kept.
+
+    Attributes:
+        unpriced: how often a model had no price.
+    """
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("sidecar.decisions")
         self._unknown_models: dict[str, int] = {}
+        self.unpriced = 0
 
     def record(self, checked: Checked) -> None:
         """Note one decision."""
         decision, request = checked.decision, checked.request
+        DECISION.set(decision.id)
         if not decision.is_denied:
             return
         self._log.info(
@@ -36,6 +43,7 @@ class LoggedDecisions:
 
     def unknown_model(self, model: str) -> None:
         """Count it, and name it once."""
+        self.unpriced += 1
         seen = self._unknown_models
         if model not in seen:
             if len(seen) == _MOST_MODELS:

@@ -54,13 +54,18 @@ class Losses:
 
 
 class Writer:
-    """Brings lines to the disk in a thread of its own, several together."""
+    """Brings lines to the disk in a thread of its own, several together.
+
+    Attributes:
+        written: how many there are on it.
+    """
 
     def __init__(self, series: Series, losses: Losses) -> None:
         self._series = series
         self._losses = losses
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
+        self.written = 0
         self._try_again_at = 0.0
         self._sync_at = 0.0
         self._thread = ThreadPoolExecutor(1, "decisions")
@@ -68,6 +73,10 @@ class Writer:
     def __iter__(self) -> Iterator[bytes]:
         """The lines that are in no file yet."""
         return iter(self._waiting)
+
+    def __len__(self) -> int:
+        """How many lines are in no file yet."""
+        return len(self._waiting)
 
     def keep(self, line: bytes) -> None:
         """Let a line wait for the next time that is written, if there is room."""
@@ -89,6 +98,7 @@ class Writer:
                 for line in batch:
                     self._waiting.popleft()
                     self._bytes -= len(line)
+                self.written += len(batch)
             if monotonic() >= self._sync_at:
                 self._sync_at = monotonic() + _SECOND
                 await loop.run_in_executor(self._thread, self._series.sync)

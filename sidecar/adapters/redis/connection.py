@@ -25,6 +25,8 @@ from sidecar.adapters.redis.dial import Dialer, Unreachable
 from sidecar.adapters.redis.node import Node
 from sidecar.adapters.redis.script import Script
 from sidecar.adapters.redis.sentinel import Sentinels
+from sidecar.adapters.watches import StoreWatches
+from sidecar.ports.watching import StoreWatch
 
 __all__ = ["Argument", "RedisConnection", "Reply", "Script", "StoreUnavailable"]
 
@@ -62,12 +64,21 @@ class RedisConnection:
         url: as `sidecar.adapters.address` has it.
         timeout_s: how long one request may wait for the store in all.
         scripts: loaded on every new connection before anything else.
+        watch: hears of each script and command.
 
     Raises:
         ConfigurationError: there is no such address.
     """
 
-    def __init__(self, url: str, *, timeout_s: float, scripts: Sequence[Script]) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float,
+        scripts: Sequence[Script],
+        watch: StoreWatch | None = None,
+    ) -> None:
+        self._watch = watch or StoreWatches()
         address = read_redis_address(url)
         self._dialer = dialer = Dialer(address, timeout_s=timeout_s, scripts=scripts)
         self._timeout_s = timeout_s
@@ -120,8 +131,7 @@ class RedisConnection:
             StoreUnavailable: no reply in time, or an error instead of one.
         """
         command = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
-        reply = await self._ask(command, keys[0], since, script)
-        return reply if not isinstance(reply, Refusal) else _refused(reply, script.name)
+        return await self._watched(script.name, command, keys[0], since, script)
 
     async def command(self, *command: Argument, since: float) -> Reply:
         """The reply of one command; it must be harmless to send twice.
@@ -136,8 +146,8 @@ class RedisConnection:
             replies = await self.everywhere(*command, since=since)
             lists = [reply for reply in replies if isinstance(reply, list)]
             return list(chain(*lists)) if lists else replies[0]
-        reply = await self.ask(command, since=since)
-        return reply if not isinstance(reply, Refusal) else _refused(reply, command[0])
+        key = command[1] if len(command) > 1 else ""
+        return await self._watched(str(command[0]), command, key, since)
 
     async def everywhere(self, *command: Argument, since: float) -> list[Reply]:
         """The replies of all masters to a command without a key.
@@ -190,6 +200,26 @@ class RedisConnection:
             await self._node.close()
         if self._cluster is not None:
             await self._cluster.close()
+
+    async def _watched(
+        self,
+        name: str,
+        command: tuple[Argument, ...],
+        key: Argument,
+        since: float,
+        script: Script | None = None,
+    ) -> Reply:
+        """The reply of a command, which is no `Refusal`; whoever watches hears of it."""
+        began_s = time.monotonic()
+        try:
+            reply = await self._ask(command, key, since, script)
+            if isinstance(reply, Refusal):
+                raise StoreUnavailable(f"{name}: {reply}")
+        except StoreUnavailable as error:
+            self._watch.failed(name, began_s, str(error), is_late=self.is_over(since))
+            raise
+        self._watch.asked(name, began_s)
+        return reply
 
     async def _ask(
         self, command: tuple[Argument, ...], key: Argument, since: float, script: Script | None

@@ -50,6 +50,9 @@ class LeasedMeter(RedisMeter):
         leases: whether anything is held in advance. What another process answered out of a
             lease, or this one before it was begun anew, is settled in any case.
         monotonic: seconds that only ever grow.
+
+    Attributes:
+        answered: reservations that were made in memory.
     """
 
     def __init__(
@@ -67,6 +70,12 @@ class LeasedMeter(RedisMeter):
         self._settling = Settling(self._run_lease, connection.is_over, monotonic)
         self._leasing = Leasing(super().reserve, super().withdraw, self._settling, monotonic)
         self._answered: OrderedDict[str, Metering | None] = OrderedDict()
+        self.answered = 0
+
+    @property
+    def leases(self) -> int:
+        """How many leases there are now."""
+        return len(self._leasing)
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold every charge, or none if an enforced limit has no room."""
@@ -177,6 +186,7 @@ class LeasedMeter(RedisMeter):
         answer = None
         if issued is not None:
             child, readings = issued
+            self.answered += 1
             tokens, expires_at = hold.request.estimate.tokens, from_ms(child.expires_ms)
             answer = Metering(
                 readings,

@@ -74,6 +74,10 @@ class Leasing:
         self._turn_s = 0.0
         self._is_drained = False
 
+    def __len__(self) -> int:
+        """How many leases there are now."""
+        return len(self._leases)
+
     def note(self, key: Key, amounts: Sequence[int], now_s: float) -> None:
         """Note that somebody asked for so many units by counter."""
         if now_s >= self._turn_s:

@@ -88,6 +88,11 @@ class RedisMeter:
         self._ahead_ms = 0
         self._epochs = Epochs()
 
+    @property
+    def losses(self) -> int:
+        """How often an app's counters were found gone."""
+        return self._epochs.losses
+
     async def read(self, subject: Subject, charges: Sequence[Charge], *, since: float) -> Metering:
         """What the counters of these charges hold, and what grants add for the subject."""
         prefix = app_prefix(subject.app_id)
@@ -154,7 +159,7 @@ class RedisMeter:
         written = write_events(events, app_id)
         prefix = app_prefix(app_id)
         reply, _ = await self._run(RECORD, app_id, (prefix,), (self._now(), written), since)
-        return Tally(int(reply[2]), int(reply[3]))
+        return Tally(int(reply[2]), int(reply[3]), tokens=int(reply[4]))
 
     async def grant(self, grant: Grant, *, since: float) -> tuple[GrantOutcome, GrantBalance]:
         """Add units to what a user may use, or revoke what is left of them."""

@@ -3,7 +3,7 @@
 -- ARGV[2]  JSON of the events: [[digest of its id, place, nonce of the hold that it draws down
 --          ('' for none), hour, user, dimensions, tokens, input_tokens, output_tokens, requests,
 --          cost, counters], ...]; counters as in line 7 of a record, with the bucket before the limit
--- Returns  lines: 'ok', epoch, accepted, duplicates
+-- Returns  lines: 'ok', epoch, accepted, duplicates, tokens of those accepted
 
 local events = cjson.decode(ARGV[2])
 local book = ledger()
@@ -44,7 +44,7 @@ for current, shard in pairs(shards) do
   end
 end
 
-local accepted, duplicates = 0, 0
+local accepted, duplicates, tokens = 0, 0, 0
 
 local function count(event, place, nonce)
   local amounts = {
@@ -94,8 +94,9 @@ for _, event in ipairs(events) do
   else
     is_known[event[1]] = true
     accepted = accepted + 1
+    tokens = tokens + event[7]
     count(event, event[2], event[3])
   end
 end
 book.store_all()
-return format('ok\n%s\n%d\n%d', epoch, accepted, duplicates)
+return format('ok\n%s\n%d\n%d\n%d', epoch, accepted, duplicates, min(tokens, LARGEST))

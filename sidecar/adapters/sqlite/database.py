@@ -23,7 +23,12 @@ from sidecar.adapters.sqlite.schema import (
     create,
     migrate,
 )
+from sidecar.adapters.watches import StoreWatches
 from sidecar.errors import ConfigurationError, Unavailable
+from sidecar.ports.watching import StoreWatch
+
+_OPERATION: Final = "transaction"
+"""What whoever watches hears; how many share a commit is another thing."""
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -50,10 +55,14 @@ class Database:
     Args:
         path: of the file, None for memory.
         timeout_s: how long a caller waits in all.
+        watch: hears of each piece of work.
     """
 
-    def __init__(self, path: Path | None, *, timeout_s: float = 2.0) -> None:
+    def __init__(
+        self, path: Path | None, *, timeout_s: float = 2.0, watch: StoreWatch | None = None
+    ) -> None:
         self._path = path
+        self._watch = watch or StoreWatches()
         self._timeout_s = timeout_s
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -88,13 +97,19 @@ class Database:
             raise StoreUnavailable("the database is closed")
         loop = asyncio.get_running_loop()
         job = _Job(work, loop, loop.create_future())
-        remaining = since + self._timeout_s - time.monotonic()
-        late = loop.call_later(max(remaining, 0.001), self._give_up, job.future)
+        began_s = time.monotonic()
+        deadline = since + self._timeout_s
+        late = loop.call_later(max(deadline - began_s, 0.001), self._give_up, job.future)
         self._jobs.put(job)
         try:
             result: T = await job.future
+        except StoreUnavailable as error:
+            is_late = time.monotonic() >= deadline
+            self._watch.failed(_OPERATION, began_s, str(error), is_late=is_late)
+            raise
         finally:
             late.cancel()
+        self._watch.asked(_OPERATION, began_s)
         return result
 
     def _give_up(self, future: asyncio.Future[Any]) -> None:

@@ -271,7 +271,7 @@ class Ledger:
 
     def record(self, events: Sequence[ChargedEvent]) -> Tally:
         """Count events that were not counted before."""
-        accepted = 0
+        accepted = tokens = 0
         for charged in events:
             seen = self._connection.execute(
                 "INSERT INTO event VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -279,8 +279,9 @@ class Ledger:
             )
             if seen.rowcount == 1:
                 accepted += 1
+                tokens += charged.event.used.tokens
                 self._count(charged)
-        return Tally(accepted, len(events) - accepted)
+        return Tally(accepted, len(events) - accepted, tokens=tokens)
 
     def _count(self, charged: ChargedEvent) -> None:
         event = charged.event

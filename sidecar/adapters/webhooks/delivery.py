@@ -41,6 +41,10 @@ class Deliveries:
     Args:
         url: of the receiver.
         poll_s: how often the store is looked at.
+
+    Attributes:
+        is_disabled: whether the receiver has said that it is gone.
+        delivered, failed, given_up: tries that ended so, since this process began.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Deliveries:
         self._clock = clock
         self._poll_s = poll_s
         self.is_disabled = False
+        self.delivered = self.failed = self.given_up = 0
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -106,7 +111,11 @@ class Deliveries:
             _log.error("webhooks_disabled", hint="the receiver is gone; a restart asks it again")
         taken = answer is not None and answer.is_success
         again_at = None if taken else self._again_at(message, answer)
-        if not taken:
+        if taken:
+            self.delivered += 1
+        else:
+            self.failed += again_at is not None
+            self.given_up += again_at is None
             told = "webhook_given_up" if again_at is None else "webhook_not_taken"
             _log.warning(told, id=message.id, tries=message.tries + 1, fault=fault)
         await self._notices.settle(message.id, again_at, since=self._clock.monotonic())

@@ -70,6 +70,11 @@ class NoticedDecisions:
     def unknown_model(self, model: str) -> None:
         """Note nothing."""
 
+    @property
+    def waiting(self) -> int:
+        """Notices that the store does not have yet."""
+        return len(self._waiting)
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Hand over as long as this is open, and what still waits in the end."""

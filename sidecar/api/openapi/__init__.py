@@ -23,7 +23,11 @@ Failures are problems (RFC 9457) with a `type` that ends in a code. A path or me
 served is 404 or 405, as a problem too. Where no key is configured, none is asked for."""
 
 _HEADERS: Final[dict[str, Schema]] = {
-    "X-Request-ID": {"description": "As it was sent, up to 256 ASCII characters.", "schema": TEXT},
+    "X-Request-ID": {
+        "description": "As it was sent, up to 256 ASCII characters; where none was, and a line of "
+        "the log is about this request, the name that it has there.",
+        "schema": TEXT,
+    },
     "Cache-Control": {"required": True, "schema": {"const": "no-store"}},
     "RateLimit": {
         "description": "Of the limit that binds: `r` units are left, for `t` seconds.",

@@ -21,6 +21,7 @@ from sidecar.domain.limits import STATED
 from sidecar.domain.modes import Mode
 from sidecar.domain.policies import Fault, Outcome
 from sidecar.domain.request import MeterKind
+from sidecar.domain.standing import State
 from sidecar.domain.statements import PeriodState
 
 _USED = {
@@ -194,6 +195,25 @@ def _policies() -> dict[str, Schema]:
                 "shadow": told(
                     or_null(shape({**directory, "comparison": or_null(shape(compared))})),
                     "The candidate beside them.",
+                ),
+            }
+        ),
+        "ServerStatus": shape(
+            {
+                "status": told(one_of(State), "The worst of all parts."),
+                "version": TEXT,
+                "python": TEXT,
+                "at": INSTANT,
+                "started_at": INSTANT,
+                "uptime_s": COUNT,
+                "parts": by_name(
+                    shape(
+                        {
+                            "state": one_of(State),
+                            "note": told(or_null(TEXT), "What somebody should look at."),
+                            "facts": told(by_name({}), "What there is to know, by its name."),
+                        }
+                    )
                 ),
             }
         ),

@@ -83,7 +83,18 @@ def recorded() -> Iterable[Operation]:
 
 
 def about() -> Iterable[Operation]:
-    """What the server says of itself, to everyone."""
+    """What the server says of itself."""
+    yield Operation(
+        "GET", "/v1/status", "Server", "How it stands",
+        "Each part, with what there is to know of it: `ok`, `off`, `degraded` (somebody should "
+        "look) or `down`. Of the process that answers.",
+        "ServerStatus", REPORTED, stored=False,
+    )  # fmt: skip
+    yield Operation(
+        "GET", "/metrics", "Server", "What was counted",
+        "The text format of Prometheus; of all workers in one.",
+        None, media_type="text/plain; version=0.0.4; charset=utf-8", stored=False,
+    )  # fmt: skip
     yield Operation(
         "GET", "/healthz", "Server", "Alive", "200 while the process answers; no store is asked.",
         "Alive", stored=False,

@@ -1,0 +1,1 @@
+"""How much of everything was there? Counted in plain numbers, told to whoever scrapes."""
