@@ -18,11 +18,17 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=20_000, help="generated, of all servers")
     parser.add_argument("--seed", type=int, default=20_260_505)
     told = parser.parse_args()
-    half, seed = -(-told.examples // 2), told.seed
+    half, part, seed = -(-told.examples // 2), -(-told.examples // 4), told.seed
     ways: dict[str, Callable[[Path], Tally]] = {
         "generated, without keys": lambda folder: ask_server(folder, half, seed, keyed=False),
         "generated, with keys": lambda folder: ask_server(folder, half, seed, keyed=True),
+        "generated, on Redis": lambda folder: ask_server(
+            folder, part, seed + 1, keyed=False, on_redis=True
+        ),
         "examples with an odd value": lambda folder: asyncio.run(spoil(folder, half, seed)),
+        "the same, on Redis": lambda folder: asyncio.run(
+            spoil(folder, part, seed + 1, on_redis=True)
+        ),
     }
     failed = False
     for name, way in ways.items():

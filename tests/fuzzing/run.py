@@ -1,7 +1,7 @@
 """Servers to ask: a process of its own with the platform's policies, with keys and without."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -9,7 +9,7 @@ import httpx
 from tests.fuzzing.asking import INTERNAL, READ, RUNTIME, ask
 from tests.fuzzing.spoiling import ask_spoilt
 from tests.fuzzing.tally import Tally
-from tests.processes import Sidecar
+from tests.processes import Sidecar, redis_server
 
 _KEYS = {
     "INTERNAL_API_KEY": INTERNAL,
@@ -18,9 +18,11 @@ _KEYS = {
 }
 
 
-def ask_server(folder: Path, examples: int, seed: int, *, keyed: bool) -> Tally:
+def ask_server(
+    folder: Path, examples: int, seed: int, *, keyed: bool, on_redis: bool = False
+) -> Tally:
     """Ask a server that is started for it whatever its document allows and forbids."""
-    with server(folder, keyed=keyed) as sidecar:
+    with server(folder, keyed=keyed, on_redis=on_redis) as sidecar:
         document = sidecar.client.get("/openapi.json").json()
         tally = ask(document, sidecar.url, examples, seed, keyed=keyed)
         assert sidecar.client.get("/healthz").status_code == 200
@@ -30,16 +32,20 @@ def ask_server(folder: Path, examples: int, seed: int, *, keyed: bool) -> Tally:
     return tally
 
 
-async def spoil(folder: Path, requests: int, seed: int) -> Tally:
+async def spoil(folder: Path, requests: int, seed: int, *, on_redis: bool = False) -> Tally:
     """Ask a server that is started for it what was right but for one thing."""
-    with server(folder, keyed=False) as sidecar:
+    with server(folder, keyed=False, on_redis=on_redis) as sidecar:
         async with httpx.AsyncClient(base_url=sidecar.url, timeout=20) as client:
             return await ask_spoilt(client, requests, seed)
 
 
 @contextmanager
-def server(folder: Path, *, keyed: bool) -> Iterator[Sidecar]:
+def server(folder: Path, *, keyed: bool, on_redis: bool = False) -> Iterator[Sidecar]:
     """One on an empty store, with a key for each role or with none."""
-    env = _KEYS if keyed else {}
-    with Sidecar(store="sqlite://", cwd=folder, env=env) as sidecar:
-        yield sidecar
+    env, store = dict(_KEYS) if keyed else {}, "sqlite://"
+    with ExitStack() as stack:
+        if on_redis:
+            store = stack.enter_context(redis_server(folder)).url
+            # What a busy machine makes late is no finding.
+            env["SIDECAR_STORE_TIMEOUT_MS"] = "5000"
+        yield stack.enter_context(Sidecar(store=store, cwd=folder, env=env))
