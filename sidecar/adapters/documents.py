@@ -61,6 +61,7 @@ def digest(text: str) -> str:
 def write_subscription(state: Subscription) -> str:
     """A subscription as JSON."""
     fields = asdict(replace(state, history=()))
+    del fields["is_dated"]
     for name in _DATES:
         fields[name] = _instant_text(fields[name])
     fields["history"] = [

@@ -102,6 +102,7 @@ class SubscriptionBody(BaseModel):
             metadata=self.metadata or {},
             event_id=self.event_id or "",
             updated_at=self.updated_at or now,
+            is_dated=self.updated_at is not None,
         )
 
 

@@ -65,6 +65,8 @@ class Subscription:
     Attributes:
         plan: the plan's id, empty only for a trial that leaves it to the policy.
         updated_at: when the billing side says that this state began to hold.
+        is_dated: whether it does say so; else it began when it came, by the clock of whoever
+            took it. What is stored is dated.
         history: changes by their `updated_at`, the newest last.
     """
 
@@ -82,6 +84,7 @@ class Subscription:
     metadata: Mapping[str, object] = field(default_factory=dict)
     event_id: str = ""
     updated_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    is_dated: bool = True
     history: tuple[Change, ...] = ()
 
     @property
@@ -130,9 +133,13 @@ def merge(stored: Subscription | None, pushed: Subscription) -> tuple[SyncOutcom
     A stale push still enters the history, so that the history does not depend on the order.
     """
     if stored is None:
-        return SyncOutcome.SYNCED, replace(pushed, history=(_change(pushed),))
+        return SyncOutcome.SYNCED, replace(pushed, is_dated=True, history=(_change(pushed),))
     if pushed.event_id and any(change.event_id == pushed.event_id for change in stored.history):
         return SyncOutcome.DUPLICATE, stored
+    if not pushed.is_dated:
+        # It came after all others, even where the clock of whoever took those is ahead.
+        began = max(pushed.updated_at, stored.updated_at)
+        pushed = replace(pushed, is_dated=True, updated_at=began)
     history = _with(stored.history, _change(pushed))
     if pushed.updated_at < stored.updated_at:
         return SyncOutcome.STALE, replace(stored, history=history)

@@ -41,7 +41,7 @@ class Push:
     """What the billing side says.
 
     Attributes:
-        day: when it says that this began; None for when it comes.
+        day: when it says that this began; None for when it comes, after all that came before.
         event: its id, empty for none.
     """
 
@@ -61,6 +61,7 @@ class Push:
             status=self.status,
             event_id=self.event,
             updated_at=at,
+            is_dated=self.day is not None,
         )
 
 
@@ -76,6 +77,8 @@ class Model:
         if state.event_id and any(each.event_id == state.event_id for each in told):
             return SyncOutcome.DUPLICATE
         latest = max((each.updated_at for each in told), default=state.updated_at)
+        if not state.is_dated:
+            state = replace(state, updated_at=max(latest, state.updated_at), is_dated=True)
         told.append(state)
         return SyncOutcome.STALE if state.updated_at < latest else SyncOutcome.SYNCED
 
@@ -105,8 +108,8 @@ PUSHES = st.builds(
     day=st.none() | st.integers(-3, 3),
     event=st.just("") | st.integers(1, 6).map(lambda number: f"e-{number}"),
 )
-ARRIVALS = st.lists(st.tuples(PUSHES, st.integers(0, 2)), min_size=1, max_size=25)
-"""Pushes, and days after which each comes: some come at the same instant."""
+ARRIVALS = st.lists(st.tuples(PUSHES, st.integers(-1, 2)), min_size=1, max_size=25)
+"""Pushes, and days after which each comes, by clocks that differ."""
 
 
 @pytest.fixture
@@ -130,7 +133,7 @@ async def follow(
     """Let the same pushes come to each, and hold each to the model after every one.
 
     Args:
-        arrivals: each with the days that pass before it comes.
+        arrivals: each with the days that pass before it comes, by the clock of whoever takes it.
         run: in each the users are others.
     """
     model, now = Model(), MONDAY
@@ -194,6 +197,7 @@ async def test_five_pushes_come_to_the_same_in_all_their_orders_with_duplicates(
         (Push("bob", "app", Status.ACTIVE, "free", 1), 0),
         (Push("bob", "app", Status.ACTIVE, "free", 1), 0),
         (Push("bob", "app", Status.PAST_DUE, "pro"), 1),
+        (Push("bob", "app", Status.PAUSED, "team"), -1),
     ]
 )
 @given(arrivals=ARRIVALS)

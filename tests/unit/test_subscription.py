@@ -42,6 +42,15 @@ def after(*pushes: Subscription) -> Subscription:
     return stored
 
 
+def test_what_says_no_time_replaces_what_came_before_by_a_clock_that_is_ahead() -> None:
+    ahead = replace(state(plan="pro", at=MONDAY + timedelta(seconds=9)), is_dated=False)
+    later = replace(state(plan="free"), is_dated=False)
+    stored = after(ahead, later)
+    assert (stored.plan, stored.updated_at, stored.is_dated) == ("free", ahead.updated_at, True)
+    assert [change.plan for change in stored.history] == ["pro", "free"]
+    assert merge(stored, state(plan="old"))[0] is SyncOutcome.STALE
+
+
 @pytest.mark.parametrize("status", Status)
 def test_only_active_and_trialing_hold_where_nothing_else_is_said(status: Status) -> None:
     holds = status in {Status.ACTIVE, Status.TRIALING}
