@@ -39,7 +39,7 @@ class Periods:
         )
         now = self._clock.now()
         shown = [
-            _line(each, self._settle, now)
+            _line(each, self._settle, now, page.counted_from_ms or 0)
             for each in page.statements
             if _is_asked_for(each, asked, self._settle, now)
         ]
@@ -84,7 +84,9 @@ def _is_asked_for(
     )
 
 
-def _line(statement: Statement, settle: timedelta, now: datetime) -> dict[str, object]:
+def _line(
+    statement: Statement, settle: timedelta, now: datetime, counted_from_ms: int
+) -> dict[str, object]:
     adjustments = statement.adjustments(settle)
     used = statement.used - sum(each.used for each in adjustments)
     dimensions = statement.dimensions
@@ -103,7 +105,10 @@ def _line(statement: Statement, settle: timedelta, now: datetime) -> dict[str, o
         "granted": statement.granted - sum(each.granted for each in adjustments),
         "overage": statement.overage(used),
         "adjustments": list(_adjusted(statement, used, adjustments)),
-        "warnings": [{"code": code, "message": message} for code, message in _warnings(statement)],
+        "warnings": [
+            {"code": code, "message": message}
+            for code, message in _warnings(statement, counted_from_ms)
+        ],
     }
 
 
@@ -121,7 +126,7 @@ def _adjusted(
         }
 
 
-def _warnings(statement: Statement) -> Iterator[tuple[str, str]]:
+def _warnings(statement: Statement, counted_from_ms: int) -> Iterator[tuple[str, str]]:
     """What whoever makes an invoice from it should know."""
     if statement.is_cut:
         yield "ended_early", "The billing day changed, and another period began at its end."
@@ -131,7 +136,7 @@ def _warnings(statement: Statement) -> Iterator[tuple[str, str]]:
     if statement.is_lost:
         message = "The store lost the counter in this period: limits did not count what was before."
         yield "counter_lost", message
-    if statement.counted_from_ms > statement.key.start_ms:
-        since = f"{from_ms(statement.counted_from_ms):%Y-%m-%dT%H:%M:%SZ}"
+    if counted_from_ms > statement.key.start_ms:
+        since = f"{from_ms(counted_from_ms):%Y-%m-%dT%H:%M:%SZ}"
         message = f"The store has counted this app since {since}; nothing before is known."
         yield "counted_later", message

@@ -103,7 +103,7 @@ def create_app(
     logs: list[DecisionLog] = [told, decisions]
     shadow = None
     if kept.shadow is not None:
-        shadow = ShadowDecisions(lambda: kept.candidate.snapshot, store.meter, SystemClock())
+        shadow = ShadowDecisions(lambda: kept.candidate.snapshot, store.unrolled, SystemClock())
         logs.append(shadow)
     webhooks = webhooks_of(settings, store.notices, web, lambda: kept.live.report)
     if webhooks is not None:

@@ -23,6 +23,7 @@ from sidecar.adapters.redis.meter import SCRIPTS
 from sidecar.adapters.redis.notices import NOTICE, RedisNotices
 from sidecar.adapters.redis.statements import STATED, RedisStatements
 from sidecar.adapters.redis.subscriptions import RedisSubscriptions
+from sidecar.adapters.rolled import RolledMeter
 from sidecar.adapters.seeded import SeededManifests
 from sidecar.adapters.sqlite.changes import SqliteChanges
 from sidecar.adapters.sqlite.database import Database
@@ -50,6 +51,7 @@ class Store:
         breaker: whether it is asked just now.
         caches: what is remembered of it for a moment, by what that is.
         leased: the meter on Redis, None where there is another.
+        unrolled: the meter for whoever only looks on: it carries nothing into a period.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Store:
         leases: bool = False,
         watch: StoreWatch | None = None,
     ) -> None:
-        address = read_address(url)
+        address, clock = read_address(url), SystemClock()
         self.changes: WatchedChanges
         self.caches: dict[str, Cache] = {}
         self.notices: Notices
@@ -72,27 +74,29 @@ class Store:
         self.leased: LeasedMeter | None = None
         if isinstance(address, SqliteAddress):
             self._database = Database(address.file, watch=watch)
-            meter = SqliteMeter(self._database, on_expiry=on_expiry)
+            meter: Meter = SqliteMeter(self._database, on_expiry=on_expiry)
             self.breaker = Breaker(_probing(meter))
-            guarded = GuardedMeter(meter, self.breaker)
+            self.statements = SqliteStatements(self._database)
+            guarded = RolledMeter(meter, self.breaker, self.statements, clock)
             self.changes = SqliteChanges(self._database)
             subscriptions: Subscriptions = SqliteSubscriptions(self._database)
             self.notices = SqliteNotices(self._database)
-            self.statements = SqliteStatements(self._database)
             manifests = SqliteManifests(self._database)
         else:
             scripts = (*SCRIPTS, LEASE, REPLACE, ANNOUNCE, NOTICE, STATED)
             timeout_s = timeout_ms / 1000
             self._redis = RedisConnection(url, timeout_s=timeout_s, scripts=scripts, watch=watch)
             self.leased = LeasedMeter(self._redis, on_expiry=on_expiry, leases=leases)
+            meter = self.leased
             self.breaker = Breaker(_probing(self.leased), in_a_row=_in_a_row(address.arrangement))
             at_hand = self.leased.at_hand if leases else None
-            guarded = GuardedMeter(self.leased, self.breaker, at_hand)
+            self.statements = RedisStatements(self._redis)
+            guarded = RolledMeter(self.leased, self.breaker, self.statements, clock, at_hand)
             self.changes = RedisChanges(self._redis)
             subscriptions = RedisSubscriptions(self._redis)
             self.notices = RedisNotices(self._redis)
-            self.statements = RedisStatements(self._redis)
             manifests = RedisManifests(self._redis)
+        self.unrolled: Meter = GuardedMeter(meter, self.breaker)
         self._guarded = guarded
         self.meter: Meter = guarded
         remembered = CachedSubscriptions(
@@ -101,7 +105,6 @@ class Store:
         self.subscriptions: Subscriptions = remembered
         self.caches["subscriptions"] = remembered
         # Most apps have none, and shall not pay for asking each time.
-        clock = SystemClock()
         asked = GuardedManifests(manifests, self.breaker)
         seeded = SeededManifests(asked, self.meter, clock)
         carried = CarriedManifests(seeded, self.meter, clock)

@@ -164,6 +164,7 @@ class ExplainedLimit:
     Attributes:
         maximum: that holds for the subject, None where there is no bound.
         written: the plan's own maximum, where an override has put another in its place.
+        rollover: how much of what was left of the last period it may add, None for nothing.
         numbers: None where the limit does not apply, or nothing could be read.
         overrides: of this limit, those that name the subject first.
         more_overrides: how many further ones there are, for others.
@@ -177,6 +178,7 @@ class ExplainedLimit:
     mode: Mode
     maximum: int | None
     written: int | None
+    rollover: int | None
     numbers: Numbers | None
     does: Does
     why: str

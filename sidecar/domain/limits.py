@@ -64,7 +64,7 @@ class Limit:
         conditional: whether a `when` chooses its requests; then its counter is its own.
         rollover: how much of what is left of a period can be used in the next one.
         allowance: what is included, where that is not the maximum.
-        is_stated: whether there is a statement for each of its periods.
+        is_stated: whether there is a statement for each of its periods, if its window has any.
         is_enforced: whether it can refuse: it has a bound, and its mode lets it.
         scopes: of the grants that it draws when its allowance is used up, see `Grant`.
         head: what begins the key of each of its counters.
@@ -85,7 +85,7 @@ class Limit:
     conditional: bool = False
     rollover: int | None = None
     allowance: int | None = None
-    is_stated: bool = field(init=False, compare=False)
+    is_stated: bool = field(default=True, compare=False)
     is_enforced: bool = field(init=False, compare=False)
     scopes: tuple[str, ...] = field(init=False, compare=False)
     head: str = field(init=False, compare=False, repr=False)
@@ -101,8 +101,8 @@ class Limit:
         object.__setattr__(self, "scopes", self._scopes())
         window = self.window
         # A session is nobody who is sent an invoice, and there are too many of them.
-        is_stated = window in STATED and Dimension.SESSION not in self.per
-        object.__setattr__(self, "is_stated", is_stated)
+        has_any = window in STATED and Dimension.SESSION not in self.per
+        object.__setattr__(self, "is_stated", self.is_stated and has_any)
         span = f"{window.length_ms}ms" if isinstance(window, Sliding) else window.value
         object.__setattr__(self, "head", f"{self.meter.value}:{span}")
         object.__setattr__(self, "tail", f":#{self.id}" if self.conditional else "")
@@ -143,6 +143,7 @@ class Charge:
     Attributes:
         is_asked: whether there must be room at all. A run that lives on asks nothing of limits
             that it holds no more of, however full they are.
+        held_since: since when the subject has had the plan, of limits that roll over, if known.
     """
 
     limit: Limit
@@ -150,6 +151,7 @@ class Charge:
     amount: int
     cycle: BillingCycle
     is_asked: bool = True
+    held_since: datetime | None = None
 
     @property
     def need(self) -> int:

@@ -8,13 +8,13 @@ from fractions import Fraction
 
 from sidecar.domain.limits import Charge, Dimension, Limit
 from sidecar.domain.modes import Ceiling, FailureMode, Mode, Refusal
-from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest, MeterKind, Subject
+from sidecar.domain.request import MAX_INTEGER, CheckRequest, MeterKind, Subject
+from sidecar.domain.rollover import note, noting, of_past
 from sidecar.domain.subscription import SyncOutcome
-from sidecar.domain.usage import ChargedEvent, UsageEvent
+from sidecar.domain.usage import ChargedEvent
 from sidecar.domain.windows import BillingCycle, Fixed, Period, Window, from_ms, to_ms
 
 _NO_CYCLE = BillingCycle()
-_NOTHING = Amounts()
 _INSTANT = timedelta(milliseconds=1)
 
 
@@ -84,6 +84,7 @@ class Budget:
             warn_from=allowed if only_warns or self.burst else None,
             refusal=self.refusal,
             conditional=bool(self.model or self.plugin),
+            allowance=allowed,
         )
 
 
@@ -193,11 +194,7 @@ def carries(manifest: Manifest, now: datetime) -> tuple[Carry, ...]:
             continue
         start, end = from_ms(present.start_ms), from_ms(present.end_ms)
         before = from_ms(_period(whole, start - _INSTANT).start_ms)
-        limit = replace(whole, maximum=None, warn_from=None, mode=Mode.OFF)
-        noted = Charge(limit, f"carried:{counter}", 0, _NO_CYCLE)
-        # As if the last period still ran, and were the only one.
-        both = BillingCycle(start=before, end=end)
-        last = Charge(replace(limit, window=Fixed.BILLING_PERIOD), counter, 0, both)
+        noted, last = noting(whole, counter, _NO_CYCLE), of_past(whole, counter, before, end)
         found.append(Carry(budget.id, present.start_ms, noted, last))
     return tuple(found)
 
@@ -219,14 +216,8 @@ def period_start(charge: Charge, now: datetime) -> int:
 
 def counted(app_id: str, charge: Charge, now: datetime) -> ChargedEvent:
     """A report that counts in one counter alone; the same one for the whole period."""
-    # What it was used for is not known, so that no report of use shows it.
-    event = UsageEvent(
-        id=f"manifest:{charge.counter}:{period_start(charge, now)}",
-        at=now,
-        request=CheckRequest(Subject(app_id, ""), estimate=_NOTHING),
-        used=_NOTHING,
-    )
-    return ChargedEvent(event, (charge,))
+    name = f"manifest:{charge.counter}:{period_start(charge, now)}"
+    return note(Subject(app_id, ""), charge, name, now)
 
 
 def merge(stored: Manifest | None, pushed: Manifest) -> tuple[SyncOutcome, Manifest]:

@@ -60,7 +60,6 @@ class Statement:
         is_cut: whether another period of the counter began before this one was to end.
         overlaps: whether it lies across others: a late report came after a new billing day.
         is_lost: whether the counter vanished from the store while the period ran.
-        counted_from_ms: since when the store has counted anything for the app.
     """
 
     key: StatementKey
@@ -73,7 +72,6 @@ class Statement:
     is_cut: bool = False
     overlaps: bool = False
     is_lost: bool = False
-    counted_from_ms: int = 0
 
     def closes_at(self, settle: timedelta) -> datetime:
         """From when on it never changes: so long after its end, on the full hour."""
@@ -114,10 +112,16 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class StatementPage:
-    """Some statements in their order, and the last one looked at if there are more."""
+    """Some statements in their order.
+
+    Attributes:
+        last: the last one looked at, None if there are no more.
+        counted_from_ms: since when the store has counted anything for the app, None for never.
+    """
 
     statements: tuple[Statement, ...]
-    last: StatementKey | None = None
+    last: StatementKey | None
+    counted_from_ms: int | None
 
 
 def _hour(amended: Amended) -> int:

@@ -54,6 +54,8 @@ _CYCLE_MONTHS = {
 }
 
 
+_HELD = frozenset({Status.ACTIVE, Status.TRIALING, Status.PAST_DUE})
+"""Under which a plan may be used, however the policies see it."""
 KNOWN_CYCLES = tuple(filter(None, _CYCLE_MONTHS))
 """Words for a billing cycle, in any case; none is a month too."""
 
@@ -108,6 +110,16 @@ class Subscription:
         since = self.updated_at
         for change in reversed(self.history):
             if change.status is not self.status:
+                break
+            since = change.updated_at
+        return since
+
+    @property
+    def held_since(self) -> datetime | None:
+        """Since when it has been for this plan without a break, as far as is remembered."""
+        since = None
+        for change in reversed(self.history):
+            if change.plan != self.plan or change.status not in _HELD:
                 break
             since = change.updated_at
         return since

@@ -35,6 +35,7 @@ CODES: Mapping[str, str] = {
     "E7": "a limit that keeps counters without number",
     "E8": "a meter that one plan between two others does not limit",
     "E9": "a limit that says that waiting helps, and never ends",
+    "E10": "a rollover of what cannot be left, or can never be used",
     "F1": "two overrides hold for one subject at the same time, or two globs for one model",
     "F2": "an override that is over, or soon will be",
     "F3": "an override that gives no more than the plan",

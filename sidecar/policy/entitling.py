@@ -65,21 +65,26 @@ def charges_of(
                 errors.append(RuleError(compiled.limit.id, f"when: {applies.message}"))
             elif not applies:
                 continue
-        charges.append(charge_of(compiled, request, subscription, now))
+        charges.append(charge_of(plan, compiled, request, subscription, now))
     return tuple(charges), tuple(errors)
 
 
 def charge_of(
-    compiled: CompiledLimit, request: CheckRequest, subscription: Subscription, now: datetime
+    plan: CompiledPlan,
+    compiled: CompiledLimit,
+    request: CheckRequest,
+    subscription: Subscription,
+    now: datetime,
 ) -> Charge:
-    """What a request asks of one limit, under the narrowest override that holds now."""
+    """What a request asks of one limit of a plan, under the narrowest override that holds now."""
     limit = compiled.limit
     override = compiled.overrides.find(request.subject, now)
     if override is not None:
         limit = with_maximum(compiled, override.maximum)
-    return Charge(
-        limit, limit.counter(request), request.estimate.of(limit.meter), subscription.cycle
-    )
+    amount, held_since = request.estimate.of(limit.meter), None
+    if limit.rollover is not None and plan.id == subscription.plan:
+        held_since = subscription.held_since
+    return Charge(limit, limit.counter(request), amount, subscription.cycle, held_since=held_since)
 
 
 def _refusals(plan: CompiledPlan, request: CheckRequest) -> Iterator[Reason]:

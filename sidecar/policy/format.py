@@ -20,7 +20,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from sidecar.domain.limits import Dimension
 from sidecar.domain.modes import FailureMode, Mode, Refusal
-from sidecar.domain.request import MeterKind
+from sidecar.domain.request import MAX_INTEGER, MeterKind
 from sidecar.domain.subscription import Status
 from sidecar.policy.values import (
     GLOB_PATTERN,
@@ -130,6 +130,13 @@ class PluginsSection(Section):
     """Plugins that it does not include, whatever `allow` says."""
 
 
+class RolloverSection(Section):
+    """What is left of a period can be used in the next one, and not later."""
+
+    max: Annotated[StrictInt, Field(ge=1, le=MAX_INTEGER)]
+    """How many units at most."""
+
+
 class LimitSection(Section):
     """A bound on one meter over one window."""
 
@@ -147,6 +154,8 @@ class LimitSection(Section):
     """A CEL condition on the request; where it is false, the limit neither counts nor bounds."""
     warn_at: Annotated[StrictFloat | StrictInt, Field(gt=0, lt=1)] | None = None
     """The share of `max` from which the answer is a warning, as 0.8."""
+    rollover: RolloverSection | None = None
+    """What is left of a month can be used in the next one: `{max: 5000}` is so much of it."""
     mode: Mode | None = None
     """Milder than the file's, never stricter."""
     failure_mode: FailureMode | None = None

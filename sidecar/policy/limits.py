@@ -5,7 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from sidecar.cel import BOOL
-from sidecar.domain.limits import Dimension, Limit
+from sidecar.domain.limits import STATED, Dimension, Limit
 from sidecar.domain.request import MeterKind
 from sidecar.domain.windows import Fixed, Window, parse_window
 from sidecar.policy.compiled import CompiledLimit, Overrides
@@ -13,6 +13,8 @@ from sidecar.policy.format import LimitSection, PlanSection
 from sidecar.policy.lineage import Plans
 from sidecar.policy.source import Path
 from sidecar.policy.unit import Unit
+
+_OF_A_USER = frozenset({Dimension.APP, Dimension.USER})
 
 
 def monthly_id(plan: str) -> str:
@@ -76,6 +78,7 @@ def compile_limit(
     if section.warn_at is not None:
         share = Fraction(str(section.warn_at)).as_integer_ratio()
     when = unit.expression((*path, "when"), section.when, BOOL, before_counting=True)
+    _refuse_rollover(unit, section, path)
     return CompiledLimit(
         limit=Limit(
             id=section.id,
@@ -89,6 +92,7 @@ def compile_limit(
             refusal=section.status,
             message=section.message or "",
             conditional=section.when is not None,
+            rollover=section.rollover.max if section.rollover else None,
         ),
         when=when,
         warn_at=share,
@@ -102,6 +106,25 @@ def refuse_cost(unit: Unit, path: Path) -> None:
     message = "without prices nothing costs anything, so nothing would be limited"
     hint = "name a price file as SIDECAR_PRICES or with --prices"
     unit.report("E4", message, (*path, "meter"), hint=hint)
+
+
+def _refuse_rollover(unit: Unit, section: LimitSection, path: Path) -> None:
+    """Report a limit of which nothing is left that could be carried on."""
+    if section.rollover is None:
+        return
+    window = parse_window(section.window or "")
+    message = hint = ""
+    if window not in STATED or section.meter is MeterKind.CONCURRENCY:
+        message = "only what is left of a month or of a billing period is carried on"
+        hint = f"write window: {Fixed.BILLING_MONTH.value}, or leave rollover out"
+    elif {*section.per, Dimension.APP} != _OF_A_USER:
+        message = "what is left is carried on for a user, and this counts for something else"
+        hint = "leave per out, or write per: [app, user]"
+    elif section.max is None:
+        message = "of a limit without a maximum nothing can be left"
+        hint = "leave rollover out"
+    if message:
+        unit.report("E10", message, (*path, "rollover"), hint=hint, key=True)
 
 
 def with_maximum(limit: CompiledLimit, maximum: int | None) -> Limit:

@@ -45,7 +45,6 @@ _POLICY = Form(
     {"apiVersion": "sidecar/v1", "kind": "Policy", "metadata": {"name": "unnamed"}},
     {
         "wallet": "wallets are not supported by this version",
-        "rollover": "rollover is not supported by this version",
         "price": "the sidecar knows no price of a plan; the payment side keeps it",
     },
     {},
@@ -306,6 +305,8 @@ def _repair_number(path: Path, found: object) -> str:
     field = path[-1] if path else ""
     if field == "warn_at":
         return "write 0.8 for 80 % of the maximum"
+    if field == "rollover" and not isinstance(found, dict):
+        return "write rollover: {max: 5000}, or however much may be carried on"
     tried = found == -1 or (isinstance(found, str) and found.lower() in _UNLIMITED)
     return "write null for unlimited" if tried and field in {"max", "tokens_per_month"} else ""
 

@@ -124,7 +124,7 @@ class PolicySet:
         if plan is None:
             return entitlement, None
         charges = tuple(
-            charge_of(compiled, request, subscription, now)
+            charge_of(plan, compiled, request, subscription, now)
             for compiled in plan.limits
             if _OF_THE_USER.issuperset(compiled.limit.per)
         )

@@ -18,6 +18,7 @@ from sidecar.adapters.redis.documents import REPLACE
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from sidecar.adapters.redis.notices import NOTICE
 from sidecar.adapters.redis.statements import STATED, RedisStatements
+from sidecar.adapters.rolled import RolledMeter
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.statements import SqliteStatements
@@ -70,6 +71,19 @@ class ManualClock:
         self.ms = to_ms(at)
 
 
+class At:
+    """The clock of a world, as the ports have it."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.now
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
 def limit(
     maximum: int | None = 1_000,
     window: Window = Fixed.MONTH,
@@ -107,6 +121,7 @@ class World:
     cycle: BillingCycle = field(default_factory=BillingCycle)
     rates: Rates = NO_RATES
     dimensions: Mapping[str, Any] = field(default_factory=dict)
+    held_since: datetime | None = None
     names: Iterator[int] = field(default_factory=itertools.count)
 
     def of(self, app: str, user: str = "user") -> "World":
@@ -129,7 +144,13 @@ class World:
 
     def charges(self, request: CheckRequest, limits: Sequence[Limit]) -> tuple[Charge, ...]:
         return tuple(
-            Charge(each, each.counter(request), request.estimate.of(each.meter), self.cycle)
+            Charge(
+                each,
+                each.counter(request),
+                request.estimate.of(each.meter),
+                self.cycle,
+                held_since=self.held_since,
+            )
             for each in limits
         )
 
@@ -377,6 +398,8 @@ def statements_of(meter: Meter) -> Statements:
             return SqliteStatements(meter._database)
         case RedisMeter():
             return RedisStatements(meter._connection)
+        case RolledMeter():
+            return meter._statements
         case _:
             raise AssertionError(f"no statements of {meter}")
 

@@ -24,7 +24,7 @@ from sidecar.domain.subscription import SyncOutcome
 from sidecar.domain.windows import Fixed, Sliding
 from sidecar.errors import Unavailable
 from sidecar.ports import Manifests, ManifestSync
-from tests.contract.stores import PATIENCE_S, ManualClock, World, redis_connection
+from tests.contract.stores import PATIENCE_S, At, World, redis_connection
 
 MONDAY = datetime(2026, 5, 4, tzinfo=UTC)
 MONTHLY = Budget("manifest-tokens", MeterKind.TOKENS, 1_000, Fixed.MONTH, used=400)
@@ -227,19 +227,6 @@ async def test_a_question_that_a_push_has_overtaken_is_not_believed() -> None:
 
 
 # -- what was used elsewhere -----------------------------------------------------------------
-
-
-class At:
-    """The clock of a world, as the ports have it."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        self._clock = clock
-
-    def now(self) -> datetime:
-        return self._clock.now
-
-    def monotonic(self) -> float:
-        return time.monotonic()
 
 
 def seeded(world: World, shelf: Shelf) -> SeededManifests:

@@ -13,7 +13,7 @@ from sidecar.domain.limits import Dimension
 from sidecar.domain.modes import Mode
 from sidecar.domain.request import MAX_INTEGER, MeterKind
 from sidecar.domain.statements import PeriodState, Statement, StatementKey
-from sidecar.domain.windows import BillingCycle, Fixed, from_ms
+from sidecar.domain.windows import BillingCycle, Fixed, from_ms, to_ms
 from tests.contract.stores import World, limit, seconds
 
 SETTLE = timedelta(hours=72)
@@ -321,11 +321,14 @@ async def test_a_counter_that_was_lost_is_told(world: World) -> None:
 
 
 async def test_it_is_known_since_when_an_app_is_counted(world: World) -> None:
+    assert (await world.page(None)).counted_from_ms is None
     await world.use(MONTHLY, tokens=5)
-    first = await world.statement()
-    assert first.counted_from_ms > first.key.start_ms
+    first = (await world.page(None)).counted_from_ms
+    assert first is not None
+    assert first >= to_ms(world.clock.now)
+    world.clock.advance(days=1)
     await world.use(YEARLY, tokens=5)
-    assert {it.counted_from_ms for it in await world.statements()} == {first.counted_from_ms}
+    assert (await world.page(None)).counted_from_ms == first
 
 
 # -- pages ------------------------------------------------------------------------------------

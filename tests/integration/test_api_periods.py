@@ -14,7 +14,7 @@ from sidecar.api.auth import Keys
 from sidecar.api.endpoint import Endpoint
 from sidecar.api.periods import Periods
 from sidecar.domain.windows import BillingCycle, Fixed
-from tests.contract.stores import ManualClock, World, limit, sqlite_meter, statements_of
+from tests.contract.stores import At, ManualClock, World, limit, sqlite_meter, statements_of
 from tests.described import hold_to_document
 from tests.in_process import application
 from tests.integration.test_api_bad_input import assert_problem
@@ -22,19 +22,6 @@ from tests.integration.test_api_bad_input import assert_problem
 PATH = "/v1/usage/periods"
 MONTHLY = limit(100, Fixed.BILLING_MONTH, name="monthly")
 MAY = datetime(2026, 5, 31, tzinfo=UTC)
-
-
-class _Clock:
-    """The time of a manual clock, as the API asks for it."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        self._clock = clock
-
-    def now(self) -> datetime:
-        return self._clock.now
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 class Billing:
@@ -60,7 +47,7 @@ class Billing:
 async def billing() -> AsyncIterator[Billing]:
     clock = ManualClock()
     async with sqlite_meter(None, clock) as meter:
-        periods = Periods(statements_of(meter), _Clock(clock), timedelta(hours=72))
+        periods = Periods(statements_of(meter), At(clock), timedelta(hours=72))
         app = Starlette(routes=[Route(PATH, Endpoint(periods.show, Keys(), ()))])
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app),

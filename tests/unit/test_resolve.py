@@ -10,7 +10,7 @@ from sidecar.domain.entitlement import Entitlement
 from sidecar.domain.limits import Dimension
 from sidecar.domain.modes import Ceiling, FailureMode, Mode, Refusal
 from sidecar.domain.request import CheckRequest, Subject
-from sidecar.domain.subscription import Standing, Status, Subscription, never_synced
+from sidecar.domain.subscription import Standing, Status, Subscription, merge, never_synced
 from sidecar.domain.windows import Fixed
 from sidecar.policy.load import load
 from sidecar.policy.snapshot import PolicySet
@@ -557,3 +557,38 @@ def test_an_overview_shows_limits_kept_for_the_user_whatever_is_asked(tmp_path: 
 def test_an_overview_of_an_unknown_plan_has_no_plan(tmp_path: Path) -> None:
     _, plan = policies(tmp_path, TWO_PLANS).overview(subscribed("gold"), BOB, NOW)
     assert plan is None
+
+
+# -- what is carried on -------------------------------------------------------------------------
+
+ROLLING = """
+mode: enforce
+defaults: {plan: free}
+plans:
+  free:
+    plugins: ["*"]
+    limits:
+      - {id: month, meter: tokens, max: 100, window: month, rollover: {max: 30}}
+  pro: {extends: free}
+"""
+
+
+@pytest.mark.parametrize(
+    ("plan", "status", "is_held"),
+    [("pro", Status.ACTIVE, True), ("pro", Status.CANCELED, False), ("free", Status.ACTIVE, True)],
+)
+def test_a_limit_that_rolls_over_is_told_since_when_its_plan_is_held(
+    tmp_path: Path, plan: str, status: Status, is_held: bool
+) -> None:
+    _, subscription = merge(None, replace(subscribed(plan, status), updated_at=NOW))
+    (charge,) = resolve(policies(tmp_path, ROLLING), subscription).charges
+    assert (charge.limit.rollover, charge.held_since) == (30, NOW if is_held else None)
+
+
+def test_an_override_of_the_maximum_leaves_the_rollover(tmp_path: Path) -> None:
+    override = """
+overrides:
+  - {id: acme, for: {apps: [acme]}, limit: month, max: 900, until: "2026-12-01T00:00:00Z"}
+"""
+    (charge,) = resolve(policies(tmp_path, ROLLING + override)).charges
+    assert (charge.limit.maximum, charge.limit.rollover) == (900, 30)

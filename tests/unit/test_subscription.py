@@ -251,3 +251,29 @@ def test_an_event_is_known_again_after_a_hundred_others(repeated: Status) -> Non
 )
 def test_the_billing_cycle_gives_the_length_of_a_period(cycle: str, months: int) -> None:
     assert replace(state(), billing_cycle=cycle).cycle.months == months
+
+
+# -- since when the plan is held -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pushes", "days"),
+    [
+        ([state()], 0),
+        ([state(), state(Status.PAST_DUE, at=MONDAY + DAY)], 0),
+        ([state(Status.TRIALING), state(at=MONDAY + DAY)], 0),
+        ([state(plan="free"), state(at=MONDAY + DAY)], 1),
+        ([state(), state(Status.CANCELED, at=MONDAY + DAY), state(at=MONDAY + 2 * DAY)], 2),
+        ([state(), state(Status.PAUSED, at=MONDAY + DAY)], None),
+        ([state(at=MONDAY + DAY), state(at=MONDAY)], 0),
+    ],
+)
+def test_a_plan_is_held_since_it_could_last_not_be_used(
+    pushes: list[Subscription], days: int | None
+) -> None:
+    held_since = after(*pushes).held_since
+    assert held_since == (None if days is None else MONDAY + days * DAY)
+
+
+def test_whoever_was_never_synced_holds_no_plan() -> None:
+    assert never_synced(Subject("acme", "bob")).held_since is None

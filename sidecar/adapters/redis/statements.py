@@ -43,20 +43,20 @@ class RedisStatements:
             raise MeterUnavailable(str(error)) from error
         assert isinstance(reply, str)  # as the script says
         head, *lines = reply.split("\n")
-        counted_from_ms = int(head[:16] or 0) // 1_000
+        counted_from_ms = int(head[:16]) // 1_000 if head else None
         counters, found = 0, list[Statement]()
         key = StatementKey("", "", 0)
         for owner, counter, fields in _counters(lines):
             counters, key = counters + 1, StatementKey(owner, counter, 0)
-            found += _statements(owner, counter, fields, counted_from_ms)
+            found += _statements(owner, counter, fields)
         if after is not None:
             found = [each for each in found if each.key > after]
         if len(found) > count:
             found = found[:count]
-            return StatementPage(tuple(found), found[-1].key)
+            return StatementPage(tuple(found), found[-1].key, counted_from_ms)
         # All that there is of the last counter was told, unless it was told before.
-        is_last = counters <= count
-        return StatementPage(tuple(found), None if is_last else key._replace(start_ms=2**53))
+        last = None if counters <= count else key._replace(start_ms=2**53)
+        return StatementPage(tuple(found), last, counted_from_ms)
 
 
 def _counters(lines: Iterable[str]) -> Iterator[tuple[str, str, list[str]]]:
@@ -74,9 +74,7 @@ def _counters(lines: Iterable[str]) -> Iterator[tuple[str, str, list[str]]]:
         yield owner, counter, fields
 
 
-def _statements(
-    owner: str, counter: str, fields: Sequence[str], counted_from_ms: int
-) -> Iterator[Statement]:
+def _statements(owner: str, counter: str, fields: Sequence[str]) -> Iterator[Statement]:
     """The statements of one counter, the earliest first."""
     late: dict[int, list[Amended]] = {}
     written: dict[int, str] = {}
@@ -101,5 +99,4 @@ def _statements(
             is_cut="c" in flags,
             overlaps="o" in flags,
             is_lost="l" in flags,
-            counted_from_ms=counted_from_ms,
         )

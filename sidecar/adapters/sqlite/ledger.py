@@ -272,6 +272,7 @@ class Ledger:
     def record(self, events: Sequence[ChargedEvent]) -> Tally:
         """Count events that were not counted before."""
         accepted = tokens = 0
+        self.statements.begin(self._app)
         for charged in events:
             seen = self._connection.execute(
                 "INSERT INTO event VALUES (?, ?, ?) ON CONFLICT DO NOTHING",

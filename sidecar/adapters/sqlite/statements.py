@@ -74,6 +74,10 @@ class Statements:
         change.used += used
         change.paid = min(change.paid + paid, MAX_INTEGER)
 
+    def begin(self, app: str) -> None:
+        """Note since when an app is counted, if it was not before."""
+        self._connection.execute("INSERT OR IGNORE INTO counted VALUES (?, ?)", (app, self._now))
+
     def store(self) -> None:
         """Write what was noted."""
         for change in self._changes.values():
@@ -115,7 +119,7 @@ class Statements:
     def _enter(self, entry: Entry, key: tuple[str, str, str, int]) -> str:
         """How a period that begins lies to the others of the counter, as flags."""
         flags, counter = "", key[:3]
-        self._connection.execute("INSERT OR IGNORE INTO counted VALUES (?, ?)", (key[0], self._now))
+        self.begin(key[0])
         forgotten = self._now - STATED_MS
         others = self._connection.execute(_OTHERS, (*counter, entry.b, entry.a, forgotten))
         for start, known in others.fetchall():
@@ -150,13 +154,10 @@ class SqliteStatements:
             rows = connection.execute(page, asked).fetchall()
             counted = "SELECT since FROM counted WHERE app = ?"
             since_then = connection.execute(counted, (app_id,)).fetchone()
-            counted_from = int(since_then[0]) if since_then else 0
-            found = [
-                _statement(connection, app_id, *row, counted_from=counted_from)
-                for row in rows[:count]
-            ]
+            counted_from = int(since_then[0]) if since_then else None
+            found = [_statement(connection, app_id, *row) for row in rows[:count]]
             last = found[-1].key if len(rows) > count else None
-            return StatementPage(tuple(found), last)
+            return StatementPage(tuple(found), last, counted_from)
 
         try:
             return await self._database.run(work, since=since)
@@ -176,8 +177,6 @@ def _statement(
     used: int,
     granted: int,
     flags: str,
-    *,
-    counted_from: int,
 ) -> Statement:
     late: Sequence[tuple[int, int, int]] = connection.execute(
         "SELECT hour, used, granted FROM amended "
@@ -195,7 +194,6 @@ def _statement(
         is_cut="c" in flags,
         overlaps="o" in flags,
         is_lost="l" in flags,
-        counted_from_ms=counted_from,
     )
 
 

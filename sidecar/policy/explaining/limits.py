@@ -51,6 +51,7 @@ def explained_limit(
         mode=limit.mode,
         maximum=limit.maximum,
         written=written if written != limit.maximum else None,
+        rollover=limit.rollover,
         numbers=_numbers(reading) if reading else None,
         does=does,
         why=why,

@@ -25,13 +25,14 @@ _LEAST_COST = 1_000
 
 
 def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
-    """E3, E4, E7, E9: thresholds, maxima of nothing, counters without end, waiting for nothing."""
+    """E3, E4, E7, E9, E10: what each limit says, alone and beside its overrides."""
     raised = {it.section.limit for it in overrides(examined) if it.section.max}
     for limit in limits(examined):
         yield from _thresholds(limit, raised)
         yield from _nothing(limit, raised)
         yield from _cardinality(limit)
         yield from _waiting(limit)
+        yield from _rollover(limit, raised)
 
 
 def is_allowance(limit: WrittenLimit) -> bool:
@@ -99,6 +100,21 @@ def _waiting(limit: WrittenLimit) -> Iterator[Diagnostic]:
         message = f"{Refusal.TOO_MANY_REQUESTS} says that waiting helps; a lifetime has no end"
         hint = f"leave status out: {Refusal.PAYMENT_REQUIRED} says that more can be bought"
         yield warning(limit.unit, "E9", message, limit.at("status"), hint=hint)
+
+
+def _rollover(limit: WrittenLimit, raised: Collection[str]) -> Iterator[Diagnostic]:
+    if limit.section.rollover is None:
+        return
+    most, maximum = limit.section.rollover.max, limit.section.max
+    if limit.section.mode is Mode.OFF:
+        message = "a limit that is off refuses nothing, so nothing that is left is ever used"
+        hint = "leave rollover out, or write mode: advisory"
+        path = limit.at("rollover")
+        yield warning(limit.unit, "E10", message, path, hint=hint, key=True)
+    elif maximum is not None and most > maximum and limit.id not in raised:
+        message = f"of {maximum:,} no more can be left, so {most:,} are never carried on"
+        hint = f"write max: {maximum}"
+        yield warning(limit.unit, "E10", message, (*limit.at("rollover"), "max"), hint=hint)
 
 
 def is_concurrency(limit: WrittenLimit) -> bool:

@@ -30,6 +30,8 @@ overrides:
         "id: few, meter: tokens, max: null, window: day",
         "id: few, meter: cost, max: 5000000, window: day",
         "id: few, meter: cost, max: 1000, window: 1m",
+        "id: few, meter: tokens, max: 1000, window: month, rollover: {max: 1000}",
+        "id: few, meter: requests, max: 9, window: billing_period, per: [user], rollover: {max: 1}",
     ],
 )
 def test_a_limit_that_can_be_meant_is_left_alone(tmp_path: Path, limit: str) -> None:
@@ -49,6 +51,8 @@ def test_a_limit_that_can_be_meant_is_left_alone(tmp_path: Path, limit: str) -> 
         ("id: few, meter: tokens, max: 9, window: 8d, per: [session]", "E7"),
         ("id: few, meter: tokens, max: 9, window: month, per: [model, plugin, agent]", "E7"),
         ("id: few, meter: tokens, max: 9, window: lifetime, status: 429", "E9"),
+        ("id: few, meter: tokens, max: 9, window: month, rollover: {max: 10}", "E10"),
+        ("id: few, meter: tokens, max: 9, window: month, mode: off, rollover: {max: 1}", "E10"),
     ],
 )
 def test_a_limit_that_cannot_be_meant_is_reported(tmp_path: Path, limit: str, found: str) -> None:
