@@ -26,7 +26,16 @@ from sidecar.domain.usage import (
 )
 from sidecar.errors import RequestFault, Unavailable, UnknownReservation
 from sidecar.pdp import PDP
-from sidecar.ports import Clock, DecisionLog, Manifests, Meter, Policies, Spool, Subscriptions
+from sidecar.ports import (
+    Clock,
+    DecisionLog,
+    Manifests,
+    Meter,
+    Policies,
+    Spool,
+    Standby,
+    Subscriptions,
+)
 
 _OLDEST: Final = timedelta(days=7)
 _NOTHING: Final = Amounts()
@@ -48,8 +57,9 @@ class DeferringPDP(PDP):
         log: DecisionLog,
         clock: Clock,
         spool: Spool | None = None,
+        standby: Standby | None = None,
     ) -> None:
-        super().__init__(policies, subscriptions, manifests, meter, log, clock)
+        super().__init__(policies, subscriptions, manifests, meter, log, clock, standby)
         self.spool = spool
 
     async def record(self, events: Sequence[UsageEvent]) -> Tally:
@@ -62,6 +72,7 @@ class DeferringPDP(PDP):
             return await self._count(events)
         except Unavailable as error:
             await self._keep(DeferredEvents(tuple(events)), error)
+            self._note_use(events)
             return Tally(len(events), 0, degraded=True)
 
     async def commit(
@@ -72,6 +83,8 @@ class DeferringPDP(PDP):
             return await self._commit(reservation_id, used, final=final, model=model)
         except Unavailable as error:
             await self._keep(DeferredCommit(reservation_id, used, final, model), error)
+            if self._standby is not None and final:
+                self._standby.settle(reservation_id, used, self._clock.now())
             state = ReservationState.COMMITTED if final else ReservationState.HELD
             return _later(reservation_id, state)
 
@@ -81,6 +94,8 @@ class DeferringPDP(PDP):
             return await self._release(reservation_id)
         except Unavailable as error:
             await self._keep(DeferredRelease(reservation_id), error)
+            if self._standby is not None:
+                self._standby.settle(reservation_id, _NOTHING, self._clock.now())
             return _later(reservation_id, ReservationState.RELEASED)
 
     async def extend(
@@ -111,6 +126,16 @@ class DeferringPDP(PDP):
                 await self._commit(reservation_id, used, final=final, model=model)
             case DeferredRelease(reservation_id):
                 await self._release(reservation_id)
+
+    def _note_use(self, events: Sequence[UsageEvent]) -> None:
+        """Let what is decided by memory know of what was kept."""
+        now, rules = self._clock.now(), self._policies.snapshot
+        for reported in events if self._standby is not None else ():
+            request = self._priced_event(rules, reported).request
+            subscription, manifest = self._remembered(rules, request, now)
+            if subscription is not None and self._standby is not None:
+                charges = rules.charges(subscription, request, now, manifest)
+                self._standby.use(request.subject, charges, now)
 
     async def _keep(self, deferred: Deferred, error: Unavailable) -> None:
         if self.spool is None:

@@ -30,7 +30,7 @@ from sidecar.domain.manifest import Manifest
 from sidecar.domain.prices import NO_RATES, Rates
 from sidecar.domain.provisional import Provisional
 from sidecar.domain.request import UNTOLD, Amounts, CheckRequest, Subject
-from sidecar.domain.subscription import Subscription
+from sidecar.domain.subscription import Subscription, never_synced
 from sidecar.domain.told import AS_IT_IS, WhatIf
 from sidecar.domain.usage import (
     ChargedEvent,
@@ -51,6 +51,7 @@ from sidecar.ports import (
     Meter,
     Policies,
     Rules,
+    Standby,
     Subscriptions,
 )
 
@@ -91,6 +92,7 @@ class PDP:
         meter: Meter,
         log: DecisionLog,
         clock: Clock,
+        standby: Standby | None = None,
     ) -> None:
         self._policies = policies
         self._subscriptions = subscriptions
@@ -98,6 +100,7 @@ class PDP:
         self._meter = meter
         self._log = log
         self._clock = clock
+        self._standby = standby
         self._undoing: set[asyncio.Task[None]] = set()
 
     async def check(self, request: CheckRequest) -> Decision:
@@ -110,15 +113,19 @@ class PDP:
         rates = self._rates(rules, request.model)
         request = _with_cost(request, request.estimate, rates)
         told = await _unless_unavailable(self._told_of(request.subject, since))
-        subscription, manifest = told or (None, None)
+        subscription, manifest = told or self._remembered(rules, request, now)
         entitlement = rules.resolve(subscription, request, now, manifest)
         hold = Hold(_new_reservation_id(request), _new_decision_id(), request, rates)
         metering = await _unless_unavailable(
             self._meter_charges(rules, hold, entitlement, now, since)
         )
+        if self._standby is not None and entitlement.is_local:
+            metering = self._stood_in(told, request, entitlement, metering, now)
         decision = _decide(rules, hold, entitlement, metering, now)
-        if metering is None:
-            decision = self._provisional(hold, decision)
+        if told is None and not decision.degraded:
+            decision = replace(decision, degraded=True)
+        if metering is None or metering.is_remembered:
+            decision = self._provisional(hold, entitlement, decision)
         elif metering.reservation is not None and decision.is_denied:
             # A rule changed its mind between two readings. If this is lost, the hold still
             # ends by its own expiry.
@@ -323,7 +330,34 @@ class PDP:
         metering = await self._read(hold, entitlement, since)
         return replace(metering, readings=tuple(map(told.over, metering.readings)))
 
-    def _provisional(self, hold: Hold, decision: Decision) -> Decision:
+    def _remembered(
+        self, rules: Rules, request: CheckRequest, now: datetime
+    ) -> tuple[Subscription | None, Manifest | None]:
+        """What others last said, for whose plan that is good enough."""
+        if self._standby is None:
+            return None, None
+        facts = self._standby.facts(request.subject) or (never_synced(request.subject), None)
+        is_local = rules.resolve(facts[0], request, now, facts[1]).is_local
+        return facts if is_local else (None, None)
+
+    def _stood_in(
+        self,
+        told: tuple[Subscription, Manifest | None] | None,
+        request: CheckRequest,
+        entitlement: Entitlement,
+        metering: Metering | None,
+        now: datetime,
+    ) -> Metering:
+        """What was metered, and remembered for later; or what is remembered from before."""
+        standby, subject, charges = self._standby, request.subject, entitlement.charges
+        assert standby is not None  # whoever asks has looked
+        if metering is None:
+            return standby.read(subject, charges, now)
+        if told is not None:
+            standby.note(subject, told, charges, metering, now)
+        return metering
+
+    def _provisional(self, hold: Hold, entitlement: Entitlement, decision: Decision) -> Decision:
         """Give out what can be settled though no store is known to hold it."""
         request = hold.request
         if not request.reserve or decision.is_denied:
@@ -332,6 +366,9 @@ class PDP:
         # Should the store hold it after all, it is settled like any other.
         name = Provisional(hold.reservation_id, decision.at, request).id
         expires_at = decision.at + timedelta(seconds=request.ttl_s)
+        if self._standby is not None and entitlement.is_local:
+            subject, charges = request.subject, entitlement.charges
+            self._standby.hold(name, subject, charges, decision.at, expires_at)
         reservation = Reservation(name, expires_at, request.estimate.tokens)
         return replace(decision, reservation=reservation)
 
@@ -377,6 +414,7 @@ def _decide(
         remedies = ()
     denied = effect is Effect.DENY
     counters_lost = metering is not None and metering.counters_lost
+    is_remembered = metering is not None and metering.is_remembered
     return Decision(
         id=(metering and metering.decision_id) or hold.decision_id,
         at=now,
@@ -390,7 +428,8 @@ def _decide(
         reservation=None if denied else reservation,
         remedies=remedies,
         errors=(*verdict.errors, _COUNTERS_LOST) if counters_lost else verdict.errors,
-        degraded=verdict.degraded or counters_lost,
+        degraded=verdict.degraded or counters_lost or is_remembered,
+        data_age_s=metering.age_s if metering is not None else None,
     )
 
 

@@ -88,6 +88,8 @@ def decision_body(decision: Decision) -> dict[str, object]:
         "errors": [{"id": error.id, "message": error.message} for error in decision.errors],
         "degraded": decision.degraded,
     }
+    if decision.degraded:
+        body["data_age_s"] = decision.data_age_s
     if decision.is_denied:
         first = decision.reasons[0]
         body["type"] = TYPE_PREFIX + first.code

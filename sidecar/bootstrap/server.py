@@ -21,6 +21,7 @@ from sidecar.adapters.decisions.several import DecisionLogs
 from sidecar.adapters.decisions.told import LoggedDecisions, NoDecisions
 from sidecar.adapters.metrics.pdp import CountedPDP
 from sidecar.adapters.shadow.log import ShadowDecisions
+from sidecar.adapters.standby.remembered import RememberedFacts
 from sidecar.adapters.web import Web
 from sidecar.api.app import Parts, Watching, build_app
 from sidecar.api.auth import Keys
@@ -117,6 +118,7 @@ def create_app(
         SystemClock(),
         counted=observing.decisions,
         instruments=observing.instruments,
+        standby=RememberedFacts(),
     )
     spool = spool_of(settings, pdp, store)
     pdp.spool = spool

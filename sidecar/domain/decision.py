@@ -106,6 +106,7 @@ class Decision:
         reasons: refusals first, the first of them gives the status.
         revision: of the policies that decided, `sha256:` and 64 hexadecimal digits.
         degraded: whether a fact was missing and a failure mode spoke in its place.
+        data_age_s: how old the readings are that were remembered instead, None for none.
     """
 
     id: str
@@ -121,6 +122,7 @@ class Decision:
     remedies: tuple[Remedy, ...] = ()
     errors: tuple[RuleError, ...] = ()
     degraded: bool = False
+    data_age_s: float | None = None
 
     @property
     def is_denied(self) -> bool:

@@ -24,6 +24,7 @@ class Entitlement:
         rules_read_limits: whether a rule that may refuse waits for the counters.
         errors: conditions that could not be evaluated; such a limit applies.
         manifest: what holds for the app beside the plan.
+        is_local: whether some of it is decided by what is remembered when the store is away.
     """
 
     subscription: Subscription | None
@@ -37,6 +38,7 @@ class Entitlement:
     rules_read_limits: bool = False
     errors: tuple[RuleError, ...] = ()
     manifest: Manifest | None = None
+    is_local: bool = False
 
     @property
     def subscription_status(self) -> str:

@@ -32,10 +32,14 @@ class Refusal(IntEnum):
 
 
 class FailureMode(StrEnum):
-    """What a missing fact means: open lets the request through, closed refuses it."""
+    """What a missing fact means: open lets the request through, closed refuses it.
+
+    local decides by the last reading and what this process has let through since.
+    """
 
     OPEN = "open"
     CLOSED = "closed"
+    LOCAL = "local"
 
 
 class Ceiling(StrEnum):

@@ -104,12 +104,17 @@ class Metering:
         reservation: what is held now, None after a read or a refusal.
         decision_id: of the first answer, where this request was answered before.
         counters_lost: whether the store has lost what it had counted for this app before.
+        is_remembered: whether the store was away; then readings are of those limits alone that
+            are decided by what is remembered.
+        age_s: how old the oldest of what is remembered is, None where nothing is.
     """
 
     readings: tuple[Reading, ...]
     reservation: Reservation | None = None
     decision_id: str | None = None
     counters_lost: bool = False
+    is_remembered: bool = False
+    age_s: float | None = None
 
 
 class OnExpiry(StrEnum):

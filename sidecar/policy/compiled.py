@@ -200,6 +200,7 @@ class CompiledPlan:
         rules: those whose `match` names this plan or none, in file order.
         facts: what expressions see as `plan`.
         concerns: the rules again, by the plugin that is asked for.
+        is_local: whether some of it is decided by what is remembered when the store is away.
     """
 
     id: str
@@ -215,6 +216,7 @@ class CompiledPlan:
     origin: Origin
     places: PlanPlaces
     concerns: Concerns = field(compare=False, repr=False)
+    is_local: bool = False
 
     def allows_plugin(self, name: str) -> bool:
         """Whether the plan includes a plugin; a deny wins."""

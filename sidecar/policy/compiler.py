@@ -20,6 +20,7 @@ from sidecar.policy.format import PluginsSection, PolicyFile
 from sidecar.policy.globs import Globs
 from sidecar.policy.limits import (
     compile_limit,
+    failing,
     limits_always_read,
     limits_of,
     refuse_cost,
@@ -187,7 +188,12 @@ def _plan(
         named: the features that some plan names; expressions find each of them in every plan.
     """
     unit, lineage = plans.units[name], plans.lineage(name) or ()
-    own = [limits[writer, limit] for limit, (writer, _) in limits_of(plans, name).items()]
+    said = next((it.section.failure_mode for it in lineage if it.section.failure_mode), None)
+    own = [
+        failing(limits[writer, limit], section, said)
+        for limit, (writer, section) in limits_of(plans, name).items()
+    ]
+    failure_mode = said or unit.file.defaults.failure_mode
     features: dict[str, bool] = {}
     for ancestor in reversed(lineage):
         features.update(ancestor.section.features)
@@ -202,7 +208,7 @@ def _plan(
         id=name,
         name=display_name,
         mode=unit.mode,
-        failure_mode=unit.file.defaults.failure_mode,
+        failure_mode=failure_mode,
         plugins_allow=Globs(plugins.allow),
         plugins_deny=Globs(plugins.deny),
         features=features,
@@ -212,6 +218,7 @@ def _plan(
         origin=unit.origin(("plans", name), key=True),
         places=_places(lineage, writer, plugins),
         concerns=Concerns(concerned),
+        is_local=FailureMode.LOCAL in {failure_mode, *(it.limit.failure_mode for it in own)},
     )
 
 

@@ -32,8 +32,9 @@ def default_plan(
         return plan, unit.mode, unit.file.defaults.failure_mode
     modes = {unit.mode for unit in units}
     mode = next((mode for mode in (Mode.ENFORCE, Mode.ADVISORY) if mode in modes), Mode.OFF)
-    closed = any(unit.file.defaults.failure_mode is FailureMode.CLOSED for unit in units)
-    return None, mode, FailureMode.CLOSED if closed else FailureMode.OPEN
+    failing = {unit.file.defaults.failure_mode for unit in units}
+    strictest = (FailureMode.CLOSED, FailureMode.LOCAL)
+    return None, mode, next((it for it in strictest if it in failing), FailureMode.OPEN)
 
 
 def subscription_terms(

@@ -48,6 +48,7 @@ def entitle(
         rule_reasons=rule_reasons,
         rules_read_limits=concerned.waits,
         errors=(*errors, *rule_errors),
+        is_local=plan.is_local,
     )
 
 

@@ -89,7 +89,7 @@ class DefaultsSection(Section):
     plan: Id | None = None
     """The plan of everybody who has no active subscription; without it they are refused."""
     failure_mode: FailureMode = FailureMode.OPEN
-    """What a fact means that cannot be had in time: open lets through, closed refuses."""
+    """What a fact means that cannot be had: open lets through, closed refuses, local remembers."""
 
 
 class TrialSection(Section):
@@ -159,7 +159,7 @@ class LimitSection(Section):
     mode: Mode | None = None
     """Milder than the file's, never stricter."""
     failure_mode: FailureMode | None = None
-    """What it means that the counter cannot be read; `defaults` says it for all."""
+    """What it means that the counter cannot be read; the plan or `defaults` says it for all."""
     status: RefusalStatus = Refusal.PAYMENT_REQUIRED
     """Of its refusal: the usual one says that a plan helps, 403 nothing does, 429 waiting does."""
     message: Message | None = None
@@ -177,6 +177,8 @@ class PlanSection(Section):
     """The plan whose limits and features it has too; what it says itself replaces theirs."""
     plugins: Annotated[PluginsSection, BeforeValidator(_globs), _OrList()] | None = None
     """Plugins that it includes, as `["basic_*"]` or `{allow: ["*"], deny: ["admin_*"]}`."""
+    failure_mode: FailureMode | None = None
+    """What it means for its limits that a fact cannot be had; `defaults` says it for all plans."""
     features: dict[Feature, StrictBool] = {}
     """Features that it includes or not; `"*"` stands for all that are not named."""
     tokens_per_month: Units | None = None

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from sidecar.cel import BOOL
 from sidecar.domain.limits import STATED, Dimension, Limit
+from sidecar.domain.modes import FailureMode
 from sidecar.domain.request import MeterKind
 from sidecar.domain.windows import Fixed, Window, parse_window
 from sidecar.policy.compiled import CompiledLimit, Overrides
@@ -99,6 +100,15 @@ def compile_limit(
         overrides=overrides.get(section.id) or Overrides(),
         origin=unit.origin(path),
     )
+
+
+def failing(
+    limit: CompiledLimit, section: LimitSection, of_plan: FailureMode | None
+) -> CompiledLimit:
+    """The limit as a plan has it that says what a missing fact means; its own word comes first."""
+    if of_plan is None or section.failure_mode is not None:
+        return limit
+    return replace(limit, limit=replace(limit.limit, failure_mode=of_plan))
 
 
 def refuse_cost(unit: Unit, path: Path) -> None:

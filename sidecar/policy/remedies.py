@@ -46,7 +46,7 @@ def remedies(
 
     Args:
         plans: those that can be had, in file order.
-        readings: one for each charge of the entitlement.
+        readings: of the charges of the entitlement, as far as they could be had.
     """
     found = []
     subject = request.subject
@@ -79,10 +79,8 @@ def _upgrade(
     subscription = entitlement.subscription
     if subscription is None:
         return None
-    known = {
-        charge.counter: reading
-        for charge, reading in zip(entitlement.charges, readings, strict=True)
-    }
+    by_id = {reading.limit.id: reading for reading in readings}
+    known = {charge.counter: by_id.get(charge.limit.id) for charge in entitlement.charges}
     for plan in plans:
         if plan.id == entitlement.plan:
             continue

@@ -169,6 +169,9 @@ class PolicySet:
         verdict = judge(plan, request, entitlement, readings, now)
         if verdict.effect is not Effect.DENY or readings is None:
             return verdict
+        if any(reason.code is ReasonCode.STORE_UNAVAILABLE for reason in verdict.reasons):
+            # No plan and no units mend that.
+            return verdict
         plans = self._plans_under(entitlement.manifest, now)
         found = remedies(verdict, plans, request, entitlement, readings, now, self._urls)
         return replace(verdict, remedies=found)

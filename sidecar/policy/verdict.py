@@ -36,13 +36,14 @@ def judge(
     """Every reason there is, in order: subscription, plugin, feature, limits, rules.
 
     Args:
-        readings: one for each charge of the entitlement, None if they could not be had.
+        readings: one for each charge of the entitlement. If they could not be had, None, or
+            those alone that are remembered.
     """
     reasons = list(entitlement.reasons)
     errors = list(entitlement.errors)
-    if readings is None:
-        reasons.extend(_without_readings(entitlement))
-    else:
+    if readings is None or len(readings) < len(entitlement.charges):
+        reasons.extend(_without_readings(entitlement, readings or ()))
+    if readings:
         reasons.extend(_of_limits(readings))
     if plan is not None:
         reasons.extend(_of_rules(plan, request, entitlement, readings, now, errors))
@@ -87,12 +88,15 @@ def _of_rules(
             yield reason
 
 
-def _without_readings(entitlement: Entitlement) -> Iterable[Reason]:
+def _without_readings(entitlement: Entitlement, known: Sequence[Reading]) -> Iterable[Reason]:
     """One refusal if a closed limit could not be read, in the strictest of their modes."""
+    read = {reading.limit.id for reading in known}
     closed = [
         charge.limit.mode
         for charge in entitlement.charges
-        if charge.limit.maximum is not None and charge.limit.failure_mode is FailureMode.CLOSED
+        if charge.limit.maximum is not None
+        and charge.limit.failure_mode is FailureMode.CLOSED
+        and charge.limit.id not in read
     ]
     for mode in (Mode.ENFORCE, Mode.ADVISORY):
         if mode in closed:

@@ -12,6 +12,7 @@ from sidecar.ports.readiness import Fact
 from sidecar.ports.record import Checked, DecisionLog, Decisions
 from sidecar.ports.rules import Directories, Directory, Policies, Prices, Rules, Verdict
 from sidecar.ports.spool import Spool, SpoolReport
+from sidecar.ports.standby import Standby
 from sidecar.ports.statements import Statements
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Rules",
     "Spool",
     "SpoolReport",
+    "Standby",
     "Statements",
     "Subscriptions",
     "Verdict",

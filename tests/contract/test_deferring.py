@@ -20,6 +20,7 @@ from sidecar.adapters.spool.spooled import SpooledEntries
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.manifests import SqliteManifests
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
+from sidecar.adapters.standby.remembered import RememberedFacts
 from sidecar.deferring import DeferringPDP
 from sidecar.domain.decision import Decision
 from sidecar.domain.provisional import Provisional, read_provisional
@@ -90,15 +91,23 @@ async def world(
 ) -> AsyncIterator[World]:
     folder = tmp_path / "policies"
     folder.mkdir()
-    async with _world(folder, clock, opened) as world:
+    async with _world(folder, clock, opened, POLICY) as world:
+        yield world
+
+
+@pytest.fixture
+async def local(tmp_path: Path, clock: ManualClock, opened: Opened) -> AsyncIterator[World]:
+    """The same where all is decided by what is remembered."""
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    policy = POLICY.replace("plan: free}", "plan: free, failure_mode: local}")
+    async with _world(folder, clock, opened, policy) as world:
         yield world
 
 
 @asynccontextmanager
 async def _world(
-    folder: Path,
-    clock: ManualClock,
-    opened: Opened,
+    folder: Path, clock: ManualClock, opened: Opened, policy: str
 ) -> AsyncIterator[World]:
     facts = Database(None)
     facts.open()
@@ -114,12 +123,13 @@ async def _world(
     async with opened(OnExpiry.RELEASE) as inner:
         meter = GuardedMeter(inner, breaker)
         pdp = DeferringPDP(
-            LoadedPolicies(policies(folder, POLICY)),
+            LoadedPolicies(policies(folder, policy)),
             GuardedSubscriptions(SqliteSubscriptions(facts), breaker),
             CachedManifests(GuardedManifests(SqliteManifests(facts), breaker)),
             meter,
             NoDecisions(),
             times,
+            standby=RememberedFacts(),
         )
         spool = SpooledEntries(
             folder / "spool", pdp.count_deferred, may_count, times, most_bytes=1 << 20
@@ -310,6 +320,82 @@ async def test_what_a_hold_used_of_which_only_the_sum_is_told_is_split_as_it_was
     await world.pdp.commit(name, told, final=True)
 
     assert used(await world.levels()) == (60, 60, 1)
+
+
+# -- decided by what is remembered -----------------------------------------------------------
+
+
+async def test_the_last_reading_and_what_was_let_through_since_decide(
+    local: World, clock: ManualClock
+) -> None:
+    await local.hold(200)
+    clock.advance(seconds=5)
+    local.leave()
+    second = await local.check(200)
+    third = await local.check(200)
+
+    assert [reading.used + reading.reserved for reading in second.readings] == [200, 1, 200]
+    assert (second.is_denied, second.degraded, second.data_age_s) == (False, True, 5.0)
+    assert (third.is_denied, third.status, third.reservation) == (True, 402, None)
+    assert [reason.id for reason in third.reasons] == ["minute"]
+
+
+async def test_what_a_run_used_less_is_free_for_the_next(local: World) -> None:
+    local.leave()
+    first = await local.hold(400)
+    assert (await local.check(200)).is_denied
+    await local.pdp.commit(first, Amounts(tokens=100, input_tokens=100), final=True)
+    assert not (await local.check(200)).is_denied
+    await local.pdp.release(await local.hold(100))
+    assert not (await local.check(100)).is_denied
+    assert (await local.check(200)).is_denied
+
+
+async def test_what_is_reported_meanwhile_counts(local: World) -> None:
+    local.leave()
+    amounts = Amounts(tokens=450, requests=1)
+    request = CheckRequest(BOB, estimate=amounts)
+    await local.pdp.record([UsageEvent("e", START, request, amounts)])
+    assert (await local.check(100)).is_denied
+
+
+async def test_who_was_never_seen_begins_with_nothing_and_is_bounded_all_the_same(
+    local: World,
+) -> None:
+    local.leave()
+    first = await local.check(500)
+
+    assert (first.is_denied, first.plan, first.data_age_s) == (False, "free", None)
+    assert (await local.check(1)).is_denied
+
+
+async def test_a_window_that_is_over_is_over_without_a_store_too(
+    local: World, clock: ManualClock
+) -> None:
+    await local.hold(500)
+    local.leave()
+    assert (await local.check(1)).is_denied
+    clock.advance(seconds=62)
+    # The month remembers what the minute has left behind.
+    after = await local.check(300)
+
+    assert not after.is_denied
+    assert [reading.used + reading.reserved for reading in after.readings] == [500, 1, 0]
+
+
+async def test_what_was_decided_by_memory_is_reconciled_when_the_store_is_back(
+    local: World,
+) -> None:
+    local.leave()
+    names = [await local.hold(100) for _ in range(3)]
+    await local.pdp.commit(names[0], USED, final=True)
+    local.come_back()
+    await local.settled()
+    await local.pdp.commit(names[1], USED, final=True)
+    decision = await local.check(100)
+
+    assert (decision.degraded, decision.data_age_s) == (False, None)
+    assert [reading.used for reading in decision.readings] == [120, 2, 120]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from sidecar.deferring import DeferringPDP
 from sidecar.domain.decision import Decision
 from sidecar.domain.request import Amounts, CheckRequest
 from sidecar.domain.usage import ReservationState, Settlement, Tally, UsageEvent
-from sidecar.ports import Clock, DecisionLog, Manifests, Meter, Policies, Subscriptions
+from sidecar.ports import Clock, DecisionLog, Manifests, Meter, Policies, Standby, Subscriptions
 
 
 class CountedPDP(DeferringPDP):
@@ -32,8 +32,11 @@ class CountedPDP(DeferringPDP):
         *,
         counted: CountedDecisions,
         instruments: Instruments,
+        standby: Standby | None = None,
     ) -> None:
-        super().__init__(policies, subscriptions, manifests, meter, log, clock)
+        super().__init__(
+            policies, subscriptions, manifests, meter, log, clock, standby=standby
+        )
         self._decided = counted.decided
 
         def event(name: str) -> Counter:

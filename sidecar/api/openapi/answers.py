@@ -90,6 +90,11 @@ _DECISION: Final[dict[str, Schema]] = {
     "policy": _POLICY,
     "errors": told(_ERRORS, "Rules that could not be evaluated."),
     "degraded": told(TRUTH, "Whether a fact was missing and a failure mode spoke for it."),
+    "data_age_s?": told(
+        {"type": ["number", "null"], "minimum": 0},
+        "Where one was: how old the readings are by which it was decided, in seconds; null "
+        "where nothing was remembered.",
+    ),
 }
 _SUBSCRIPTION: Final[dict[str, Schema]] = {
     "app_id": told(or_null(TEXT), "null where it holds for every app of the user."),

@@ -43,22 +43,21 @@ def explain(
     Args:
         entitlement: what the same policies say of the request.
         plan: the one in force, as it is for the app.
-        readings: by which it is decided; as if they could not be had unless every limit that
-            applies has one.
+        readings: by which it is decided; limits that have none could not be read.
         trace: whether the parts of expressions are told too.
         every_rule: whether rules are told that the decision did not look at.
     """
     by_id = {reading.limit.id: reading for reading in readings or ()}
     is_read = all(charge.limit.id in by_id for charge in entitlement.charges)
-    known = [by_id[charge.limit.id] for charge in entitlement.charges] if is_read else None
+    applying = [by_id.get(charge.limit.id) for charge in entitlement.charges]
+    known = [reading for reading in applying if reading is not None]
     verdict = judge(plan, request, entitlement, known, now)
     unread = [it for it in verdict.reasons if it.code is ReasonCode.STORE_UNAVAILABLE]
     own = [it for it in entitlement.reasons if it.code in _OF_THE_SUBSCRIPTION]
     facts = (request, entitlement.subscription, plan.facts if plan else {}, now)
     # The three that a decision has: limits are chosen, rules speak, those that see counters speak.
     choosing, early, late = Watched(*facts), Watched(*facts), Watched(*facts, known)
-    found = by_id if is_read else {}
-    limits = tuple(_limits(plan, request, entitlement, found, choosing, now, trace=trace))
+    limits = tuple(_limits(plan, request, entitlement, by_id, choosing, now, trace=trace))
     touched = plan.concerns.find(request.plugin).rules if plan else ()
     told = {
         rule.id: touched_rule(rule, late if rule.reads_limits else early, trace=trace)

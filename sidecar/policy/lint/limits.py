@@ -30,6 +30,7 @@ def check(examined: Examined, _: datetime) -> Iterable[Diagnostic]:
     for limit in limits(examined):
         yield from _thresholds(limit, raised)
         yield from _nothing(limit, raised)
+        yield from _failing(limit, raised)
         yield from _cardinality(limit)
         yield from _waiting(limit)
         yield from _rollover(limit, raised)
@@ -61,6 +62,16 @@ def _thresholds(limit: WrittenLimit, raised: Collection[str]) -> Iterator[Diagno
     if message:
         fix = without(limit.unit, path) if maximum is None else None
         yield warning(limit.unit, "E3", message, path, hint=hint, fix=fix)
+
+
+def _failing(limit: WrittenLimit, raised: Collection[str]) -> Iterator[Diagnostic]:
+    """What a missing fact means to a limit that refuses nothing."""
+    if limit.section.failure_mode is None or limit.section.max is not None or limit.id in raised:
+        return
+    path = limit.at("failure_mode")
+    message = "a limit without a maximum refuses nothing, whether it can be read or not"
+    fix = without(limit.unit, path)
+    yield warning(limit.unit, "E4", message, path, hint="leave failure_mode out", fix=fix)
 
 
 def _nothing(limit: WrittenLimit, raised: Collection[str]) -> Iterator[Diagnostic]:

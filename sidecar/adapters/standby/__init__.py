@@ -1,0 +1,1 @@
+"""What this process knows by itself while the store is away."""
