@@ -34,9 +34,7 @@ class CountedPDP(DeferringPDP):
         instruments: Instruments,
         standby: Standby | None = None,
     ) -> None:
-        super().__init__(
-            policies, subscriptions, manifests, meter, log, clock, standby=standby
-        )
+        super().__init__(policies, subscriptions, manifests, meter, log, clock, standby=standby)
         self._decided = counted.decided
 
         def event(name: str) -> Counter:
