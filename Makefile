@@ -11,7 +11,7 @@ LOCK := requirements.lock
 run: $(VENV)/run
 	$(BIN)/sidecar serve --policies policies/quickstart
 
-test: system-packages $(VENV)/dev
+test: system-packages helm-tool $(VENV)/dev
 	$(MAKE) --no-print-directory check
 
 check: lint test-policies
@@ -33,8 +33,8 @@ format: $(VENV)/dev
 	$(BIN)/ruff format
 
 # Programs that tests run for real. Installs what is missing as root, else says how.
-SYSTEM_PROGRAMS := redis-server curl
-SYSTEM_PACKAGES := redis-server curl python3-venv
+SYSTEM_PROGRAMS := redis-server curl go
+SYSTEM_PACKAGES := redis-server curl golang-go python3-venv
 system-packages:
 	@missing=""; for program in $(SYSTEM_PROGRAMS); do \
 	  command -v $$program >/dev/null || missing="$$missing $$program"; done; \
@@ -63,7 +63,24 @@ lock: $(VENV)/bin/python
 	rm -rf .lock && $(PYTHON) -m venv .lock
 	.lock/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	.lock/bin/pip freeze --exclude-editable | grep -v '^mozaiks-sidecar' > $(LOCK)
+	.lock/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	.lock/bin/uv $(COMPILE) pyproject.toml -o helm/image.lock
+	echo 'hatchling>=1.27,<2' | .lock/bin/uv $(COMPILE) - -o helm/build.lock
 	rm -rf .lock
+
+# What the image is made of, known by hashes. Its versions are those that are tested.
+COMPILE := pip compile --quiet --no-header --generate-hashes --python-version 3.12 \
+	--python-platform linux --constraint $(LOCK)
+
+# Real helm, for the chart and its tests, built once for all checkouts of this user.
+HELM_VERSION := v3.19.2
+HELM_KEPT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mozaiks-sidecar/helm-$(HELM_VERSION)
+.PHONY: helm-tool
+helm-tool: .tools/helm
+.tools/helm:
+	@mkdir -p .tools
+	@test -x $(HELM_KEPT)/helm || GOBIN=$(HELM_KEPT) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+	@ln -sf $(HELM_KEPT)/helm .tools/helm
 
 bench: $(VENV)/dev
 	$(BIN)/python -m tests.benchmarks.check
