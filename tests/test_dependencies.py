@@ -72,5 +72,5 @@ def test_every_dependency_is_imported_or_works_behind_one_that_is() -> None:
         plain(each) for module in MODULES for package in imported(module) for each in known[package]
     }
 
-    # uvicorn is quick by the first two; the last has the zones where a system has none.
-    assert declared() - used == {"httptools", "uvloop", "tzdata"}
+    # uvicorn is quick by the first; the other has the zones where a system has none.
+    assert declared() - used == {"uvloop", "tzdata"}
