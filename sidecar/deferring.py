@@ -24,7 +24,7 @@ from sidecar.domain.usage import (
     Tally,
     UsageEvent,
 )
-from sidecar.errors import RequestFault, Unavailable, UnknownReservation
+from sidecar.errors import OutboxFull, RequestFault, Unavailable, UnknownReservation
 from sidecar.pdp import PDP
 from sidecar.ports import (
     Clock,
@@ -121,7 +121,11 @@ class DeferringPDP(PDP):
         match deferred:
             case DeferredEvents(events):
                 oldest = self._clock.now() - _OLDEST
-                await self._count([_not_before(event, oldest, at) for event in events])
+                try:
+                    await self._count([_not_before(event, oldest, at) for event in events])
+                except OutboxFull as error:
+                    # It was acknowledged: it waits here until it may wait there.
+                    raise Unavailable(str(error)) from error
             case DeferredCommit(reservation_id, used, final, model):
                 await self._commit(reservation_id, used, final=final, model=model)
             case DeferredRelease(reservation_id):

@@ -7,12 +7,16 @@
         MeterUnavailable
         PaymentsUnavailable
         NotKept
+      OutboxFull                   too much waits for the control plane to count more
       PaymentsRefused              the payment side said no
       RequestFault                 the caller asked for what cannot be
         UnknownReservation
         ReservationEnded
         RequestIdReused
         GrantConflict
+        UnknownEntry
+        NothingKept
+        UnknownCursor
 
 HTTP status codes are not here either: `sidecar.api.problem` owns them.
 """
@@ -36,6 +40,13 @@ class SubscriptionsUnavailable(Unavailable):
 
 class MeterUnavailable(Unavailable):
     """The counters could not be read or written."""
+
+
+class OutboxFull(SidecarError):
+    """As many events wait for the control plane as may; nothing was counted."""
+
+    def __init__(self) -> None:
+        super().__init__("as many events wait for the control plane as SIDECAR_OUTBOX_MAX says")
 
 
 class PaymentsUnavailable(Unavailable):
@@ -85,3 +96,25 @@ class RequestIdReused(RequestFault):
 
 class GrantConflict(RequestFault):
     """A grant cannot stand beside what is stored for the user already."""
+
+
+class UnknownEntry(RequestFault):
+    """No event of this id is set aside, or is the first that waits for the control plane."""
+
+    def __init__(self, entry_id: str) -> None:
+        super().__init__(f"{entry_id!r} is neither set aside nor the first that waits in its app")
+        self.entry_id = entry_id
+
+
+class NothingKept(RequestFault):
+    """Accepted events are not kept, so none can be exported."""
+
+    def __init__(self) -> None:
+        super().__init__("accepted events are not kept here; set SIDECAR_EVENTS_KEPT, such as 35d")
+
+
+class UnknownCursor(RequestFault):
+    """The cursor is none that an export has given for the same question."""
+
+    def __init__(self) -> None:
+        super().__init__("the cursor is none that this export has given")

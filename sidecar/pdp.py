@@ -236,7 +236,7 @@ class PDP:
         """Count reported use, each event once.
 
         Raises:
-            Unavailable: some may not have been counted; sending all again is harmless.
+            Unavailable, OutboxFull: some may not have been counted; sending all again is harmless.
         """
         now, rules = self._clock.now(), self._policies.snapshot
         by_app: dict[str, list[ChargedEvent]] = defaultdict(list)

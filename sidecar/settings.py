@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from sidecar.domain.event_log import Format
 from sidecar.domain.modes import Ceiling
 from sidecar.domain.usage import OnExpiry
 from sidecar.domain.windows import parse_duration
@@ -25,10 +26,8 @@ from sidecar.errors import ConfigurationError
 
 DEFAULT_STORE = "sqlite:///./data/sidecar.db"
 
-_NOT_READ_YET = (
-    "CONTROL_PLANE_USAGE_INGEST_ENABLED", "CONTROL_PLANE_USAGE_INGEST_URL",
-    "WALLET_API_URL", "SIDECAR_JWKS_URL",
-)  # fmt: skip
+_OURS = ("SIDECAR_", "MOZAIKS_", "CONTROL_PLANE_USAGE_INGEST_")
+_NOT_READ_YET = ("WALLET_API_URL", "SIDECAR_JWKS_URL")
 
 
 class Deployment(StrEnum):
@@ -79,6 +78,12 @@ def _names(value: object) -> object:
     if not isinstance(value, str):
         return value
     return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _kept(value: object) -> object:
+    if value == "":
+        return None
+    return timedelta() if value == "0" else _span(value)
 
 
 _SECRETIVE = (
@@ -195,6 +200,31 @@ class Settings(BaseSettings):
         description="What notices are signed with: whsec_ and base64; several, with commas, while "
         "one takes the place of another.",
     )
+    control_plane_usage_ingest_enabled: bool = Field(
+        False, description="true: each accepted event is posted to the control plane."
+    )
+    control_plane_usage_ingest_url: Annotated[
+        Annotated[str, Field(pattern=r"^https?://[^/?#\s]+\S*$")] | None,
+        BeforeValidator(_unset_if_empty),
+    ] = Field(None, description="Where accepted events are posted, if that is enabled.")
+    control_plane_usage_ingest_format: Format = Field(
+        Format.SUMMARY,
+        description="summary: one event in each message, as it came; events: up to 100 in each, in "
+        "the platform's words.",
+    )
+    control_plane_usage_ingest_key: SecretStr | None = Field(
+        None, description="The key that goes along, as X-Internal-API-Key."
+    )
+    sidecar_outbox_max: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
+        1_000_000,
+        description="How many events may wait for the control plane, those that it refused among "
+        "them; when there are as many, no usage is taken any more (503).",
+    )
+    sidecar_events_kept: Annotated[timedelta | None, BeforeValidator(_kept)] = Field(
+        None,
+        description="How long accepted events can be exported, such as 35d or 12h; 0 keeps none. "
+        "Unset: 35d in the embedded store, none on Redis.",
+    )
     sidecar_prices: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = Field(
         None, description="The file that says what the tokens of each model cost."
     )
@@ -295,7 +325,7 @@ def unread_variables() -> list[str]:
     for name in sorted(os.environ):
         if name in _NOT_READ_YET:
             notes.append(f"{name} is set, and this version does not read it")
-        elif name.startswith(("SIDECAR_", "MOZAIKS_")) and name not in known:
+        elif name.startswith(_OURS) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             notes.append(f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else ""))
     return notes

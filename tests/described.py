@@ -61,7 +61,7 @@ def _faults(operation: Operation, response: httpx.Response) -> Iterator[str]:
     known = {name.lower() for name in described["headers"]} | _OF_HTTP
     for name in response.headers.keys() - known - _OF_THE_PAGE:
         yield f"the header {name!r} is not described"
-    if media_type.endswith("json"):
+    if media_type.endswith(("/json", "+json")):
         name = f"{operation.method} {operation.path} {response.status_code} {media_type}"
         for error in _validator(name).iter_errors(response.json()):
             yield _in_words(error)

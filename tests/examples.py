@@ -18,7 +18,7 @@ from tests.in_process import application
 from tests.processes import ROOT
 
 _FOLDER = "/srv/sidecar"
-_IDS = re.compile(r"\b(?:dec|exp|res)_[\w.~-]+")
+_IDS = re.compile(r"\b(?:dec|exp|res|evt)_[\w.~-]+")
 _OF_TODAY = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "<digest>"),
@@ -62,10 +62,15 @@ async def asked() -> list[tuple[Example, httpx.Response, Any]]:
                 content=None if example.body is None else json.dumps(example.body),
                 headers={"Content-Type": example.media_type},
             )
-            body = json.loads(answer.text.replace(str(ROOT), _FOLDER))
+            body = _shown(answer)
             real |= _ids_of(example.answer, body)
             found.append((example, answer, body))
     return found
+
+
+def _shown(answer: httpx.Response) -> Any:
+    text = answer.text.replace(str(ROOT), _FOLDER)
+    return text if answer.headers["content-type"] == "application/x-ndjson" else json.loads(text)
 
 
 def _path(example: Example, real: dict[str, str]) -> str:

@@ -2,13 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from tests.processes import free_port
+
+DEADLINE_S = 20.0
 
 
 class _Server(uvicorn.Server):
@@ -30,6 +33,16 @@ async def listening(app: ASGIApp) -> AsyncIterator[str]:
     server = _Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
     task = asyncio.create_task(server.serve())
     await server.listens.wait()
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    await task
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Return when it is so."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not is_so():
+        assert time.monotonic() < deadline, "it never was so"
+        await asyncio.sleep(0.01)

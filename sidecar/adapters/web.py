@@ -4,6 +4,8 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +30,17 @@ class Answer:
     def is_success(self) -> bool:
         """Whether it was done."""
         return 200 <= self.status < 300
+
+    def retry_after_s(self, now: datetime) -> float | None:
+        """How long it asks to wait: seconds, or until a date; None where it does not say."""
+        asked = self.headers.get("retry-after", "").strip()
+        if asked.isdecimal():
+            return float(asked[:9])
+        try:
+            at = parsedate_to_datetime(asked)
+        except ValueError:
+            return None
+        return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
 
 
 class Web:

@@ -22,11 +22,13 @@ from sidecar.api.described import described, shown
 from sidecar.api.endpoint import BATCH_LIMIT, Either, Endpoint, echo_request_id
 from sidecar.api.entitlements import Entitlements
 from sidecar.api.explain import Explain
+from sidecar.api.export import Export
 from sidecar.api.grants import Grants
 from sidecar.api.health import Health
 from sidecar.api.manifests import Manifests
 from sidecar.api.metrics import Metrics
 from sidecar.api.observed import Observed, Traced, paths_of
+from sidecar.api.outbox import Outbox
 from sidecar.api.periods import Periods
 from sidecar.api.policies import PolicyFiles
 from sidecar.api.problem import of_status
@@ -37,9 +39,10 @@ from sidecar.api.subscriptions import Subscriptions
 from sidecar.api.usage import Usage
 from sidecar.logs import REQUEST
 from sidecar.pdp import PDP
-from sidecar.ports import Clock, Directories, Fact, Meter, Payments, Policies, Statements
+from sidecar.ports import Clock, Directories, EventLog, Fact, Meter, Payments, Policies, Statements
 from sidecar.ports import Decisions as DecisionsPort
 from sidecar.ports import Manifests as ManifestsPort
+from sidecar.ports import Outbox as OutboxPort
 from sidecar.ports import Subscriptions as SubscriptionsPort
 from sidecar.ports.watching import Exposition, Part, Requests, Traces, UsageWatch
 
@@ -88,6 +91,8 @@ class Parts:
     statements: Statements
     settle: timedelta
     watching: Watching
+    events: EventLog
+    outbox: OutboxPort
     facts: Sequence[Fact] = ()
 
 
@@ -104,6 +109,7 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
     grants, reports = Grants(meter, policies, clock), Reports(meter, policies, clock)
     recorded, standing = Decisions(parts.decisions), PolicyFiles(parts.directories)
     periods = Periods(parts.statements, clock, parts.settle)
+    export, outbox = Export(parts.events, clock), Outbox(parts.outbox, clock)
     checkouts = Checkouts(parts.payments, policies, keys)
     metrics, status = Metrics(watching.exposition), Status(watching.parts, clock)
 
@@ -130,6 +136,10 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
             Endpoint(usage.report, keys, _CALLERS, body_limit=BATCH_LIMIT),
         ),
         get("/v1/usage/periods", Endpoint(periods.show, keys, _REPORTED)),
+        get("/v1/usage/export", Endpoint(export.show, keys, _REPORTED)),
+        get("/v1/outbox", Endpoint(outbox.show, keys, _INTERNAL)),
+        post("/v1/outbox/{id}/retry", Endpoint(outbox.retry, keys, _INTERNAL)),
+        post("/v1/outbox/{id}/drop", Endpoint(outbox.drop, keys, _INTERNAL)),
         get("/v1/entitlements", Endpoint(entitlements.show, keys, _READERS)),
         get("/v1/subscriptions/{app_id}/{user_id:path}", Endpoint(syncs.show, keys, _READERS)),
         post("/api/internal/subscription/sync", Endpoint(syncs.sync, keys, _INTERNAL)),

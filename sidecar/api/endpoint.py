@@ -16,7 +16,7 @@ from sidecar.api.auth import Forbidden, Keys, Role, Unauthenticated
 from sidecar.api.faults import FieldFault, InvalidBody, NotJson, fault_of
 from sidecar.api.fields import MAX_CURSOR, MAX_RESERVATION_ID, MAX_TEXT
 from sidecar.api.problem import BodyTooLarge, of_fault, of_invalid_body, problem
-from sidecar.errors import RequestFault, Unavailable
+from sidecar.errors import OutboxFull, RequestFault, Unavailable
 
 T = TypeVar("T")
 
@@ -162,6 +162,11 @@ class Endpoint:
             return of_invalid_body(error)
         except RequestFault as fault:
             return of_fault(fault)
+        except OutboxFull as error:
+            _log.error("outbox_full", path=scope["path"])
+            detail = f"Nothing is counted: {error}. Sending the same again is harmless."
+            wait = {"Retry-After": "30"}
+            return problem(503, "outbox_full", "Too much waits", detail, headers=wait)
         except Unavailable as error:
             _log.warning("unavailable", path=scope["path"], error=str(error))
             detail = "The store did not answer in time; sending the same again is harmless."

@@ -19,7 +19,7 @@ MAX_RESERVATION_ID = 4_608
 """It carries its app's id, in base64 of UTF-8: 256 characters may be 1,366. One that was given out
 while the store was away says what it was for besides, in up to 3,072."""
 MAX_CURSOR = 16_384
-"""It names a counter, whose values are percent-encoded."""
+"""It names a counter, whose values are percent-encoded, or an app."""
 MAX_ATTRIBUTES = 64
 MAX_DEPTH = 4
 _FAR_YEAR = "in UTC, a year outside 1970 to 9000"

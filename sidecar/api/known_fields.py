@@ -2,7 +2,13 @@
 
 from sidecar.api.explain_schemas import ExplainBody, GivenBody, HeldBody
 from sidecar.api.fields import Body
-from sidecar.api.queries import DecisionsQuery, PeriodsQuery, UsageQuery
+from sidecar.api.queries import (
+    DecisionsQuery,
+    ExportQuery,
+    OutboxQuery,
+    PeriodsQuery,
+    UsageQuery,
+)
 from sidecar.api.schemas import (
     CancelBody,
     CheckBody,
@@ -40,6 +46,8 @@ _BODIES: dict[str, type[Body]] = {
         UsageQuery,
         PeriodsQuery,
         DecisionsQuery,
+        ExportQuery,
+        OutboxQuery,
         CheckoutBody,
         CancelBody,
     )

@@ -7,7 +7,15 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from sidecar.api.faults import MEDIA_TYPE, TYPE_PREFIX, InvalidBody
-from sidecar.errors import GrantConflict, RequestFault, ReservationEnded, UnknownReservation
+from sidecar.errors import (
+    GrantConflict,
+    NothingKept,
+    RequestFault,
+    ReservationEnded,
+    UnknownCursor,
+    UnknownEntry,
+    UnknownReservation,
+)
 
 
 class BodyTooLarge(Exception):
@@ -57,6 +65,12 @@ def fault_body(fault: RequestFault) -> dict[str, object]:
             members = {"state": fault.state}
         case GrantConflict():
             status, code, title = 409, "grant_conflict", "Another grant is in the way"
+        case UnknownEntry():
+            status, code, title = 404, "unknown_event", "Unknown event"
+        case NothingKept():
+            status, code, title = 409, "nothing_kept", "Accepted events are not kept"
+        case UnknownCursor():
+            status, code, title = 422, "unknown_cursor", "Unknown cursor"
         case _:
             status, code, title = 409, "request_id_reused", "The request id was reused"
     return {
@@ -70,7 +84,7 @@ def fault_body(fault: RequestFault) -> dict[str, object]:
 
 
 def of_fault(fault: RequestFault) -> Response:
-    """404 or 409, for what the caller could not have asked for."""
+    """404, 409 or 422, for what the caller could not have asked for."""
     body = fault_body(fault)
     return _response(body, int(str(body["status"])))
 

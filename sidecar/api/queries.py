@@ -11,9 +11,11 @@ from pydantic import (
 )
 
 from sidecar.api.fields import MAX_CURSOR, Body, Instant, Name
+from sidecar.domain.event_log import Asked
 
 MAX_PERIODS = 500
 MAX_DECISIONS = 500
+MAX_EXPORTED = 5_000
 LONGEST_REPORT = timedelta(days=90)
 GROUPS = ("model", "workflow", "agent", "plugin")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -85,7 +87,29 @@ class SubscriptionQuery(Body):
     history: Literal["true", "false"] = "false"
 
 
+class ExportQuery(Body):
+    """The parameters of `GET /v1/usage/export`."""
+
+    app_id: Name | None = None
+    from_: Instant | None = Field(None, alias="from")
+    to: Instant | None = None
+    cursor: Annotated[str, Field(max_length=MAX_CURSOR)] = ""
+    limit: Annotated[int, Field(strict=False, ge=1, le=MAX_EXPORTED)] = 1_000
+
+    def asked(self) -> Asked:
+        """What is asked for."""
+        return Asked(self.app_id or "", self.from_, self.to, self.cursor, self.limit)
+
+
+class OutboxQuery(Body):
+    """The parameters of `GET /v1/outbox`."""
+
+    limit: Annotated[int, Field(strict=False, ge=1, le=MAX_DECISIONS)] = 50
+
+
 USAGE_QUERY = TypeAdapter(UsageQuery)
 DECISIONS_QUERY = TypeAdapter(DecisionsQuery)
 SUBSCRIPTION_QUERY = TypeAdapter(SubscriptionQuery)
 PERIODS_QUERY = TypeAdapter(PeriodsQuery)
+EXPORT_QUERY = TypeAdapter(ExportQuery)
+OUTBOX_QUERY = TypeAdapter(OutboxQuery)

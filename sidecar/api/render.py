@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
 from sidecar.api.faults import MEDIA_TYPE, TYPE_PREFIX
 from sidecar.domain.decision import Decision, Reason, ReasonCode, Remedy, RemedyKind
+from sidecar.domain.event_log import AppLine, Backlog, LoggedEvent, SetAside
 from sidecar.domain.grants import GrantBalance
 from sidecar.domain.limits import Reading
 from sidecar.domain.modes import Refusal
@@ -169,6 +170,51 @@ def grant_body(balance: GrantBalance) -> dict[str, object]:
         "effective_at": grant.effective_at,
         "expires_at": grant.expires_at,
         "reason": grant.reason or None,
+    }
+
+
+def json_line(event: LoggedEvent) -> bytes:
+    """An accepted event with when it was received."""
+    return to_json({"received_at": event.received_at, **from_json(event.body)}) + b"\n"
+
+
+def outbox_body(
+    backlog: Backlog, lines: Iterable[AppLine], refused: Iterable[SetAside], now: datetime
+) -> dict[str, object]:
+    """What waits for the control plane, and what it refused."""
+    return {
+        **_backlog_body(backlog),
+        "lag_s": backlog.lag_s(now),
+        "apps": [
+            {
+                "app_id": line.app_id,
+                **_backlog_body(line.backlog),
+                "first": line.first,
+                "again_at": line.again_at,
+                "tries": line.tries,
+                "fault": line.fault or None,
+            }
+            for line in lines
+        ],
+        "refused": [
+            {
+                "id": each.event.id,
+                "app_id": each.event.app_id,
+                "status": each.status,
+                "refused_at": each.at,
+                "received_at": each.event.received_at,
+                "event": from_json(each.event.body),
+            }
+            for each in refused
+        ],
+    }
+
+
+def _backlog_body(backlog: Backlog) -> dict[str, object]:
+    return {
+        "waiting": backlog.waiting,
+        "set_aside": backlog.set_aside,
+        "oldest_at": backlog.oldest_at,
     }
 
 

@@ -18,6 +18,7 @@ from sidecar.domain.usage import UsageEvent
 MAX_EVENTS = 1_000
 OLDEST_EVENT = timedelta(days=7)
 EVENT_AHEAD = timedelta(minutes=5)
+_RARE = ("tenant_id", "plugin", "cached", "duration_sec", "invocation_id", "reservation_id")
 
 
 class UsageEventBody(Body):
@@ -74,9 +75,30 @@ class UsageEventBody(Body):
             session_id=self.chat_id or "",
             estimate=used,
         )
+        event_id = self.event_id or self._digest(used)
         return UsageEvent(
-            self.event_id or self._digest(used), at, request, used, self.reservation_id or ""
-        )
+            event_id, at, request, used, self.reservation_id or "",
+            told=self._told(event_id, at, used.tokens),
+        )  # fmt: skip
+
+    def _told(self, event_id: str, at: datetime, total: int) -> dict[str, object]:
+        """The event with an id, a time and a total; what is rare only where it is said."""
+        rare = {name: value for name in _RARE if (value := getattr(self, name)) not in (None, "")}
+        return {
+            "kind": "delta",
+            "event_id": event_id,
+            "event_ts": at,
+            "chat_id": self.chat_id,
+            "app_id": self.app_id,
+            "user_id": self.user_id,
+            "workflow_name": self.workflow_name,
+            "agent_name": self.agent_name,
+            "model_name": self.model_name,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": total,
+            **rare,
+        }
 
     def _digest(self, used: Amounts) -> str:
         """What stands for an id, the same however the same event was written."""

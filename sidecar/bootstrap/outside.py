@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.control_plane.deliveries import EventDeliveries
+from sidecar.adapters.control_plane.receiver import Receiver
 from sidecar.adapters.payments.gateway import GatewayPayments
 from sidecar.adapters.payments.mock import MockPayments
 from sidecar.adapters.pulled.source import BillingSide
@@ -15,6 +17,7 @@ from sidecar.adapters.webhooks.noticing import NoticedDecisions
 from sidecar.adapters.webhooks.rejections import Rejections
 from sidecar.adapters.webhooks.signing import Signer
 from sidecar.bootstrap.policies import urls_of
+from sidecar.bootstrap.stores import Store
 from sidecar.domain.policies import PolicyReport
 from sidecar.ports import Notices, Payments, Subscriptions
 from sidecar.settings import Settings
@@ -65,6 +68,17 @@ def webhooks_of(
     deliveries = Deliveries(notices, web, signer, url, clock)
     noticed = NoticedDecisions(notices, clock, lambda: not deliveries.is_disabled)
     return Webhooks(noticed, Rejections(report, noticed.tell, clock), deliveries)
+
+
+def event_deliveries_of(settings: Settings, store: Store, web: Web) -> EventDeliveries | None:
+    """What posts accepted events to the control plane, None where that is not enabled."""
+    url = settings.control_plane_usage_ingest_url
+    if not settings.control_plane_usage_ingest_enabled or url is None:
+        return None
+    secret, clock = settings.control_plane_usage_ingest_key, SystemClock()
+    key = "" if secret is None else secret.get_secret_value()
+    receiver = Receiver(web, url, settings.control_plane_usage_ingest_format, key, clock)
+    return EventDeliveries(store.outbox, receiver, store.arrivals, clock)
 
 
 def _app_key(settings: Settings) -> str:

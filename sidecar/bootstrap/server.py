@@ -27,7 +27,12 @@ from sidecar.api.app import Parts, Watching, build_app
 from sidecar.api.auth import Keys
 from sidecar.bootstrap.ending import ENDING, Ending
 from sidecar.bootstrap.observing import Observed, Observing, count_reloads
-from sidecar.bootstrap.outside import payments_of, subscriptions_of, webhooks_of
+from sidecar.bootstrap.outside import (
+    event_deliveries_of,
+    payments_of,
+    subscriptions_of,
+    webhooks_of,
+)
 from sidecar.bootstrap.policies import find_policies, followed_policies, watched_policies
 from sidecar.bootstrap.spooling import spool_of
 from sidecar.bootstrap.standing import parts_of
@@ -109,6 +114,7 @@ def create_app(
     webhooks = webhooks_of(settings, store.notices, web, lambda: kept.live.report)
     if webhooks is not None:
         logs.append(webhooks.noticed)
+    deliveries = event_deliveries_of(settings, store, web)
     pdp = CountedPDP(
         kept.loaded,
         subscriptions,
@@ -138,6 +144,8 @@ def create_app(
                 await stack.enter_async_context(shadow.opened())
             if webhooks is not None:
                 await stack.enter_async_context(webhooks.opened())
+            if deliveries is not None:
+                await stack.enter_async_context(deliveries.opened())
             await stack.enter_async_context(kept.up_to_date())
             await stack.enter_async_context(observing.opened(scrape))
             _calm_garbage_collection()
@@ -170,6 +178,8 @@ def create_app(
         statements=store.statements,
         settle=settings.sidecar_settle,
         facts=(ending.fact,),
+        events=store.events,
+        outbox=store.outbox,
         watching=Watching(
             exposition=scrape,
             listeners=[observing.requests],

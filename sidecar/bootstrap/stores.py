@@ -4,9 +4,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from sidecar.adapters.address import Arrangement, SqliteAddress, read_address
+from sidecar.adapters.arrivals import Arrivals
 from sidecar.adapters.cached import CachedManifests, CachedSubscriptions
 from sidecar.adapters.carried import CarriedManifests
 from sidecar.adapters.changes import WatchedChanges
@@ -17,27 +20,34 @@ from sidecar.adapters.guarded.meter import GuardedMeter
 from sidecar.adapters.redis.changes import ANNOUNCE, RedisChanges
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.documents import REPLACE
+from sidecar.adapters.redis.event_log import COMING, PAGE, RedisEventLog
 from sidecar.adapters.redis.leased import LEASE, LeasedMeter
 from sidecar.adapters.redis.manifests import RedisManifests
 from sidecar.adapters.redis.meter import SCRIPTS
 from sidecar.adapters.redis.notices import NOTICE, RedisNotices
+from sidecar.adapters.redis.outbox import OUTBOX, RedisOutbox
 from sidecar.adapters.redis.statements import STATED, RedisStatements
 from sidecar.adapters.redis.subscriptions import RedisSubscriptions
 from sidecar.adapters.rolled import RolledMeter
 from sidecar.adapters.seeded import SeededManifests
 from sidecar.adapters.sqlite.changes import SqliteChanges
 from sidecar.adapters.sqlite.database import Database
+from sidecar.adapters.sqlite.event_log import SqliteEventLog
 from sidecar.adapters.sqlite.manifests import SqliteManifests
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.notices import SqliteNotices
+from sidecar.adapters.sqlite.outbox import SqliteOutbox
 from sidecar.adapters.sqlite.statements import SqliteStatements
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
+from sidecar.domain.event_log import Keeping
 from sidecar.domain.usage import OnExpiry
-from sidecar.errors import Unavailable
-from sidecar.ports import Manifests, Meter, Notices, Statements, Subscriptions
+from sidecar.errors import ConfigurationError, Unavailable
+from sidecar.ports import EventLog, Manifests, Meter, Notices, Outbox, Statements, Subscriptions
 from sidecar.ports.watching import StoreWatch
 from sidecar.settings import Settings
 
+_KEPT_IN_A_FILE: Final = timedelta(days=35)
+"""Events that are accepted; in Redis they would stand in memory."""
 _IN_A_ROW_OF_SEVERAL = 64
 """Of servers that share the work, one may be gone for long while the others answer."""
 
@@ -62,19 +72,27 @@ class Store:
         *,
         leases: bool = False,
         watch: StoreWatch | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         address, clock = read_address(url), SystemClock()
         self.changes: WatchedChanges
         self.caches: dict[str, Cache] = {}
         self.notices: Notices
         self.statements: Statements
+        self.events: EventLog
+        self.outbox: Outbox
+        self.arrivals = Arrivals()
+        keeping = keeping or Keeping()
         manifests: Manifests
         self._database: Database | None = None
         self._redis: RedisConnection | None = None
         self.leased: LeasedMeter | None = None
         if isinstance(address, SqliteAddress):
             self._database = Database(address.file, watch=watch)
-            meter: Meter = SqliteMeter(self._database, on_expiry=on_expiry)
+            log = SqliteEventLog(self._database, keeping, self.arrivals)
+            self.events = log
+            self.outbox = SqliteOutbox(self._database, keeping.kept_ms)
+            meter: Meter = SqliteMeter(self._database, on_expiry=on_expiry, log=log)
             self.breaker = Breaker(_probing(meter))
             self.statements = SqliteStatements(self._database)
             guarded = RolledMeter(meter, self.breaker, self.statements, clock)
@@ -83,10 +101,13 @@ class Store:
             self.notices = SqliteNotices(self._database)
             manifests = SqliteManifests(self._database)
         else:
-            scripts = (*SCRIPTS, LEASE, REPLACE, ANNOUNCE, NOTICE, STATED)
+            scripts = (*SCRIPTS, LEASE, REPLACE, ANNOUNCE, NOTICE, STATED, COMING, PAGE, OUTBOX)
             timeout_s = timeout_ms / 1000
             self._redis = RedisConnection(url, timeout_s=timeout_s, scripts=scripts, watch=watch)
-            self.leased = LeasedMeter(self._redis, on_expiry=on_expiry, leases=leases)
+            stream = RedisEventLog(self._redis, keeping, self.arrivals)
+            self.events = stream
+            self.outbox = RedisOutbox(self._redis, keeping.kept_ms, stream)
+            self.leased = LeasedMeter(self._redis, on_expiry=on_expiry, leases=leases, log=stream)
             meter = self.leased
             self.breaker = Breaker(_probing(self.leased), in_a_row=_in_a_row(address.arrangement))
             at_hand = self.leased.at_hand if leases else None
@@ -145,7 +166,7 @@ def store_of(settings: Settings, watch: StoreWatch | None = None) -> Store:
         watch: hears of each visit.
 
     Raises:
-        ConfigurationError: its address is wrong.
+        ConfigurationError: its address is wrong, or nobody is named for whom events wait.
     """
     return Store(
         settings.sidecar_store,
@@ -153,7 +174,27 @@ def store_of(settings: Settings, watch: StoreWatch | None = None) -> Store:
         settings.sidecar_on_expiry,
         leases=settings.sidecar_leases,
         watch=watch,
+        keeping=keeping_of(settings),
     )
+
+
+def keeping_of(settings: Settings) -> Keeping:
+    """What is kept of accepted events.
+
+    Raises:
+        ConfigurationError: they are to be posted, and it is not said where.
+    """
+    is_posted = settings.control_plane_usage_ingest_enabled
+    if is_posted and settings.control_plane_usage_ingest_url is None:
+        raise ConfigurationError(
+            "CONTROL_PLANE_USAGE_INGEST_URL: is needed with CONTROL_PLANE_USAGE_INGEST_ENABLED; "
+            "name the address that events are posted to"
+        )
+    kept = settings.sidecar_events_kept
+    if kept is None:
+        is_file = isinstance(read_address(settings.sidecar_store), SqliteAddress)
+        kept = _KEPT_IN_A_FILE if is_file else timedelta()
+    return Keeping(kept, settings.sidecar_outbox_max if is_posted else None)
 
 
 def _probing(meter: Meter) -> Callable[[], Awaitable[None]]:
@@ -197,6 +238,7 @@ async def look_at_store(settings: Settings) -> StoreReport:
     Raises:
         ConfigurationError: it can never be used as it is set.
     """
+    keeping_of(settings)
     store = Store(settings.sidecar_store, max(settings.sidecar_store_timeout_ms, 1_000))
     async with store.opened():
         try:

@@ -19,6 +19,7 @@ LISTED: Final[Mapping[str, str]] = {
     "editors.",
     "lint": "Show what `validate` shows and, where there is no mistake, what is surely not meant.",
     "openapi": "Print the OpenAPI 3.1 document; a server has it at /openapi.json.",
+    "outbox": "Show events that wait for the control plane; try them again or drop them.",
     "repl": "Try expressions against a sample request; :help lists what can be typed.",
     "schema": "Print the JSON Schema of a policy file, a test file or a price file.",
     "serve": "Serve decisions.",

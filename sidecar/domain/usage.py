@@ -2,6 +2,7 @@
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -21,6 +22,8 @@ class UsageEvent:
         at: when it was used, which decides the window it counts in.
         request: whom and what to count it for.
         reservation_id: the hold that it draws down, empty for none.
+        told: what its sender said, for the log of events, with its `kind`; None where nobody
+            reported it, so that no log has it.
     """
 
     id: str
@@ -28,6 +31,7 @@ class UsageEvent:
     request: CheckRequest
     used: Amounts
     reservation_id: str = ""
+    told: Mapping[str, object] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,21 +170,30 @@ def reservation_token(request_id: str, nonce: str) -> str:
 
 def name_reservation(app_id: str, token: str) -> str:
     """The id of a reservation; it carries its app, because that is where it is kept."""
-    return f"res_{urlsafe_b64encode(app_id.encode()).decode().rstrip('=')}.{token}"
+    return name_in_app("res_", app_id, token)
 
 
 def app_of(reservation_id: str) -> str | None:
     """The app that a reservation's id carries, None if it is no reservation's id."""
-    name, dot, token = reservation_id.partition(".")
-    if not (name.startswith("res_") and dot and token):
+    return app_named_in("res_", reservation_id)
+
+
+def name_in_app(kind: str, app_id: str, token: str) -> str:
+    """An id that carries its app; `kind` is what such ids begin with."""
+    return f"{kind}{urlsafe_b64encode(app_id.encode()).decode().rstrip('=')}.{token}"
+
+
+def app_named_in(kind: str, name: str) -> str | None:
+    """The app that an id carries, None if it is no id of that kind."""
+    encoded, dot, token = name.removeprefix(kind).partition(".")
+    if not (name.startswith(kind) and dot and token):
         return None
-    encoded = name.removeprefix("res_")
     try:
         app_id = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     except ValueError:
         return None
-    # Decoding passes over what is no base64: one reservation would have many ids.
-    return app_id if app_id and name_reservation(app_id, token) == reservation_id else None
+    # Decoding passes over what is no base64: one thing would have many ids.
+    return app_id if app_id and name_in_app(kind, app_id, token) == name else None
 
 
 def token_of(reservation_id: str) -> str:

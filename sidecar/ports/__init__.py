@@ -5,6 +5,7 @@ up, with `Unavailable`, when its own time-out has passed since then, so that all
 one request together are bounded.
 """
 
+from sidecar.ports.event_log import EventLog, Outbox
 from sidecar.ports.facts import Clock, Manifests, ManifestSync, Subscriptions
 from sidecar.ports.meter import Meter
 from sidecar.ports.outside import Notices, Payments
@@ -22,11 +23,13 @@ __all__ = [
     "Decisions",
     "Directories",
     "Directory",
+    "EventLog",
     "Fact",
     "ManifestSync",
     "Manifests",
     "Meter",
     "Notices",
+    "Outbox",
     "Payments",
     "Policies",
     "Prices",

@@ -105,7 +105,11 @@ class Meter(Protocol):
         ...
 
     async def record(self, app_id: str, events: Sequence[ChargedEvent], *, since: float) -> Tally:
-        """Count events that were not counted before, each in the window of its own time."""
+        """Count events that were not counted before, each in the window of its own time.
+
+        Raises:
+            OutboxFull: none was counted, because too many wait to be delivered.
+        """
         ...
 
     async def grant(self, grant: Grant, *, since: float) -> tuple[GrantOutcome, GrantBalance]:

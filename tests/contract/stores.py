@@ -15,8 +15,10 @@ from fakeredis import TcpFakeServer
 from sidecar.adapters.redis.changes import ANNOUNCE
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.documents import REPLACE
+from sidecar.adapters.redis.event_log import COMING, PAGE
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from sidecar.adapters.redis.notices import NOTICE
+from sidecar.adapters.redis.outbox import OUTBOX
 from sidecar.adapters.redis.statements import STATED, RedisStatements
 from sidecar.adapters.rolled import RolledMeter
 from sidecar.adapters.sqlite.database import Database
@@ -347,7 +349,9 @@ async def redis_connection(
 ) -> AsyncIterator[RedisConnection]:
     """A connection of ours to an empty server."""
     connection = RedisConnection(
-        url, timeout_s=timeout_s, scripts=(*SCRIPTS, REPLACE, ANNOUNCE, NOTICE, STATED)
+        url,
+        timeout_s=timeout_s,
+        scripts=(*SCRIPTS, REPLACE, ANNOUNCE, NOTICE, STATED, COMING, PAGE, OUTBOX),
     )
     try:
         await connection.command("FLUSHALL", since=time.monotonic())

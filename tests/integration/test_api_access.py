@@ -36,11 +36,15 @@ REPORT_PATHS = [
     ("GET", "/v1/usage?app_id=a", None),
     ("GET", "/v1/usage/periods?app_id=a", None),
     ("GET", "/v1/status", None),
+    ("GET", "/v1/usage/export", None),
 ]
 INTERNAL_PATHS = [
     ("POST", "/api/internal/subscription/sync", SYNC),
     ("POST", "/api/internal/grants/sync", GRANT),
     ("POST", "/api/v1/entitlements/a/sync", MANIFEST),
+    ("GET", "/v1/outbox", None),
+    ("POST", "/v1/outbox/evt_YQ.1/retry", {}),
+    ("POST", "/v1/outbox/evt_YQ.1/drop", {}),
 ]
 TABLE = [
     *[(call, {"run-1", "run-2", "int-1"}) for call in RUNTIME_PATHS],

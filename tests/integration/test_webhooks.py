@@ -27,12 +27,11 @@ from sidecar.adapters.webhooks.signing import Signer
 from sidecar.domain.notices import Message
 from sidecar.errors import ConfigurationError
 from tests.in_process import application
-from tests.listening import listening
+from tests.listening import listening, until
 
 SECRET = "whsec_c2VjcmV0LW9mLXRoaXMtdGVzdC0wMDAx"
 OTHER = "whsec_c2VjcmV0LW9mLXRoaXMtdGVzdC0wMDAy"
 START = datetime(2026, 5, 5, tzinfo=UTC)
-DEADLINE_S = 20.0
 
 
 @dataclass
@@ -58,14 +57,6 @@ async def receiver() -> AsyncIterator[Receiver]:
     async with listening(Starlette(routes=[Route("/", found.take, methods=["POST"])])) as url:
         found.url = url + "/"
         yield found
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Return when it is so."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not is_so():
-        assert time.monotonic() < deadline, "it never was so"
-        await asyncio.sleep(0.01)
 
 
 async def check(client: httpx.AsyncClient, user_id: str, tokens: int) -> int:

@@ -62,3 +62,7 @@ MANIFESTS = f"{EVERY_APP}:manifests"
 
 CHANGES = f"{EVERY_APP}:changes"
 """Another text after each push."""
+SCHEDULE = f"{EVERY_APP}:o"
+"""Apps with events for the control plane, each by the millisecond in which to look at it."""
+APPS = (f"{EVERY_APP}:l:apps", f"{EVERY_APP}:l:seen")
+"""Apps with events that are kept: by their names, and by when they last had one."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from sidecar.adapters.documents import fingerprint, write_request
 from sidecar.adapters.redis.connection import RedisConnection, Script
+from sidecar.adapters.redis.event_log import RedisEventLog
 from sidecar.adapters.redis.keys import app_prefix, quoted
 from sidecar.adapters.redis.lease import Child, parent_of
 from sidecar.adapters.redis.leasing import Key, Leasing
@@ -46,7 +47,7 @@ class LeasedMeter(RedisMeter):
     """Counts in Redis, and answers in memory where a user is hot and has plenty of room.
 
     Args:
-        connection, now_ms, on_expiry: as for the `RedisMeter`.
+        connection, now_ms, on_expiry, log: as for the `RedisMeter`.
         leases: whether anything is held in advance. What another process answered out of a
             lease, or this one before it was begun anew, is settled in any case.
         monotonic: seconds that only ever grow.
@@ -63,8 +64,9 @@ class LeasedMeter(RedisMeter):
         *,
         leases: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
+        log: RedisEventLog | None = None,
     ) -> None:
-        super().__init__(connection, now_ms, on_expiry)
+        super().__init__(connection, now_ms, on_expiry, log)
         self._has_leases = leases
         self._monotonic = monotonic
         self._settling = Settling(self._run_lease, connection.is_over, monotonic)

@@ -8,6 +8,7 @@ from datetime import datetime
 from sidecar.adapters.documents import read_request, write_limits, write_request
 from sidecar.adapters.redis.connection import Argument, RedisConnection, Script
 from sidecar.adapters.redis.epochs import Epochs
+from sidecar.adapters.redis.event_log import RedisEventLog
 from sidecar.adapters.redis.keys import (
     app_prefix,
     counter_keys,
@@ -50,6 +51,7 @@ from sidecar.domain.windows import from_ms, to_ms
 from sidecar.errors import (
     GrantConflict,
     MeterUnavailable,
+    OutboxFull,
     RequestIdReused,
     ReservationEnded,
     Unavailable,
@@ -60,7 +62,7 @@ _LEDGER = ("counters.lua", "statements.lua", "ledger.lua")
 READ = Script(*_LEDGER, "read.lua", "readings.lua", "told.lua")
 RESERVE = Script(*_LEDGER, "recall.lua", "readings.lua", "reserve.lua")
 SETTLE = Script(*_LEDGER, "settle.lua")
-RECORD = Script(*_LEDGER, "record.lua")
+RECORD = Script(*_LEDGER, "event_log.lua", "record.lua")
 GRANT = Script(*_LEDGER, "grant.lua")
 SCRIPTS = (READ, RESERVE, SETTLE, RECORD, GRANT)
 
@@ -74,6 +76,7 @@ class RedisMeter:
         connection: where the scripts run.
         now_ms: a clock instead of the server's, for tests.
         on_expiry: what becomes of units whose reservation expires.
+        log: what keeps the events that are accepted, None for nothing.
     """
 
     def __init__(
@@ -81,8 +84,10 @@ class RedisMeter:
         connection: RedisConnection,
         now_ms: Callable[[], int] | None = None,
         on_expiry: OnExpiry = OnExpiry.RELEASE,
+        log: RedisEventLog | None = None,
     ) -> None:
         self._connection = connection
+        self._log = log
         self._now_ms = now_ms
         self._charges_on_expiry = on_expiry is OnExpiry.CHARGE
         self._ahead_ms = 0
@@ -156,10 +161,18 @@ class RedisMeter:
 
     async def record(self, app_id: str, events: Sequence[ChargedEvent], *, since: float) -> Tally:
         """Count events that were not counted before, each in the window of its own time."""
-        written = write_events(events, app_id)
+        written, logged = write_events(events, app_id), ""
         prefix = app_prefix(app_id)
-        reply, _ = await self._run(RECORD, app_id, (prefix,), (self._now(), written), since)
-        return Tally(int(reply[2]), int(reply[3]), tokens=int(reply[4]))
+        if self._log is not None:
+            logged = await self._log.about_to_come(app_id, events, since=since)
+        arguments = (self._now(), written, logged)
+        reply, _ = await self._run(RECORD, app_id, (prefix,), arguments, since)
+        if reply[0] == "full":
+            raise OutboxFull
+        tally = Tally(int(reply[2]), int(reply[3]), tokens=int(reply[4]))
+        if self._log is not None and logged:
+            self._log.has_come(app_id, tally.accepted)
+        return tally
 
     async def grant(self, grant: Grant, *, since: float) -> tuple[GrantOutcome, GrantBalance]:
         """Add units to what a user may use, or revoke what is left of them."""

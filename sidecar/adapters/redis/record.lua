@@ -3,12 +3,17 @@
 -- ARGV[2]  JSON of the events: [[digest of its id, place, nonce of the hold that it draws down
 --          ('' for none), hour, user, dimensions, tokens, input_tokens, output_tokens, requests,
 --          cost, counters], ...]; counters as in line 7 of a record, with the bucket before the limit
--- Returns  lines: 'ok', epoch, accepted, duplicates, tokens of those accepted
+-- ARGV[3]  what is logged of them: event_log.lua says how
+-- Returns  lines: 'ok', epoch, accepted, duplicates, tokens of those accepted; or 'full' and epoch
 
 local events = cjson.decode(ARGV[2])
 local book = ledger()
 book.stand_still()
 local epoch = book.read_head(call('GET', prefix), true)
+local log = event_log()
+if not log.has_room() then
+  return format('full\n%s', epoch)
+end
 
 -- Which of the ids were seen before, set by set: one question for all that may be in it.
 local shards, is_known = {}, {}
@@ -88,7 +93,7 @@ local function count(event, place, nonce)
   book.report(event[4], event[5], event[6], amounts)
 end
 
-for _, event in ipairs(events) do
+for i, event in ipairs(events) do
   if is_known[event[1]] then
     duplicates = duplicates + 1
   else
@@ -96,7 +101,9 @@ for _, event in ipairs(events) do
     accepted = accepted + 1
     tokens = tokens + event[7]
     count(event, event[2], event[3])
+    log.append(i)
   end
 end
+log.finish()
 book.store_all()
 return format('ok\n%s\n%d\n%d\n%d', epoch, accepted, duplicates, min(tokens, LARGEST))

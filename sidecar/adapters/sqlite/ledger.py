@@ -61,6 +61,7 @@ class Ledger:
         self.reservations = Reservations(connection)
         self.rollups = Rollups(connection, app)
         self.statements = Statements(connection, now_ms)
+        self.accepted: list[ChargedEvent] = []
         self._reap()
 
     # -- reading ----------------------------------------------------------------------------
@@ -282,6 +283,7 @@ class Ledger:
                 accepted += 1
                 tokens += charged.event.used.tokens
                 self._count(charged)
+                self.accepted.append(charged)
         return Tally(accepted, len(events) - accepted, tokens=tokens)
 
     def _count(self, charged: ChargedEvent) -> None:

@@ -16,6 +16,7 @@ from sidecar.adapters.documents import (
 )
 from sidecar.adapters.sqlite.answers import Look, reservation_of, settlement_of, told_again
 from sidecar.adapters.sqlite.database import Database
+from sidecar.adapters.sqlite.event_log import SqliteEventLog
 from sidecar.adapters.sqlite.ledger import Ledger
 from sidecar.adapters.sqlite.reservations import Account, Answer, Record
 from sidecar.adapters.sqlite.rollups import Rollups
@@ -60,6 +61,7 @@ class SqliteMeter:
         database: an open one.
         now_ms: a clock instead of the machine's, for tests.
         on_expiry: what becomes of units whose reservation expires.
+        log: what keeps the events that are accepted.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class SqliteMeter:
         database: Database,
         now_ms: Callable[[], int] | None = None,
         on_expiry: OnExpiry = OnExpiry.RELEASE,
+        log: SqliteEventLog | None = None,
     ) -> None:
         self._database = database
+        self._log = log or SqliteEventLog(database)
         self._now_ms = now_ms or _system_ms
         self._charges = on_expiry is OnExpiry.CHARGE
         self._writes = 0
@@ -264,12 +268,17 @@ class SqliteMeter:
         """Count events that were not counted before, each in the window of its own time."""
 
         def work(connection: sqlite3.Connection) -> Tally:
-            ledger = Ledger(connection, app_id, self._now_ms())
+            now = self._now_ms()
+            ledger = Ledger(connection, app_id, now)
+            self._log.demand_room(connection, events)
             tally = ledger.record(events)
             ledger.store()
+            self._log.append(connection, app_id, now, ledger.accepted)
             return tally
 
-        return await self._write(work, since)
+        tally = await self._write(work, since)
+        self._log.note(app_id, tally)
+        return tally
 
     async def grant(self, grant: Grant, *, since: float) -> tuple[GrantOutcome, GrantBalance]:
         """Add units to what a user may use, or revoke what is left of them."""

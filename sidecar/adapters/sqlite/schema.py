@@ -78,6 +78,21 @@ CREATE INDEX amended_hour ON amended (hour);
 CREATE TABLE counted (app TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO counted SELECT DISTINCT app, 0 FROM counter
 """
+_EVENT_LOG: Final = """
+CREATE TABLE event_log (
+    place INTEGER PRIMARY KEY AUTOINCREMENT, app TEXT NOT NULL, received_at INTEGER NOT NULL,
+    state INTEGER NOT NULL, body TEXT NOT NULL, status INTEGER NOT NULL DEFAULT 0,
+    refused_at INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX event_log_app ON event_log (app, place);
+CREATE INDEX event_log_received ON event_log (state, received_at);
+CREATE TABLE outbox (
+    app TEXT PRIMARY KEY, waiting INTEGER NOT NULL, refused INTEGER NOT NULL,
+    first INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, due_at INTEGER NOT NULL DEFAULT 0,
+    fault TEXT NOT NULL DEFAULT '', holder TEXT NOT NULL DEFAULT '',
+    until INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID
+"""
 _SCHEMA: Final = f"""
 CREATE TABLE counter (
     app TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL,
@@ -103,7 +118,8 @@ CREATE TABLE subscription (
 {_NOTICES};
 {_MANIFESTS};
 {_CHANGES};
-{_STATEMENTS}
+{_STATEMENTS};
+{_EVENT_LOG}
 """
 
 # What was held stood in a table of entries; now it stands in the counters, and what each
@@ -156,6 +172,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     _run(connection, _MANIFESTS)
     _run(connection, _CHANGES)
     _run(connection, _STATEMENTS)
+    _run(connection, _EVENT_LOG)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

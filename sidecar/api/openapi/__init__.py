@@ -10,6 +10,7 @@ from sidecar import __version__
 from sidecar.api.openapi.answers import answer_schemas
 from sidecar.api.openapi.counting import counting
 from sidecar.api.openapi.deciding import deciding
+from sidecar.api.openapi.events import event_schemas, events
 from sidecar.api.openapi.operation import Operation
 from sidecar.api.openapi.problems import problem_schemas
 from sidecar.api.openapi.questions import question_schemas
@@ -38,6 +39,16 @@ _HEADERS: Final[dict[str, Schema]] = {
         "description": "Seconds; only where waiting helps within a day.",
         "schema": {"type": "integer", "minimum": 0, "maximum": 86_400},
     },
+    "X-Next-Cursor": {
+        "required": True,
+        "description": "What follows begins there, now or later.",
+        "schema": TEXT,
+    },
+    "X-Has-More": {
+        "required": True,
+        "description": "Whether there is more already.",
+        "schema": {"enum": ["true", "false"]},
+    },
     "WWW-Authenticate": {"required": True, "schema": {"const": "Bearer"}},
 }
 _SCHEMES: Final[dict[str, Schema]] = {
@@ -55,6 +66,7 @@ def operations() -> Iterator[Operation]:
     """Every entry, in the order in which it is shown."""
     yield from deciding()
     yield from counting()
+    yield from events()
     yield from pushing()
     yield from recorded()
     yield from about()
@@ -68,7 +80,7 @@ def document() -> dict[str, Any]:
         path = operation.path.replace(":path", "")
         paths.setdefault(path, {})[operation.method.lower()] = operation.entry()
     parts: dict[str, Schema] = {}
-    for some in (question_schemas(), problem_schemas(), answer_schemas()):
+    for some in (question_schemas(), problem_schemas(), answer_schemas(), event_schemas()):
         assert parts.keys().isdisjoint(some)  # one name, one shape
         parts |= some
     return {

@@ -49,6 +49,7 @@ class Operation:
         roles: of the keys that may; empty for everyone.
         body: the schema of each media type; None where a body is not read.
         others: further components by status, beside those of what may go wrong everywhere.
+        headers: further ones of a success.
         decides: whether it may refuse as a check does.
         stored: whether the store is asked.
         bounded: whether the length of what is named in the address is bounded.
@@ -66,6 +67,7 @@ class Operation:
     body: Mapping[str, Schema] | None = None
     parameters: Sequence[Schema] = ()
     others: Mapping[int, str] | None = None
+    headers: tuple[str, ...] = ()
     decides: bool = False
     stored: bool = True
     bounded: bool = True
@@ -146,7 +148,7 @@ class Operation:
     def _response(self, status: int, kinds: Sequence[str], shown: Sequence[Example]) -> Schema:
         schemas = [ref(kind) for kind in kinds]
         schema = (schemas[0] if len(schemas) == 1 else {"anyOf": schemas}) if schemas else ANYTHING
-        if not self.media_type.endswith("json"):
+        if not self.media_type.endswith(("/json", "+json")):
             schema = {"type": "string"} if status == self.status else schema
         content: Schema = {"schema": schema}
         told = {each.name: each.as_answered() for each in shown if each.status == status}
@@ -161,6 +163,8 @@ class Operation:
 
     def _headers(self, status: int) -> Iterator[str]:
         yield from ("X-Request-ID", "Cache-Control")
+        if status == self.status:
+            yield from self.headers
         if status == 401:
             yield "WWW-Authenticate"
         if self.decides and status in (200, *_REFUSALS):

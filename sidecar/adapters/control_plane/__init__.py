@@ -1,0 +1,1 @@
+"""Accepted events on their way to the control plane."""
