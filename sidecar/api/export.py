@@ -3,11 +3,9 @@
 from starlette.responses import Response
 
 from sidecar.api.endpoint import Call
-from sidecar.api.queries import EXPORT_QUERY
+from sidecar.api.queries import EXPORT_QUERY, NDJSON
 from sidecar.api.render import json_line
 from sidecar.ports import Clock, EventLog
-
-MEDIA_TYPE = "application/x-ndjson"
 
 
 class Export:
@@ -22,7 +20,7 @@ class Export:
         asked = call.asked(EXPORT_QUERY).asked()
         page = await self._events.page(asked, since=self._clock.monotonic())
         lines = b"".join(json_line(event) for event in page.events)
-        response = Response(lines, media_type=MEDIA_TYPE)
+        response = Response(lines, media_type=NDJSON)
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Next-Cursor"] = page.cursor
         response.headers["X-Has-More"] = "true" if page.has_more else "false"

@@ -16,6 +16,7 @@ from sidecar.domain.event_log import Asked
 MAX_PERIODS = 500
 MAX_DECISIONS = 500
 MAX_EXPORTED = 5_000
+NDJSON = "application/x-ndjson"
 LONGEST_REPORT = timedelta(days=90)
 GROUPS = ("model", "workflow", "agent", "plugin")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Final
 
-from sidecar.api.export import MEDIA_TYPE
 from sidecar.api.openapi.operation import INTERNAL, REPORTED, Operation
 from sidecar.api.openapi.questions import parameters_of
 from sidecar.api.openapi.schema import (
@@ -19,7 +18,7 @@ from sidecar.api.openapi.schema import (
     shape,
     told,
 )
-from sidecar.api.queries import ExportQuery, OutboxQuery
+from sidecar.api.queries import NDJSON, ExportQuery, OutboxQuery
 
 _TAG: Final = "Events"
 _BACKLOG: Final[dict[str, Schema]] = {
@@ -36,7 +35,7 @@ def events() -> Iterable[Operation]:
         "A line of JSON for each, as it was reported, with when it was `received_at`, which `from` "
         "(included) and `to` (not) are about. Events of an app stand in the order in which they "
         "were counted. Commits of reservations are no events. 409 where nothing is kept.",
-        None, REPORTED, media_type=MEDIA_TYPE, headers=("X-Next-Cursor", "X-Has-More"),
+        None, REPORTED, media_type=NDJSON, headers=("X-Next-Cursor", "X-Has-More"),
         parameters=_exported(), others={409: "Fault", 422: "Fault"},
     )  # fmt: skip
     yield Operation(
