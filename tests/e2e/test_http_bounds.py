@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import httpx
 import pytest
 
+from sidecar.api.openapi import operations
 from tests.processes import Sidecar
 
 MUCH = 16 * 1024 * 1024
@@ -71,6 +72,8 @@ def test_a_head_beyond_64_kib_is_431(sidecar: Sidecar) -> None:
     assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
     assert b"content-type: application/problem+json" in head.lower()
     assert json.loads(body)["status"] == 431
+    # Whatever is asked can be asked with such a head.
+    assert all(431 in operation.answers() for operation in operations())
 
 
 def test_a_head_of_60_kib_is_read(sidecar: Sidecar) -> None:

@@ -109,8 +109,8 @@ class _Asker:
             self._note(f"{label}: {answer.status_code}", case.as_curl_command())
         self._learn(answer)
         checks = list(_CHECKS)
-        # Schemathesis does not count a body that is too large (413) among the refused.
-        refused = answer.status_code == 413 or label in _TOLD_INSIDE
+        # Schemathesis does not count what is too large (413, 431) among the refused.
+        refused = answer.status_code in (413, 431) or label in _TOLD_INSIDE
         if mode is GenerationMode.NEGATIVE and not refused:
             checks.append(known.negative_data_rejection)
         try:

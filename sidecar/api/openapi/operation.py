@@ -31,6 +31,7 @@ WORDS: Final[Mapping[int, str]] = {
     413: "The body is too large.",
     422: "Something is not as it should be; each field is named.",
     429: "Refused; time mends it.",
+    431: "The address and the headers are too large together.",
     502: "The payment side refused.",
     503: "A fact could not be had in time; sending the same again is harmless.",
 }
@@ -113,6 +114,7 @@ class Operation:
         return content | ({"examples": told} if told else {})
 
     def _failures(self) -> Iterator[tuple[int, str]]:
+        yield 431, "Problem"
         if self.bounded:
             yield 422, "InvalidBody"
         if self.body is not None:
