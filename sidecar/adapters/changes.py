@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
+from sidecar.beside import beside
 from sidecar.errors import Unavailable
 
 SUBSCRIPTION: Final = "subscription"
@@ -31,10 +32,12 @@ class Changes:
     Attributes:
         sure_until: until then, of the monotonic clock, every change that was made half a second
             ago or earlier has been told.
+        losses: how often all was forgotten because some changes were not heard of.
     """
 
     def __init__(self) -> None:
         self.sure_until = float("-inf")
+        self.losses = 0
         self._told: dict[str, list[Forget]] = {}
 
     def tell(self, kind: str, forget: Forget) -> None:
@@ -48,6 +51,7 @@ class Changes:
 
     def note_loss(self) -> None:
         """Some changes were not heard of: whatever is remembered may be old."""
+        self.losses += 1
         for told in self._told.values():
             for forget in told:
                 forget(None)
@@ -64,15 +68,23 @@ class WatchedChanges(Changes, ABC):
         super().__init__()
         self._look_each_s = look_each_s
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether changes are heard of just now."""
+        return time.monotonic() < self.sure_until
+
+    @property
+    def is_listening(self) -> bool | None:
+        """Whether changes are told at once; None where they never are."""
+        return None
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Hear of changes as long as this is open; before and after that, nobody is sure."""
-        looking = asyncio.create_task(self._look_on())
         try:
-            yield
+            async with beside(self._look_on):
+                yield
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
             self.sure_until = float("-inf")
 
     async def _look_on(self) -> None:

@@ -56,6 +56,7 @@ def _parts(settings: Settings, observed: Observed) -> Iterator[tuple[str, Told]]
     yield "shadow", lambda: _shadow(policies.shadow, observed.shadow)
     yield "subscriptions", lambda: _subscriptions(settings)
     yield "caches", lambda: _caches(store)
+    yield "changes", lambda: _changes(store)
     yield "decision_log", lambda: _decision_log(settings, observed.decisions)
     yield "webhooks", lambda: _webhooks(observed.webhooks)
     yield "leases", lambda: _leases(settings, store)
@@ -174,6 +175,16 @@ def _caches(store: Store) -> Standing:
         name: {"entries": len(cache), "hits": cache.hits, "misses": cache.misses}
         for name, cache in store.caches.items()
     }
+    return Standing(State.OK, facts)
+
+
+def _changes(store: Store) -> Standing:
+    changes = store.changes
+    facts = {"sure": changes.is_sure, "listening": changes.is_listening, "lost": changes.losses}
+    if not changes.is_sure:
+        return Standing(State.DEGRADED, facts, "what was pushed is looked up twice a second")
+    if changes.is_listening is False:
+        return Standing(State.DEGRADED, facts, "nobody tells of a push; it is looked for")
     return Standing(State.OK, facts)
 
 

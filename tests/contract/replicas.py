@@ -68,11 +68,6 @@ class Replica:
         found = await self.manifests.find(app, since=time.monotonic())
         return None if found is None else found.tier
 
-    @property
-    def is_sure(self) -> bool:
-        """Whether it hears of changes."""
-        return time.monotonic() < self.changes.sure_until
-
 
 def redis_replica(connection: RedisConnection, changes: WatchedChanges | None = None) -> Replica:
     """One on Redis, not opened."""
@@ -131,7 +126,7 @@ async def replicas(
         all_of_them = [await stack.enter_async_context(open_one()) for _ in range(count)]
 
         async def sure() -> bool:
-            return all(replica.is_sure for replica in all_of_them)
+            return all(replica.changes.is_sure for replica in all_of_them)
 
         await until(sure)
         yield all_of_them

@@ -16,6 +16,7 @@ import secrets
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -24,6 +25,7 @@ import structlog
 from sidecar.adapters.changes import WatchedChanges
 from sidecar.adapters.redis.connection import RedisConnection, Script, StoreUnavailable
 from sidecar.adapters.redis.keys import CHANGES
+from sidecar.beside import kept_up
 
 ANNOUNCE: Final = Script("announce.lua")
 
@@ -64,6 +66,11 @@ class RedisChanges(WatchedChanges):
         self._is_missed = False
         self._is_deaf = False
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether changes are told at once."""
+        return self._is_listening
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Hear of changes as long as this is open."""
@@ -96,11 +103,13 @@ class RedisChanges(WatchedChanges):
 
     def _begin_listening(self, wait_s: float) -> None:
         self._note_silence()
-        self._listening = asyncio.create_task(self._listen_on(wait_s))
+        work = partial(self._listen_on, wait_s)
+        self._listening = asyncio.create_task(kept_up(work, "listening to changes"))
 
     async def _listen_on(self, wait_s: float) -> None:
         """Listen for good, over one connection after another."""
         while True:
+            self._note_silence()
             await asyncio.sleep(wait_s)
             try:
                 async with self._connection.hearing(_topic(self._connection)) as messages:
@@ -111,7 +120,6 @@ class RedisChanges(WatchedChanges):
                         wait_s = 0.0
             except StoreUnavailable as error:
                 self._note_deafness(error)
-            self._note_silence()
             wait_s = min(max(2 * wait_s, _AGAIN_S), _SELDOM_S)
 
     def _take(self, message: str) -> None:
