@@ -31,6 +31,8 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
+WHOLE = {"resources", "store.redis.secret", "monitoring.dashboard.labels"}
+"""Values that are one thing, though they have parts."""
 OTHERS = {"resources": "What a pod asks for, and what it may have."}
 
 
@@ -39,7 +41,7 @@ def flat(values: dict[str, Any], path: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, value in values.items():
         here = f"{path}{name}"
-        if isinstance(value, dict) and value and name not in ("resources", "secret"):
+        if isinstance(value, dict) and value and here not in WHOLE:
             found += flat(value, f"{here}.")
         else:
             found.append((here, value))
