@@ -25,7 +25,7 @@ from sidecar.domain.decision import Decision, Effect, Reservation, RuleError, co
 from sidecar.domain.entitlement import Entitlement, PlanSummary
 from sidecar.domain.explanation import Explanation
 from sidecar.domain.grants import GrantBalance
-from sidecar.domain.limits import Reading
+from sidecar.domain.limits import Reading, takes_summaries
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.prices import NO_RATES, Rates
 from sidecar.domain.provisional import Provisional
@@ -34,6 +34,7 @@ from sidecar.domain.subscription import Subscription, never_synced
 from sidecar.domain.told import AS_IT_IS, WhatIf
 from sidecar.domain.usage import (
     ChargedEvent,
+    EventKind,
     Hold,
     Metering,
     Settlement,
@@ -246,14 +247,17 @@ class PDP:
             since = self._clock.monotonic()
             subscription, manifest = await self._told_of(subject, since)
             charges = rules.charges(subscription, event.request, now, manifest)
-            by_app[subject.app_id].append(ChargedEvent(event, charges))
+            charged = ChargedEvent(event, charges)
+            if event.kind is EventKind.SUMMARY:
+                charged = _summed_up(rules, charged)
+            by_app[subject.app_id].append(charged)
         # Nobody waits for this with a chat: each visit to the store has the time of its own.
         tallies = [
             await self._meter.record(
-                app_id, charged[start : start + _BATCH], since=self._clock.monotonic()
+                app_id, found[start : start + _BATCH], since=self._clock.monotonic()
             )
-            for app_id, charged in by_app.items()
-            for start in range(0, len(charged), _BATCH)
+            for app_id, found in by_app.items()
+            for start in range(0, len(found), _BATCH)
         ]
         return Tally(
             sum(tally.accepted for tally in tallies),
@@ -299,6 +303,9 @@ class PDP:
         return rates
 
     def _priced_event(self, rules: Rules, event: UsageEvent) -> UsageEvent:
+        if event.kind is EventKind.SUMMARY:
+            # What it adds is priced where it is known.
+            return event
         request = _with_cost(event.request, event.used, self._rates(rules, event.request.model))
         return replace(event, used=request.estimate, request=request)
 
@@ -431,6 +438,13 @@ def _decide(
         degraded=verdict.degraded or counters_lost or is_remembered,
         data_age_s=metering.age_s if metering is not None else None,
     )
+
+
+def _summed_up(rules: Rules, charged: ChargedEvent) -> ChargedEvent:
+    """A summary with the counters that it goes into: it tells of no model, agent or plugin."""
+    charges = tuple(each for each in charged.charges if takes_summaries(each.counter))
+    rates = NO_RATES if rules.prices is None else rules.prices.default
+    return replace(charged, charges=charges, rates=rates)
 
 
 def _with_cost(request: CheckRequest, estimate: Amounts, rates: Rates) -> CheckRequest:

@@ -135,6 +135,7 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
             Endpoint(reports.usage, keys, _REPORTED),
             Endpoint(usage.report, keys, _CALLERS, body_limit=BATCH_LIMIT),
         ),
+        post("/v1/usage/summary", Endpoint(usage.summarize, keys, _CALLERS)),
         get("/v1/usage/periods", Endpoint(periods.show, keys, _REPORTED)),
         get("/v1/usage/export", Endpoint(export.show, keys, _REPORTED)),
         get("/v1/outbox", Endpoint(outbox.show, keys, _INTERNAL)),

@@ -18,7 +18,7 @@ from sidecar.api.schemas import (
     EstimateBody,
     ExtendBody,
 )
-from sidecar.api.usage_schemas import UsageEventBody
+from sidecar.api.usage_schemas import UsageEventBody, UsageSummaryBody
 
 
 def known_fields(schema: str, location: tuple[str | int, ...]) -> list[str]:
@@ -43,6 +43,7 @@ _BODIES: dict[str, type[Body]] = {
         ExtendBody,
         ExplainBody,
         UsageEventBody,
+        UsageSummaryBody,
         UsageQuery,
         PeriodsQuery,
         DecisionsQuery,

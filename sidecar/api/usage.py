@@ -1,15 +1,21 @@
-"""`POST /v1/usage`: what was really used, after the fact."""
+"""`POST /v1/usage`, `POST /v1/usage/summary`: what was really used, after the fact."""
 
 from collections.abc import Callable, Sequence
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from sidecar.api.cloudevents import envelope_of, event_of, is_batch, is_cloud_event
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody, fault_of, misfit
 from sidecar.api.render import json_response
-from sidecar.api.usage_schemas import MAX_EVENTS, USAGE_EVENT
+from sidecar.api.usage_schemas import (
+    MAX_EVENTS,
+    USAGE_EVENT,
+    USAGE_SUMMARY,
+    UsageEventBody,
+    UsageSummaryBody,
+)
 from sidecar.domain.usage import UsageEvent, app_of
 from sidecar.pdp import PDP
 from sidecar.ports import Clock
@@ -43,6 +49,10 @@ class Usage:
                 fault = "expected an event, an array of events or an object with events"
                 raise InvalidBody([FieldFault("body", fault)])
         return await self._report_several(items, self._read)
+
+    async def summarize(self, call: Call) -> Response:
+        """What a session came to so far."""
+        return await self._record([self._event(USAGE_SUMMARY, call.json())], [])
 
     async def _report_cloud_events(self, call: Call, body: object) -> Response:
         envelope = envelope_of(call.headers, body)
@@ -89,14 +99,22 @@ class Usage:
         return json_response(answer, 202)
 
     def _read(self, item: object, faults_told: int = 10) -> UsageEvent:
+        event = self._event(USAGE_EVENT, item, faults_told)
+        if event.reservation_id and app_of(event.reservation_id) != event.request.subject.app_id:
+            raise InvalidBody([FieldFault("reservation_id", "not a reservation of this app")])
+        return event
+
+    def _event(
+        self,
+        body: TypeAdapter[UsageEventBody] | TypeAdapter[UsageSummaryBody],
+        item: object,
+        faults_told: int = 10,
+    ) -> UsageEvent:
         try:
-            event = USAGE_EVENT.validate_python(item).event(self._clock.now())
+            return body.validate_python(item).event(self._clock.now())
         except ValidationError as error:
             fault = fault_of(error, faults_told)
             assert isinstance(fault, InvalidBody)  # it was JSON already
             raise fault from None
         except ValueError as error:
             raise misfit(error) from None
-        if event.reservation_id and app_of(event.reservation_id) != event.request.subject.app_id:
-            raise InvalidBody([FieldFault("reservation_id", "not a reservation of this app")])
-        return event

@@ -136,6 +136,18 @@ class Limit:
         return key + self.tail
 
 
+def takes_summaries(counter: str) -> bool:
+    """Whether use of no known model, agent or plugin counts in the counter of this key."""
+    return not any(part in counter for part in _UNKNOWN_TO_SUMMARIES)
+
+
+_UNKNOWN_TO_SUMMARIES = (
+    *(f":{each.value}=" for each in (Dimension.MODEL, Dimension.AGENT, Dimension.PLUGIN)),
+    ":#",
+)
+"""What only the keys of counters have that summaries pass by: dimensions, and of a `when`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """Units asked of one limit.

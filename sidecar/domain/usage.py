@@ -13,6 +13,13 @@ from sidecar.domain.prices import NO_RATES, Rates
 from sidecar.domain.request import Amounts, CheckRequest
 
 
+class EventKind(StrEnum):
+    """What an event tells of its session: what comes to it, or all of it so far."""
+
+    DELTA = "delta"
+    SUMMARY = "summary"
+
+
 @dataclass(frozen=True, slots=True)
 class UsageEvent:
     """One report of use after the fact.
@@ -22,6 +29,7 @@ class UsageEvent:
         at: when it was used, which decides the window it counts in.
         request: whom and what to count it for.
         reservation_id: the hold that it draws down, empty for none.
+        kind: of a summary only that counts which its session was not counted before.
         told: what its sender said, for the log of events, with its `kind`; None where nobody
             reported it, so that no log has it.
     """
@@ -31,15 +39,21 @@ class UsageEvent:
     request: CheckRequest
     used: Amounts
     reservation_id: str = ""
+    kind: EventKind = EventKind.DELTA
     told: Mapping[str, object] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ChargedEvent:
-    """A usage event with the counters that it goes into."""
+    """A usage event with the counters that it goes into.
+
+    Attributes:
+        rates: what the tokens cost that a summary adds.
+    """
 
     event: UsageEvent
     charges: tuple[Charge, ...]
+    rates: Rates = NO_RATES
 
 
 class ReservationState(StrEnum):

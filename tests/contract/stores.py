@@ -25,13 +25,14 @@ from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.statements import SqliteStatements
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
-from sidecar.domain.limits import Charge, Dimension, Limit, Reading
+from sidecar.domain.limits import Charge, Dimension, Limit, Reading, takes_summaries
 from sidecar.domain.modes import Mode
 from sidecar.domain.prices import NO_RATES, Rates
 from sidecar.domain.request import Amounts, CheckRequest, MeterKind, Subject
 from sidecar.domain.statements import Statement, StatementKey, StatementPage
 from sidecar.domain.usage import (
     ChargedEvent,
+    EventKind,
     Hold,
     Metering,
     OnExpiry,
@@ -254,6 +255,22 @@ class World:
         name = name or f"event-{next(self.names)}"
         event = UsageEvent(name, at or self.clock.now, request, used, reservation_id)
         return ChargedEvent(event, self.charges(request, limits))
+
+    def summary(
+        self,
+        *limits: Limit,
+        tokens: int = 0,
+        name: str = "",
+        at: datetime | None = None,
+        **more: int,
+    ) -> ChargedEvent:
+        """All that the session of `using` came to so far."""
+        used = replace(Amounts(tokens), **more)
+        request = replace(self.request(used), model="", agent="", plugin="", reserve=False)
+        name = name or f"event-{next(self.names)}"
+        event = UsageEvent(name, at or self.clock.now, request, used, kind=EventKind.SUMMARY)
+        charges = [it for it in self.charges(request, limits) if takes_summaries(it.counter)]
+        return ChargedEvent(event, tuple(charges), self.rates)
 
     async def record(self, *events: ChargedEvent) -> Tally:
         return await self.meter.record(self.app, events, since=time.monotonic())

@@ -16,6 +16,7 @@ RUNTIME_PATHS = [
     ("POST", "/v1/check", WHO),
     ("POST", "/v1/checks", {"checks": [WHO]}),
     ("POST", "/v1/usage", WHO),
+    ("POST", "/v1/usage/summary", WHO | {"chat_id": "c"}),
     ("POST", "/v1/reservations/res_YQ.x/commit", {"total_tokens": 1}),
     ("POST", "/v1/reservations/res_YQ.x/release", {}),
     ("POST", "/v1/reservations/res_YQ.x/extend", {}),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
+from sidecar.adapters.documents import short_digest
 from sidecar.domain.counting import Counter
 
 EVERY_APP = "s3:{*}"
@@ -40,6 +41,12 @@ def reservation_key(prefix: str, place: str) -> str:
 def grants_key(prefix: str, user_id: str) -> str:
     """Where the grants of a user stand."""
     return f"{prefix}:g:{quoted(user_id)}"
+
+
+@lru_cache(16_384)
+def session_name(user_id: str, session_id: str) -> str:
+    """What stands for a session in keys and records, empty for none."""
+    return short_digest(f"{quoted(user_id)} {session_id}") if session_id else ""
 
 
 def usage_key(prefix: str, day: int, user_id: str | None) -> str:

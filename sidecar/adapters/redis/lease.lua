@@ -2,7 +2,8 @@
 --
 -- That one, the parent, is a reservation like any other. A child's token is the parent's with a
 -- name behind it; it has no record of its own until it is promoted. What is left of an ended
--- one stands where that of any reservation does, so whoever asks for it later is told.
+-- one stands where that of any reservation does, so whoever asks for it later is told. Behind a
+-- dot its token ends with the name of its session, if it is of one.
 --
 -- ARGV[2]  JSON: [[place, nonce of the parent, kept, is_last, shows, operations], ...]
 --          kept: units by counter that its children may still take, what it holds beyond them
@@ -23,6 +24,7 @@
 --          with its state behind.
 
 local book = ledger()
+local known = sessions(book)
 book.stand_still()
 local epoch, due = book.read_head(call('GET', prefix), false)
 local answers = { 'ok', epoch }
@@ -58,27 +60,36 @@ local function share_of(parent, meter, tokens)
   return math.ceil(tokens / asked.tokens * asked[meter])
 end
 
--- Draw what a child has used from what its parent holds, in the windows of that.
-local function draw(parent, amounts)
+local function session_of(name)
+  return match(name, '%.(.*)$') or ''
+end
+
+-- Draw what a child has used from what its parent holds, in the windows of that. Returns what of
+-- it is to be reported.
+-- news: as far as it was told; told: with -1 for what was not
+local function draw(parent, name, amounts, news, told)
   local due, last = {}, {}
   if parent.state == 'expired' and not parent.charges then
     book.correct(parent)
   end
   for _, entry in ipairs(parent.entries) do
-    local units = amounts[entry.meter] or 0
+    due[entry.name], last[entry.name] = amounts[entry.meter] or 0, entry
+  end
+  local reported = known.fill(session_of(name), parent.user, news, told, parent, due, last)
+  for _, entry in ipairs(parent.entries) do
     if parent.state == 'expired' and entry.held > 0 then
       -- Expiry has charged what was held for all: this is part of it.
-      local charged = min(units, entry.held)
+      local charged = min(due[entry.name], entry.held)
       entry.held, entry.drawn = entry.held - charged, min(entry.drawn + charged, LARGEST)
-      units = units - charged
+      due[entry.name] = due[entry.name] - charged
     end
-    due[entry.name], last[entry.name] = units, entry
   end
   book.charge(parent.entries, parent.draws, due, last, parent.user)
+  return reported
 end
 
 local function commit(parent, operation, reports)
-  local _, _, tokens, received, sent, cost, received_untold, sent_untold, dimensions, model =
+  local _, name, tokens, received, sent, cost, received_untold, sent_untold, dimensions, model =
     unpack(operation)
   local amounts = { tokens = tokens, requests = 1, concurrency = 0 }
   for meter, units in pairs({
@@ -94,7 +105,10 @@ local function commit(parent, operation, reports)
     end
   end
   amounts.cost = cost < 0 and book.cost_of(parent, tokens, received, sent) or cost
-  draw(parent, amounts)
+  local reported = draw(parent, name, amounts, {
+    tokens = tokens, input_tokens = max(0, received), output_tokens = max(0, sent), requests = 1,
+    cost = amounts.cost,
+  }, { tokens = tokens, input_tokens = received, output_tokens = sent, cost = amounts.cost })
   if dimensions == '' then
     dimensions = parent.dimensions
   end
@@ -105,10 +119,7 @@ local function commit(parent, operation, reports)
     tokens = 0, input_tokens = 0, output_tokens = 0, requests = 0, cost = 0,
   }
   reports[dimensions] = sums
-  for meter, units in pairs({
-    tokens = tokens, input_tokens = max(0, received), output_tokens = max(0, sent), requests = 1,
-    cost = amounts.cost,
-  }) do
+  for meter, units in pairs(reported) do
     sums[meter] = min(sums[meter] + units, LARGEST)
   end
 end
@@ -131,9 +142,9 @@ local function promote(parent, place, operation)
     charges = parent.charges, requests = 0,
     told = { tokens = 0, input_tokens = 0, output_tokens = 0, cost = 0 },
     rate_in = rate_in, rate_out = rate_out, nonce = name, fingerprint = fingerprint,
-    decision = decision, user = parent.user, dimensions = dimensions, groups = parent.groups,
-    readings = '', told_last = '', limits = parent.limits, extension = '', request = request, entries = entries,
-    draws = {},
+    decision = decision, user = parent.user, session = session_of(name),
+    dimensions = dimensions, groups = parent.groups, readings = '', told_last = '',
+    limits = parent.limits, extension = '', request = request, entries = entries, draws = {},
   })
   if parent.state ~= 'held' then
     call('SET', key, text, 'PX', book.LASTS)
@@ -272,4 +283,5 @@ end
 for _, given in ipairs(cjson.decode(ARGV[2])) do
   settle(unpack(given))
 end
+known.store_all()
 return table.concat(answers, '\n')

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from sidecar.adapters.redis.keys import session_name
 from sidecar.domain.counting import Counter, Layout, lay_out
 from sidecar.domain.limits import Charge, Reading
 from sidecar.domain.request import UNTOLD, Amounts, MeterKind
@@ -202,7 +203,12 @@ class Lease:
             self.left[index] -= amount
         self._issued += 1
         name = f"{self.id}{_MARK}{self._issued:x}"
-        expires_ms = self.now_ms(now_s) + hold.request.ttl_s * 1_000
+        request = hold.request
+        session = session_name(request.subject.user_id, request.session_id)
+        if session:
+            # Whoever settles it knows of which one it is.
+            name += f".{session}"
+        expires_ms = self.now_ms(now_s) + request.ttl_s * 1_000
         child = Child(self, name, hold, tuple(charges), amounts, expires_ms)
         self.live[name] = child
         return child, readings

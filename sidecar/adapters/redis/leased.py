@@ -37,7 +37,7 @@ from sidecar.domain.usage import (
 from sidecar.domain.windows import from_ms
 from sidecar.errors import ReservationEnded, UnknownReservation
 
-LEASE = Script("counters.lua", "statements.lua", "ledger.lua", "lease.lua")
+LEASE = Script("counters.lua", "statements.lua", "ledger.lua", "sessions.lua", "lease.lua")
 
 _REMEMBERED: Final = 1_024
 """Requests whose first answer is known, for when the same comes again at once."""

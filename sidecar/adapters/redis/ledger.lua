@@ -8,14 +8,15 @@
 --      - state is held, committed or released, and what is held in it beyond its expiry has
 --      expired; charges: 1 if expiry charges what is held; requests: 1 if it was counted as one
 --   2  nonce: which of the reservations that were made in this place
---   3  fingerprint of the request   4  decision   5  user, for <prefix>:g:<user> and reports
+--   3  fingerprint of the request   4  decision
+--   5  user, for <prefix>:g:<user> and reports, and session, for <prefix>:z:<session>, by a blank
 --   6  model workflow agent plugin, by tabs
 --   7  JSON of its counters, in groups: [[name kind a b meter bound [scopes] amount limit
 --      included] ...], ...; - the last two where there are statements (-1: no bound);
 --      they stand under <prefix>:c:<name>, periods with @a behind. Kind is p (a, b: start and
 --      end, 0 for never) or s (a, b: width of a bucket and length)
---   8  for each counter: bucket held drawn paid; - paid: units that grants paid for. Or nothing:
---      the amounts are held as they were asked
+--   8  for each counter: bucket held drawn paid; - paid: units that grants paid for, or that a
+--      session was counted before. Or nothing: the amounts are held as they were asked
 --   9  for each grant that pays: id held used index.index...; - which counters it pays in
 --   10 JSON of the limits, a list of lists, the last of each the scopes of the grants that the
 --      limit draws; a commit shows them
@@ -360,11 +361,12 @@ local function ledger()
     end
     local state, tokens, charges, requests, t, i, o, c, rate_in, rate_out = match(lines[1],
       '^(%l+) (%d+) (%d) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+    local user, session = match(lines[5], '^(%S*) ?(%S*)$')
     local record = {
       state = state, expires = expires, made = made, tokens = tokens + 0, charges = charges == '1',
       requests = requests + 0, rate_in = rate_in + 0, rate_out = rate_out + 0,
       told = { tokens = t + 0, input_tokens = i + 0, output_tokens = o + 0, cost = c + 0 },
-      nonce = lines[2], fingerprint = lines[3], decision = lines[4], user = lines[5],
+      nonce = lines[2], fingerprint = lines[3], decision = lines[4], user = user, session = session,
       dimensions = lines[6], groups = lines[7], limits = lines[10],
       readings = sub(value, begin, between - 1), told_last = sub(value, between, behind - 1),
       extension = lines[11], request = sub(value, from), entries = {}, draws = {},
@@ -411,9 +413,9 @@ local function ledger()
       format('%s %d %d %d %d %d %d %d %d %d', record.state, record.tokens,
         record.charges and 1 or 0, record.requests, told.tokens, told.input_tokens,
         told.output_tokens, told.cost, record.rate_in, record.rate_out),
-      record.nonce, record.fingerprint, record.decision, record.user, record.dimensions,
-      record.groups, table.concat(entries), table.concat(draws), record.limits,
-      record.extension, record.request,
+      record.nonce, record.fingerprint, record.decision,
+      format('%s %s', record.user, record.session), record.dimensions, record.groups,
+      table.concat(entries), table.concat(draws), record.limits, record.extension, record.request,
     }, '\n')
   end
 
@@ -647,7 +649,8 @@ local function ledger()
   -- Charge a reservation in the buckets of its hold: the total use so far, of which what it was
   -- told before is part, or, `additional`, what comes to it. Of what is not told (-1) nothing is
   -- charged, unless the reservation `finishes`: then it is what is held, within the tokens.
-  local function draw(record, amounts, additional, finishes)
+  -- spare: told what is due, by name, and the last entry of each, before that is charged.
+  local function draw(record, amounts, additional, finishes, spare)
     local told, held = sums_of(record)
     local due, last = {}, {}
     for _, entry in ipairs(record.entries) do
@@ -658,6 +661,7 @@ local function ledger()
       due[name] = additional and amount or max(0, amount - told[name])
       last[name] = entry
     end
+    spare(due, last)
     charge(record.entries, record.draws, due, last, record.user)
   end
 
@@ -838,10 +842,11 @@ local function ledger()
     LASTS = LASTS,
     charge = charge, correct = correct, cost_of = cost_of, counter_of = counter_of, draw = draw,
     extend = extend, find_record = find_record, fits_at = fits_at, granted = granted,
-    keep_end = keep_end, let_go = let_go, line_of = line_of, note = note, open = open,
+    hold = hold, keep_end = keep_end, let_go = let_go, line_of = line_of, note = note, open = open,
     read_extension = read_extension, read_grants = read_grants, read_head = read_head,
     read_record = read_record, remembered_end = remembered_end, report = report,
     resets_at = resets_at, save = save, spans = spans, stand_still = stand_still, store = store,
     store_all = store_all, store_grants = store_grants, sums_of = sums_of, text_of = text_of,
+    unuse = unuse,
   }
 end

@@ -14,7 +14,7 @@ import orjson
 
 from sidecar.adapters.documents import fingerprint, read_limits, short_digest, write_limits
 from sidecar.adapters.redis.channel import bytes_of
-from sidecar.adapters.redis.keys import quoted
+from sidecar.adapters.redis.keys import quoted, session_name
 from sidecar.domain.counting import (
     Content,
     Counter,
@@ -29,6 +29,7 @@ from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest, MeterKind
 from sidecar.domain.usage import (
     PLACE,
     ChargedEvent,
+    EventKind,
     Hold,
     ReservationState,
     Settlement,
@@ -74,12 +75,13 @@ def write_record(
         document: the request, written.
     """
     request, rates = hold.request, f"{hold.rates.input} {hold.rates.output}"
+    user_id = request.subject.user_id
     lines = (
         f"held {request.estimate.tokens} {charges_on_expiry:d} 0 0 0 0 0 {rates}",
         token_of(hold.reservation_id)[PLACE:],
         fingerprint(document),
         hold.decision_id,
-        quoted(request.subject.user_id),
+        f"{quoted(user_id)} {session_name(user_id, request.session_id)}",
         dimensions(request),
         orjson.dumps([_entry(counter) for counter in layout.counters]).decode(),
         "",
@@ -223,8 +225,11 @@ def _event(charged: ChargedEvent, app_id: str) -> list[object]:
         [*_entry(counter)[:8], counter.bucket(at_ms), *_stated(counter)]
         for counter in lay_out(charged.charges, at_ms).counters
     ]
+    user_id, rates = event.request.subject.user_id, charged.rates
     return [
         short_digest(event.id), token[:PLACE], token[PLACE:],
-        at_ms // 3_600_000, quoted(event.request.subject.user_id), dimensions(event.request),
+        at_ms // 3_600_000, quoted(user_id), dimensions(event.request),
         used.tokens, used.input_tokens, used.output_tokens, used.requests, used.cost, counters,
+        session_name(user_id, event.request.session_id),
+        (rates.input, rates.output) if event.kind is EventKind.SUMMARY else (),
     ]  # fmt: skip

@@ -61,8 +61,8 @@ from sidecar.errors import (
 _LEDGER = ("counters.lua", "statements.lua", "ledger.lua")
 READ = Script(*_LEDGER, "read.lua", "readings.lua", "told.lua")
 RESERVE = Script(*_LEDGER, "recall.lua", "readings.lua", "reserve.lua")
-SETTLE = Script(*_LEDGER, "settle.lua")
-RECORD = Script(*_LEDGER, "event_log.lua", "record.lua")
+SETTLE = Script(*_LEDGER, "sessions.lua", "settle.lua")
+RECORD = Script(*_LEDGER, "sessions.lua", "event_log.lua", "record.lua")
 GRANT = Script(*_LEDGER, "grant.lua")
 SCRIPTS = (READ, RESERVE, SETTLE, RECORD, GRANT)
 
@@ -218,6 +218,8 @@ class RedisMeter:
             assert isinstance(found, list)
             pairs = zip(found[::2], found[1::2], strict=True)
             rows += [read_usage(user_id or "", field, value) for field, value in pairs]
+        # Of some all was told again by others.
+        rows = [row for row in rows if row.used != Amounts()]
         return tuple(sorted((r for r in rows if first_hour <= r.hour <= last_hour), key=_order_of))
 
     async def ping(self, *, since: float) -> None:

@@ -2,12 +2,15 @@
 --
 -- ARGV[2]  JSON of the events: [[digest of its id, place, nonce of the hold that it draws down
 --          ('' for none), hour, user, dimensions, tokens, input_tokens, output_tokens, requests,
---          cost, counters], ...]; counters as in line 7 of a record, with the bucket before the limit
+--          cost, counters, session ('' for none), rates of a summary, [] for a delta], ...];
+--          counters as in line 7 of a record, with the bucket before the limit
 -- ARGV[3]  what is logged of them: event_log.lua says how
--- Returns  lines: 'ok', epoch, accepted, duplicates, tokens of those accepted; or 'full' and epoch
+-- Returns  lines: 'ok', epoch, accepted, duplicates, tokens of those accepted, of a summary those
+--          that it adds; or 'full' and epoch
 
 local events = cjson.decode(ARGV[2])
 local book = ledger()
+local known = sessions(book)
 book.stand_still()
 local epoch = book.read_head(call('GET', prefix), true)
 local log = event_log()
@@ -57,6 +60,7 @@ local function count(event, place, nonce)
     cost = event[11], concurrency = 0,
   }
   local record, key
+  local session, rates, reported = event[13], event[14], amounts
   if place ~= '' then
     record, key = book.find_record(place, nonce)
     if not record and book.remembered_end(place, nonce) == 'committed' then
@@ -72,7 +76,13 @@ local function count(event, place, nonce)
     -- The reservation is the request: it is counted once, however many events it has.
     amounts.requests = 1 - record.requests
     record.requests = 1
-    book.draw(record, amounts, true, false)
+    book.draw(record, amounts, true, false, function(due, last)
+      local name, user = record.session, record.user
+      if session ~= '' then
+        name, user = session, event[5]
+      end
+      reported = known.fill(name, user, amounts, amounts, record, due, last)
+    end)
     for name, before in pairs(record.told) do
       record.told[name] = min(before + amounts[name], LARGEST)
     end
@@ -80,17 +90,25 @@ local function count(event, place, nonce)
     book.save(record, key)
   else
     local entries, due, last = {}, {}, {}
+    if #rates > 0 then
+      reported = known.summarize(session, event[4], event[6], amounts, rates)
+    end
     for i, given in ipairs(event[12]) do
       entries[i] = {
         name = given[1], kind = given[2], a = given[3], b = given[4], meter = given[5],
         bound = given[6], scopes = given[7], bucket = given[9], held = 0, drawn = 0, paid = 0,
         limit = given[10], included = given[11], seen = now,
       }
-      due[given[1]], last[given[1]] = given[8], entries[i]
+      due[given[1]] = #rates > 0 and reported[given[5]] or given[8]
+      last[given[1]] = entries[i]
+    end
+    if #rates == 0 then
+      reported = known.fill(session, event[5], amounts, amounts, { entries = entries }, due, last)
     end
     book.charge(entries, {}, due, last, event[5])
   end
-  book.report(event[4], event[5], event[6], amounts)
+  book.report(event[4], event[5], event[6], reported)
+  return #rates > 0 and reported.tokens
 end
 
 for i, event in ipairs(events) do
@@ -99,11 +117,11 @@ for i, event in ipairs(events) do
   else
     is_known[event[1]] = true
     accepted = accepted + 1
-    tokens = tokens + event[7]
-    count(event, event[2], event[3])
+    tokens = tokens + (count(event, event[2], event[3]) or event[7])
     log.append(i)
   end
 end
 log.finish()
 book.store_all()
+known.store_all()
 return format('ok\n%s\n%d\n%d\n%d', epoch, accepted, duplicates, min(tokens, LARGEST))

@@ -19,6 +19,7 @@ local amounts = {
   output_tokens = tonumber(ARGV[7]), cost = tonumber(ARGV[8]), requests = 1, concurrency = 0,
 }
 local book = ledger()
+local known = sessions(book)
 book.stand_still()
 local epoch = book.read_head(call('GET', prefix), false)
 local record, key, at = book.find_record(place, nonce)
@@ -58,19 +59,22 @@ local function is_more()
   return false
 end
 
--- What this commit adds to what was told before goes into the reports.
-local function tell()
-  local told, news = record.told, { requests = 1 - record.requests }
+-- Charge this commit. What it adds to what was told before goes into the reports.
+local function charge()
+  local told, news, reported = record.told, { requests = 1 - record.requests }, nil
   for name, before in pairs(told) do
     news[name] = max(0, amounts[name] - before)
     told[name] = before + news[name]
   end
   record.requests = 1
+  book.draw(record, amounts, false, action == 'finish', function(due, last)
+    reported = known.fill(record.session, record.user, news, amounts, record, due, last)
+  end)
   local dimensions = record.dimensions
   if ARGV[9] ~= '' then
     dimensions = ARGV[9] .. match(dimensions, '^[^\t]*(.*)$')
   end
-  book.report(floor(now / 3600000), record.user, dimensions, news)
+  book.report(floor(now / 3600000), record.user, dimensions, reported)
 end
 
 local state = record.state
@@ -112,8 +116,7 @@ else
     if state == 'expired' then
       book.correct(record)
     end
-    book.draw(record, amounts, false, action == 'finish')
-    tell()
+    charge()
     if action == 'finish' then
       book.let_go(record)
       record.state = 'committed'
@@ -135,6 +138,7 @@ for _, entry in ipairs(record.entries) do
   end
 end
 book.store_all(max(record.expires - now, 0))
+known.store_all()
 return format('ok\n%s\n%s\n%d\n%d\n', epoch, record.state, record.expires, record.tokens)
   .. table.concat({ record.limits, table.concat(readings, ' '), record.request,
     call('GET', prefix .. ':g:' .. record.user) or '' }, '\n')

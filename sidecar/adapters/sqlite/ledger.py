@@ -28,13 +28,14 @@ from sidecar.adapters.sqlite.reservations import (
     user_of,
 )
 from sidecar.adapters.sqlite.rollups import Rollups, dimensions_of
+from sidecar.adapters.sqlite.sessions import Sessions
 from sidecar.adapters.sqlite.statements import Statements
 from sidecar.adapters.sqlite.times import EVENTS_REMEMBERED_MS, HOUR_MS
 from sidecar.domain.counting import Content, Counter, Layout, lay_out
 from sidecar.domain.limits import Charge, Limit
 from sidecar.domain.prices import NO_RATES
 from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, MeterKind
-from sidecar.domain.usage import ChargedEvent, ReservationState, Tally
+from sidecar.domain.usage import ChargedEvent, EventKind, ReservationState, Tally
 from sidecar.domain.windows import to_ms
 
 _IS_DUE: Final = "SELECT 1 FROM reservation WHERE state = 'held' AND expires_at <= ? LIMIT 1"
@@ -60,6 +61,7 @@ class Ledger:
         self.grants = Grants(connection, now_ms)
         self.reservations = Reservations(connection)
         self.rollups = Rollups(connection, app)
+        self._sessions = Sessions(connection, app, now_ms, self.counters, self.rollups)
         self.statements = Statements(connection, now_ms)
         self.accepted: list[ChargedEvent] = []
         self._reap()
@@ -159,12 +161,13 @@ class Ledger:
             if amount == UNTOLD:
                 amount = min(told[name] + held[name], used.tokens) if finishes else 0
             due[name] = max(0, amount - told[name])
-        self._pay(account, due, record.owner)
         before = account.told
         account.told = list(map(max, before, (used.of(meter) for meter in TOLD)))
         tokens, received, sent, cost = map(sub, account.told, before)
-        reported = Amounts(tokens, received, sent, 1 - account.requests, cost)
+        news = Amounts(tokens, received, sent, 1 - account.requests, cost)
         account.requests = 1
+        reported = self._sessions.fill(record.session, news, used, account.entries, due)
+        self._pay(account, due, record.owner)
         self.rollups.add(self._now // HOUR_MS, record.user, record.dimensions(model), reported)
 
     def knows(self, record: Record, used: Amounts) -> bool:
@@ -281,31 +284,39 @@ class Ledger:
             )
             if seen.rowcount == 1:
                 accepted += 1
-                tokens += charged.event.used.tokens
-                self._count(charged)
+                tokens += self._count(charged)
                 self.accepted.append(charged)
         return Tally(accepted, len(events) - accepted, tokens=tokens)
 
-    def _count(self, charged: ChargedEvent) -> None:
+    def _count(self, charged: ChargedEvent) -> int:
+        """Count an event; the tokens that it told, or that a summary added."""
         event = charged.event
         request, used, at_ms = event.request, event.used, to_ms(event.at)
         user = request.subject.user_id
+        session, dimensions = (user, request.session_id), dimensions_of(request)
         hold = self.reservations.find(event.reservation_id) if event.reservation_id else None
         state = hold.state if hold is not None and hold.app == self._app else None
         if hold is not None and state in (ReservationState.HELD, ReservationState.EXPIRED):
-            used = self._draw_down(hold, used)
+            used = self._draw_down(hold, used, session if request.session_id else hold.session)
         elif state is ReservationState.COMMITTED:
-            return
+            return used.tokens
         else:
             counters = lay_out(charged.charges, at_ms).counters
             entries = [
                 Entry.of(counter, counter.bucket(at_ms), 0, self._now) for counter in counters
             ]
             due = {counter.name: counter.amount for counter in counters}
+            if event.kind is EventKind.SUMMARY:
+                hour = at_ms // HOUR_MS
+                used = self._sessions.summarize(session, hour, dimensions, used, charged.rates)
+                due = {counter.name: used.of(counter.meter) for counter in counters}
+            else:
+                used = self._sessions.fill(session, used, used, entries, due)
             self._pay(Account(False, NO_RATES, entries=entries), due, (self._app, user))
-        self.rollups.add(at_ms // HOUR_MS, user, dimensions_of(request), used)
+        self.rollups.add(at_ms // HOUR_MS, user, dimensions, used)
+        return used.tokens if event.kind is EventKind.SUMMARY else event.used.tokens
 
-    def _draw_down(self, hold: Record, used: Amounts) -> Amounts:
+    def _draw_down(self, hold: Record, used: Amounts, session: tuple[str, str]) -> Amounts:
         """Charge a hold, in the buckets in which it was made; what is to be reported of it."""
         self.correct(hold)
         account = hold.account
@@ -313,6 +324,7 @@ class Ledger:
         used = replace(used, requests=1 - account.requests)
         amounts = _totals(used) | {"requests": used.requests}
         due = {entry.name: amounts.get(entry.meter, 0) for entry in account.entries}
+        reported = self._sessions.fill(session, used, used, account.entries, due)
         self._pay(account, due, hold.owner)
         account.requests = 1
         account.told = [
@@ -320,7 +332,7 @@ class Ledger:
             for meter, told in zip(TOLD, account.told, strict=True)
         ]
         self.reservations.save(hold)
-        return used
+        return reported
 
     # -- time -------------------------------------------------------------------------------
 

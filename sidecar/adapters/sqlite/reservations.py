@@ -209,6 +209,11 @@ class Record:
         return self.app, self.user
 
     @property
+    def session(self) -> tuple[str, str]:
+        """Its user and that user's session, empty for none."""
+        return self.user, self._stated["session_id"]
+
+    @property
     def request_id(self) -> str:
         """The id of its request, empty for none."""
         name: str = self._stated["request_id"]

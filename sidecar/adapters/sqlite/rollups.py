@@ -16,12 +16,14 @@ _ADD: Final = (
     f"UPDATE usage SET {_SET} WHERE app = ? AND user = ? AND hour = ? "  # noqa: S608 # the names stand above
     "AND model = ? AND workflow = ? AND agent = ? AND plugin = ?"
 )
+_TAKE: Final = _ADD.replace(_SET, ", ".join(f"{unit} = MAX({unit} - ?, 0)" for unit in _UNITS))
 _INSERT: Final = (
     "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING"
 )
 _ROWS_OF: Final = f"""
 SELECT hour, model, workflow, agent, plugin, {", ".join(_UNITS)} FROM usage
-WHERE app = ? AND user = ? AND hour BETWEEN ? AND ? ORDER BY hour, model, workflow, agent, plugin
+WHERE app = ? AND user = ? AND hour BETWEEN ? AND ? AND MAX({", ".join(_UNITS)}) > 0
+ORDER BY hour, model, workflow, agent, plugin
 """  # noqa: S608 # the names stand above
 
 Dimensions = tuple[str, str, str, str]
@@ -46,6 +48,15 @@ class Rollups:
         if any(units):
             self._add(hour, _ALL_USERS, dimensions, units)
             self._add(hour, user, dimensions, units)
+
+    def take(self, hour: int, user: str, dimensions: Dimensions, used: Amounts) -> None:
+        """Take out use that is in other rows now."""
+        units = [getattr(used, unit) for unit in _UNITS]
+        for whose in (_ALL_USERS, user):
+            for row in (dimensions, _OTHER):
+                key = self._app, whose, hour, *row
+                if self._connection.execute(_TAKE, (*units, *key)).rowcount:
+                    break
 
     def _add(self, hour: int, user: str, dimensions: Dimensions, units: tuple[int, ...]) -> None:
         key = self._app, user, hour

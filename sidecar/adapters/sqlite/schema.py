@@ -93,6 +93,13 @@ CREATE TABLE outbox (
     until INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID
 """
+_SESSIONS: Final = """
+CREATE TABLE session (
+    app TEXT NOT NULL, user TEXT NOT NULL, id TEXT NOT NULL, counted TEXT NOT NULL,
+    forgotten_at INTEGER NOT NULL, PRIMARY KEY (app, user, id)
+) WITHOUT ROWID;
+CREATE INDEX session_forgotten ON session (forgotten_at)
+"""
 _SCHEMA: Final = f"""
 CREATE TABLE counter (
     app TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL,
@@ -119,7 +126,8 @@ CREATE TABLE subscription (
 {_MANIFESTS};
 {_CHANGES};
 {_STATEMENTS};
-{_EVENT_LOG}
+{_EVENT_LOG};
+{_SESSIONS}
 """
 
 # What was held stood in a table of entries; now it stands in the counters, and what each
@@ -173,6 +181,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     _run(connection, _CHANGES)
     _run(connection, _STATEMENTS)
     _run(connection, _EVENT_LOG)
+    _run(connection, _SESSIONS)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

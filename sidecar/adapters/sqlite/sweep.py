@@ -9,6 +9,7 @@ _TABLES: Final = (
     ("counter", "app, name, bucket", "ends_at <= ?1 AND held = 0"),
     ("request", "app, digest", "forgotten_at <= ?1"),
     ("event", "app, digest", "forgotten_at <= ?1"),
+    ("session", "app, user, id", "forgotten_at <= ?1"),
     ("reservation", "number", "forgotten_at <= ?1 AND state <> 'held'"),
     ("grant", "app, user, id", f"expires_at <= ?1 - {REPORTED_MS + DAY_MS} AND held = 0"),
     (

@@ -7,6 +7,7 @@ DAY_MS: Final = 24 * HOUR_MS
 KEPT_MS: Final = 7 * DAY_MS
 """Ended reservations, and periods for late events."""
 EVENTS_REMEMBERED_MS: Final = 8 * DAY_MS
+"""Ids of events, and what sessions were counted as."""
 REQUESTS_REMEMBERED_MS: Final = 600_000
 """A request's id, and the limits of an ended reservation, beyond the hold."""
 REPORTED_MS: Final = 90 * DAY_MS

@@ -25,6 +25,14 @@ def counting() -> Iterable[Operation]:
         "UsageTaken", CALLERS, status=202, body=_usage(), parameters=_binary(),
     )  # fmt: skip
     yield Operation(
+        "POST", "/v1/usage/summary", _TAG, "Report what a session came to",
+        "Its total so far, once by `event_id`. What events and commits of the same `chat_id` told "
+        "already is not counted again: a session counts as their sum or as its greatest summary, "
+        "whatever is more, for each kind of tokens. What a summary adds is of no model, agent or "
+        "plugin, and no request. A session is forgotten eight days after its last change.",
+        "UsageTaken", CALLERS, status=202, body={JSON: ref("UsageSummary")},
+    )  # fmt: skip
+    yield Operation(
         "GET", "/v1/usage", _TAG, "What was used, by hour or day",
         "Of an app, or of one of its users; the last day unless another time is asked for, and "
         "at most 90 days.",

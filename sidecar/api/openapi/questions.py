@@ -20,7 +20,8 @@ from sidecar.domain.request import MAX_INTEGER
 
 _BODIES: Final[tuple[type[BaseModel], ...]] = (
     schemas.CheckBody, schemas.ChecksBody, explain_schemas.ExplainBody, schemas.CommitBody,
-    schemas.ExtendBody, usage_schemas.UsageEventBody, schemas.CheckoutBody, schemas.CancelBody,
+    schemas.ExtendBody, usage_schemas.UsageEventBody, usage_schemas.UsageSummaryBody,
+    schemas.CheckoutBody, schemas.CancelBody,
     pushes.SubscriptionBody, pushes.GrantBody, manifest_body.ManifestBody,
     authzen_body.Evaluation, authzen_body.Evaluations,
 )  # fmt: skip
