@@ -1,7 +1,8 @@
 """How does a CloudEvent carry an event of use? CloudEvents 1.0: structured, batched, binary.
 
 Its `data` is the event as the runtime writes it. Its `source` and `id` together are the event's
-id; its `time` and `subject` stand in for an `event_ts` and a `user_id` that the data lacks.
+id; its `time` and `subject` stand in for an `event_ts` and a `user_id` that the data lacks. Its
+`type` says only whether it is a summary.
 Sources: the CloudEvents specification 1.0.2, its JSON format and its HTTP protocol binding.
 """
 
@@ -21,6 +22,7 @@ _STRUCTURED: Final = b"application/cloudevents+json"
 _BATCH: Final = b"application/cloudevents-batch+json"
 _OTHER_FORMAT: Final = b"application/cloudevents"
 _REQUIRED: Final = ("id", "source", "type")
+_SUMMARY: Final = "chat.usage_summary"
 _JSON: Final = re.compile(r"[\w.+-]+/([\w.-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 
 
@@ -79,6 +81,11 @@ def event_of(envelope: object) -> dict[str, object]:
         if value is not None and data.get(name) is None
     }
     return data | lacking | {"event_id": _event_id(str(envelope["source"]), str(envelope["id"]))}
+
+
+def is_summary(envelope: object) -> bool:
+    """Whether what it carries is what a session came to so far."""
+    return isinstance(envelope, dict) and envelope.get("type") == _SUMMARY
 
 
 def _data(envelope: Mapping[str, object]) -> object:

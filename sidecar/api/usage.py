@@ -5,7 +5,13 @@ from collections.abc import Callable, Sequence
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from sidecar.api.cloudevents import envelope_of, event_of, is_batch, is_cloud_event
+from sidecar.api.cloudevents import (
+    envelope_of,
+    event_of,
+    is_batch,
+    is_cloud_event,
+    is_summary,
+)
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody, fault_of, misfit
 from sidecar.api.render import json_response
@@ -57,12 +63,10 @@ class Usage:
     async def _report_cloud_events(self, call: Call, body: object) -> Response:
         envelope = envelope_of(call.headers, body)
         if not is_batch(call.headers):
-            return await self._report_one(event_of(envelope))
+            return await self._record([self._carried(envelope)], [])
         if not isinstance(envelope, list):
             raise InvalidBody([FieldFault("body", "a batch of CloudEvents is an array")])
-        return await self._report_several(
-            envelope, lambda item, faults_told: self._read(event_of(item), faults_told)
-        )
+        return await self._report_several(envelope, self._carried)
 
     async def _report_several(
         self, items: Sequence[object], read: Callable[[object, int], UsageEvent]
@@ -97,6 +101,13 @@ class Usage:
         if tally.degraded:
             answer["degraded"] = True
         return json_response(answer, 202)
+
+    def _carried(self, envelope: object, faults_told: int = 10) -> UsageEvent:
+        """What a CloudEvent carries."""
+        event = event_of(envelope)
+        if is_summary(envelope):
+            return self._event(USAGE_SUMMARY, event, faults_told)
+        return self._read(event, faults_told)
 
     def _read(self, item: object, faults_told: int = 10) -> UsageEvent:
         event = self._event(USAGE_EVENT, item, faults_told)

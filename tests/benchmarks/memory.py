@@ -47,6 +47,7 @@ REMEMBERED: Final = "remembered end, of many"
 EVENT: Final = "remembered event id"
 USER_DAY: Final = "user-day of reports, 1 row"
 LONG_USER_DAY: Final = f"user-day of reports, {HOURS} rows"
+SESSION: Final = "session"
 FIRST_GRANT: Final = "user's only grant"
 GRANT: Final = f"grant, of {GRANTS} that a user has"
 
@@ -95,6 +96,7 @@ async def measure(url: str, redis: ObservedRedis, *, items: int) -> dict[str, We
     weights[EVENT] = await scale.events()
     weights[USER_DAY] = await scale.user_days(1)
     weights[LONG_USER_DAY] = await scale.user_days(HOURS)
+    weights[SESSION] = await scale.sessions()
     weights[FIRST_GRANT] = await scale.grants(1)
     weights[GRANT] = await scale.grants(GRANTS)
     redis.clear()
@@ -205,6 +207,20 @@ class _Scale:
         keys = self.redis.keys(f"{_PREFIX}:u:*:*")
         assert len(keys) == self.items
         assert all(self.redis.ask("HLEN", key) == rows for key in keys[:10])
+        return await self._weighed(before, keys[0])
+
+    async def sessions(self) -> Weight:
+        """Sessions of which nothing but events was told."""
+        now = datetime.now(UTC)
+
+        async def report(meter: RedisMeter, user: int) -> None:
+            told = event(user, now, user=user, tokens=_UNITS, session=f"chat_{user}")
+            await meter.record(APP, [told], since=time.monotonic())
+
+        before = await self._emptied()
+        await self._in_chunks(report, f"{_PREFIX}:e:*", f"{_PREFIX}:u:*")
+        keys = self.redis.keys(f"{_PREFIX}:z:*")
+        assert len(keys) == self.items
         return await self._weighed(before, keys[0])
 
     async def grants(self, each: int) -> Weight:

@@ -78,7 +78,13 @@ def charges_of(request: CheckRequest, limits: Sequence[Limit]) -> tuple[Charge, 
 
 
 def event(
-    number: int, at: datetime, *, user: int = 0, tokens: int = 1_200, limits: Sequence[Limit] = ()
+    number: int,
+    at: datetime,
+    *,
+    user: int = 0,
+    tokens: int = 1_200,
+    limits: Sequence[Limit] = (),
+    session: str = "",
 ) -> ChargedEvent:
     """A report of use, counted under these limits."""
     used = Amounts(tokens, tokens * 3 // 4, tokens - tokens * 3 // 4, requests=1)
@@ -88,6 +94,7 @@ def event(
         workflow="answer-ticket",
         agent="planner",
         model="gpt-4o",
+        session_id=session,
         estimate=used,
     )
     return ChargedEvent(

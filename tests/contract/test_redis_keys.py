@@ -140,6 +140,25 @@ async def test_nothing_stands_for_ever_that_counts_nothing(world: World, end: st
     assert await lives(world, "*:c:*") == {}
 
 
+async def test_a_session_is_kept_for_eight_days_after_its_last_change(world: World) -> None:
+    chat = world.using(session_id="chat")
+    told = [chat.event(MONTHLY, tokens=1), chat.summary(MONTHLY, tokens=5)]
+    for event in (*told, chat.event(MONTHLY, tokens=9)):
+        await chat.record(event)
+        assert 8 * DAY_MS - 60_000 < await life_of_session(world) <= 8 * DAY_MS
+        await pass_time(world, days=3)
+    name = await chat.held(MONTHLY, tokens=10)
+    assert await life_of_session(world) <= 5 * DAY_MS
+    await chat.commit(name, 10)
+    assert await life_of_session(world) > 7 * DAY_MS
+
+
+async def test_without_a_session_none_is_kept(world: World) -> None:
+    await world.use(MONTHLY, tokens=1)
+    await world.commit(await world.held(MONTHLY, tokens=1), 1)
+    assert await lives(world, "*:z:*") == {}
+
+
 async def pass_time(world: World, **span: float) -> None:
     """Let every key live so much shorter, as if that time had passed on the server too."""
     assert isinstance(world.meter, RedisMeter)
@@ -160,11 +179,17 @@ async def life_of(world: World, counter: str) -> int:
     return left
 
 
+async def life_of_session(world: World) -> int:
+    (left,) = (await lives(world, "*:z:*")).values()
+    return left
+
+
 async def test_every_key_of_an_app_lies_in_one_slot(world: World) -> None:
     """So that one script may touch them all in a cluster."""
     theirs = world.of("a}b{c", "u}v")
     name = await theirs.held(EVER, MONTHLY, BURST, tokens=10, request_id="r-1")
     await theirs.record(theirs.event(MONTHLY, tokens=1, reservation_id=name))
+    await theirs.record(theirs.using(session_id="s}t").summary(MONTHLY, tokens=1))
     keys = list(await lives(world))
-    assert len(keys) >= 6
+    assert len(keys) >= 7
     assert {key[key.index("{") + 1 : key.index("}")] for key in keys} == {"a%7Db%7Bc"}

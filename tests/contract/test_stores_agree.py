@@ -46,6 +46,8 @@ LIMITS = (
     limit(600, Fixed.BILLING_MONTH, name="monthly"),
     limit(1_500, Fixed.BILLING_MONTH, name="monthly-soft", mode=Mode.ADVISORY),
     limit(2_000, Fixed.LIFETIME, MeterKind.COST, name="budget"),
+    limit(400, Fixed.HOUR, name="a-session", per=[Dimension.APP, Dimension.SESSION]),
+    limit(None, Fixed.LIFETIME, name="a-model", per=[Dimension.APP, Dimension.MODEL]),
 )
 LIMIT_SETS = {
     "all": LIMITS,
@@ -63,6 +65,8 @@ units = st.one_of(st.integers(0, 300), st.sampled_from([0, 1, 500, MAX_INTEGER -
 which = st.integers(0, 7)
 ttl_s = st.sampled_from([1, 30, 60, 600, 7_200])
 limits = st.sampled_from(list(LIMIT_SETS))
+SESSIONS = ("", "one", "two")
+session = st.sampled_from(SESSIONS)
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Reserve:
     ttl_s: int
     request_id: str
     limits: str
+    session: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,17 @@ class Report:
     late_ms: int
     which: int | None
     limits: str
+    session: str = ""
+
+
+@dataclass(frozen=True)
+class SumUp:
+    session: str
+    tokens: int
+    output_tokens: int
+    name: int
+    late_ms: int
+    limits: str
 
 
 @dataclass(frozen=True)
@@ -119,15 +135,15 @@ class Push:
     ends_ms: int | None
 
 
-Step = Advance | Reserve | Commit | End | Extend | Report | Push
+Step = Advance | Reserve | Commit | End | Extend | Report | SumUp | Push
 GAPS_MS = st.one_of(
     st.integers(0, 20_000), st.sampled_from([59_999, 60_000, 61_000, 3_600_000, 10_800_000])
 )
 LATE_MS = st.sampled_from([-200_000, 0, 0, 1, 5_000, 59_000, 3_600_000])
 STEPS = st.one_of(
     st.builds(Advance, GAPS_MS),
-    st.builds(Reserve, units, ttl_s, st.sampled_from(["", "", "a", "b"]), limits),
-    st.builds(Reserve, st.integers(0, 200), ttl_s, st.just(""), limits),
+    st.builds(Reserve, units, ttl_s, st.sampled_from(["", "", "a", "b"]), limits, session),
+    st.builds(Reserve, st.integers(0, 200), ttl_s, st.just(""), limits, session),
     st.builds(Commit, which, units, st.booleans(), st.booleans()),
     st.builds(
         Push,
@@ -139,7 +155,25 @@ STEPS = st.one_of(
     ),
     st.builds(End, which, st.sampled_from(["release", "withdraw", "find"])),
     st.builds(Extend, which, units, ttl_s, limits, st.booleans()),
-    st.builds(Report, units, st.integers(0, 9), LATE_MS, st.none() | which, limits),
+    st.builds(Report, units, st.integers(0, 9), LATE_MS, st.none() | which, limits, session),
+    st.builds(
+        SumUp,
+        st.sampled_from(SESSIONS[1:]),
+        units,
+        st.integers(0, 300),
+        st.integers(0, 9),
+        LATE_MS,
+        limits,
+    ),
+    st.builds(
+        SumUp,
+        st.sampled_from(SESSIONS[1:]),
+        st.integers(300, 900),
+        units,
+        st.integers(10, 99),
+        LATE_MS,
+        limits,
+    ),
 )
 # Left alone, a list of any size has five steps or so.
 SEQUENCES = st.one_of(st.lists(STEPS, max_size=10), st.lists(STEPS, min_size=20, max_size=40))
@@ -219,7 +253,8 @@ def perform(world: World, step: Step, number: int, made: list[str]) -> Awaitable
     match step:
         case Reserve():
             amounts = Amounts(step.tokens, 0, step.tokens // 2, 1, step.tokens, 1)
-            request = world.request(amounts, step.ttl_s, step.request_id)
+            chat = world.using(session_id=step.session)
+            request = chat.request(amounts, step.ttl_s, step.request_id)
             name_ = reservation_name(world.app, number, step.request_id)
             hold = Hold(name_, f"dec_{number}", request, RATES)
             return world.make(hold, *LIMIT_SETS[step.limits])
@@ -262,14 +297,26 @@ def perform(world: World, step: Step, number: int, made: list[str]) -> Awaitable
         case Report():
             held = "" if step.which is None else name(step.which)
             at = from_ms(world.clock.ms - step.late_ms)
+            chat = world.using(session_id=step.session)
             return world.record(
-                world.event(
+                chat.event(
                     *LIMIT_SETS[step.limits],
                     tokens=step.tokens,
                     output_tokens=step.tokens // 2,
                     name=f"event-{step.name}",
                     at=at,
                     reservation_id=held,
+                )
+            )
+        case SumUp():
+            chat = replace(world.using(session_id=step.session), rates=RATES)
+            return world.record(
+                chat.summary(
+                    *LIMIT_SETS[step.limits],
+                    tokens=step.tokens,
+                    output_tokens=step.output_tokens,
+                    name=f"event-{step.name}",
+                    at=from_ms(world.clock.ms - step.late_ms),
                 )
             )
         case Advance():
@@ -317,6 +364,8 @@ async def test_any_sequence_of_calls_reads_the_same_on_every_store(
         await alike.each(lambda world: world.read(*LIMITS))
         await alike.each(lambda world: world.read(*LIMITS, tokens=250))
         await alike.each(lambda world: world.balances())
+    for name in SESSIONS:
+        await alike.each(lambda world: world.using(session_id=name).read(*LIMITS))  # noqa: B023 # awaited at once
     for user in (None, "user"):
         await alike.each(lambda world: world.usage(user, begin - timedelta(hours=2)))  # noqa: B023 # awaited at once
         await alike.each(lambda world: stated(world, user))  # noqa: B023 # awaited at once

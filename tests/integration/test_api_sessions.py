@@ -1,5 +1,6 @@
 """Sessions over HTTP: deltas, commits and summaries come to what was used."""
 
+import json
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -142,6 +143,19 @@ async def test_what_a_summary_adds_costs_what_an_unknown_model_costs(
     assert (await used(client))["spend"] == 130
 
 
+async def test_a_cloud_event_may_carry_a_summary(client: httpx.AsyncClient) -> None:
+    event = {"specversion": "1.0", "source": "/runtime", "subject": "u"}
+    told = CHAT | {"prompt_tokens": 60, "completion_tokens": 40}
+    of_type = [
+        event | {"id": "1", "type": "chat.usage_delta", "data": told},
+        event | {"id": "2", "type": "chat.usage_summary", "data": told | {"prompt_tokens": 70}},
+    ]
+    batch = {"Content-Type": "application/cloudevents-batch+json"}
+    answer = await client.post("/v1/usage", content=json.dumps(of_type), headers=batch)
+    assert answer.json()["accepted"] == 2
+    assert (await used(client))["monthly"] == 110
+
+
 async def test_a_summary_without_an_id_is_known_by_its_body(client: httpx.AsyncClient) -> None:
     bare = {"app_id": "a", "user_id": "u", "chat_id": "c", "prompt_tokens": 5}
     assert (await client.post("/v1/usage/summary", json=bare)).json()["accepted"] == 1
@@ -180,21 +194,31 @@ async def test_one_summary_is_told_at_a_time(client: httpx.AsyncClient, body: ob
     assert (await client.post("/v1/usage/summary", json=body)).status_code == 422
 
 
-async def test_while_the_store_is_away_a_summary_is_to_be_told_again(files: Path) -> None:
+@pytest.mark.parametrize("has_spool", [False, True])
+async def test_a_summary_that_comes_while_the_store_is_away_is_refused_or_counted_later(
+    files: Path, has_spool: bool
+) -> None:
     server = RedisServer(files)
     server.start()
+    settings = {
+        "sidecar_store": server.url,
+        "sidecar_prices": files / "prices.yaml",
+        "sidecar_spool": files / "spool" if has_spool else None,
+    }
     try:
-        settings = {"sidecar_store": server.url, "sidecar_prices": files / "prices.yaml"}
         async with application(files / "policies", **settings) as client:
+            assert await tell(client, delta("d-1", 5, 5)) == (1, 0)
             server.stop()
-            answer = await client.post("/v1/usage/summary", json=summary("s-1", 5, 5))
-            assert answer.status_code == 503
+            told = await client.post("/v1/usage/summary", json=summary("s-1", 9, 9))
+            assert told.status_code == (202 if has_spool else 503)
             server.start()
-            deadline = datetime.now(UTC) + timedelta(seconds=20)
-            while answer.status_code == 503:
+            # It has forgotten all: what was counted before is not known to it any more.
+            deadline = datetime.now(UTC) + timedelta(seconds=30)
+            while not has_spool and told.status_code == 503:
                 assert datetime.now(UTC) < deadline
-                answer = await client.post("/v1/usage/summary", json=summary("s-1", 5, 5))
-            assert answer.status_code == 202
-            assert (await used(client))["monthly"] == 10
+                told = await client.post("/v1/usage/summary", json=summary("s-1", 9, 9))
+            while (await used(client)).get("monthly") != 18:
+                assert datetime.now(UTC) < deadline
+            assert (await used(client))["requests"] == 0
     finally:
         server.stop()

@@ -3,7 +3,7 @@
 -- That one, the parent, is a reservation like any other. A child's token is the parent's with a
 -- name behind it; it has no record of its own until it is promoted. What is left of an ended
 -- one stands where that of any reservation does, so whoever asks for it later is told. Behind a
--- dot its token ends with the name of its session, if it is of one.
+-- second ~ its token ends with the name of its session, if it is of one.
 --
 -- ARGV[2]  JSON: [[place, nonce of the parent, kept, is_last, shows, operations], ...]
 --          kept: units by counter that its children may still take, what it holds beyond them
@@ -61,7 +61,7 @@ local function share_of(parent, meter, tokens)
 end
 
 local function session_of(name)
-  return match(name, '%.(.*)$') or ''
+  return match(name, '~.*~(.*)$') or ''
 end
 
 -- Draw what a child has used from what its parent holds, in the windows of that. Returns what of

@@ -207,7 +207,7 @@ class Lease:
         session = session_name(request.subject.user_id, request.session_id)
         if session:
             # Whoever settles it knows of which one it is.
-            name += f".{session}"
+            name += f"{_MARK}{session}"
         expires_ms = self.now_ms(now_s) + request.ttl_s * 1_000
         child = Child(self, name, hold, tuple(charges), amounts, expires_ms)
         self.live[name] = child

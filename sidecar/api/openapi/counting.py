@@ -19,7 +19,8 @@ def counting() -> Iterable[Operation]:
     yield Operation(
         "POST", "/v1/usage", _TAG, "Report what was used",
         "One event, an array of them, an object with `events`, or CloudEvents: structured, as a "
-        "batch, or in binary mode with its attributes as headers. Each event counts once, by "
+        "batch, or in binary mode with its attributes as headers; one of the type "
+        "`chat.usage_summary` carries what `/v1/usage/summary` takes. Each event counts once, by "
         "`event_id`, for at least seven days. One that is wrong is rejected by its index and "
         "stops no other; one that is alone is answered with 422.",
         "UsageTaken", CALLERS, status=202, body=_usage(), parameters=_binary(),
