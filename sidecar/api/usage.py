@@ -50,7 +50,7 @@ class Usage:
             case list() as items:
                 pass
             case dict():
-                return await self._report_one(body)
+                return await self._report_one(body, self._read)
             case _:
                 fault = "expected an event, an array of events or an object with events"
                 raise InvalidBody([FieldFault("body", fault)])
@@ -58,12 +58,12 @@ class Usage:
 
     async def summarize(self, call: Call) -> Response:
         """What a session came to so far."""
-        return await self._record([self._event(USAGE_SUMMARY, call.json())], [])
+        return await self._report_one(call.json(), self._summary)
 
     async def _report_cloud_events(self, call: Call, body: object) -> Response:
         envelope = envelope_of(call.headers, body)
         if not is_batch(call.headers):
-            return await self._record([self._carried(envelope)], [])
+            return await self._report_one(envelope, self._carried)
         if not isinstance(envelope, list):
             raise InvalidBody([FieldFault("body", "a batch of CloudEvents is an array")])
         return await self._report_several(envelope, self._carried)
@@ -83,9 +83,9 @@ class Usage:
         self._watch.rejected(len(rejected))
         return await self._record(events, rejected)
 
-    async def _report_one(self, item: object) -> Response:
+    async def _report_one(self, item: object, read: Callable[[object], UsageEvent]) -> Response:
         try:
-            event = self._read(item)
+            event = read(item)
         except InvalidBody:
             self._watch.rejected(1)
             raise
@@ -106,8 +106,11 @@ class Usage:
         """What a CloudEvent carries."""
         event = event_of(envelope)
         if is_summary(envelope):
-            return self._event(USAGE_SUMMARY, event, faults_told)
+            return self._summary(event, faults_told)
         return self._read(event, faults_told)
+
+    def _summary(self, item: object, faults_told: int = 10) -> UsageEvent:
+        return self._event(USAGE_SUMMARY, item, faults_told)
 
     def _read(self, item: object, faults_told: int = 10) -> UsageEvent:
         event = self._event(USAGE_EVENT, item, faults_told)

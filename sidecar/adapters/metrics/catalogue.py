@@ -75,7 +75,7 @@ USAGE_EVENTS: Final = counter(
 )
 USAGE_TOKENS: Final = counter(
     "entitlement_usage_tokens_total",
-    "Tokens of usage events, accepted or duplicate.",
+    "Tokens of usage events, accepted or duplicate, as what a summary repeats is.",
     "result",
 )
 UNPRICED: Final = counter(
