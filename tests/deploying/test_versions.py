@@ -40,7 +40,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert archived.returncode == 0, f"its history is needed: {archived.stderr.decode()}"
     with tarfile.open(fileobj=BytesIO(archived.stdout)) as sources:
         sources.extractall(folder / "sources", filter="data")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
     wheel = [
         "wheel",
         "--no-deps",
