@@ -41,7 +41,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(fileobj=BytesIO(archived.stdout)) as sources:
         sources.extractall(folder / "sources", filter="data")
     pip: list[str | Path] = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
-    wheel = [
+    wheel: list[str | Path] = [
         "wheel",
         "--no-deps",
         "--no-build-isolation",
