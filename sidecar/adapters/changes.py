@@ -52,6 +52,10 @@ class Changes:
     def note_loss(self) -> None:
         """Some changes were not heard of: whatever is remembered may be old."""
         self.losses += 1
+        self.begin()
+
+    def begin(self) -> None:
+        """Have all forgotten: from here on it is known what is old."""
         for told in self._told.values():
             for forget in told:
                 forget(None)
@@ -88,14 +92,19 @@ class WatchedChanges(Changes, ABC):
             self.sure_until = float("-inf")
 
     async def _look_on(self) -> None:
+        was_away = False
         while True:
             began = time.monotonic()
             try:
                 await self._look(began)
             except Unavailable:
                 # Nobody is sure until the next look; each asks for himself meanwhile.
-                pass
+                was_away = True
             else:
+                if was_away:
+                    # Another store may have its place, without what was read in it last.
+                    self.begin()
+                    was_away = False
                 self.sure_until = began + SURE_S
             await asyncio.sleep(self._look_each_s)
 

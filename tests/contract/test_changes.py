@@ -1,6 +1,7 @@
 """What one replica is told, every other knows within a second, and does not ask for meanwhile."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -12,6 +13,8 @@ import pytest
 
 from sidecar.adapters.cached import CachedManifests, CachedSubscriptions
 from sidecar.adapters.changes import MANIFEST, SUBSCRIPTION, Changes
+from sidecar.adapters.sqlite.changes import SqliteChanges, announce
+from sidecar.adapters.sqlite.database import Database
 from sidecar.domain.manifest import Budget, Manifest
 from sidecar.domain.request import MeterKind, Subject
 from sidecar.domain.windows import Fixed
@@ -23,7 +26,7 @@ from tests.contract.replicas import (
     replicas,
     until,
 )
-from tests.contract.stores import redis_connection
+from tests.contract.stores import PATIENCE_S, redis_connection
 from tests.contract.test_manifests import Shelf as ManifestShelf
 from tests.contract.test_subscriptions import BOB, Seconds, Shelf, pushed, since
 
@@ -96,6 +99,41 @@ async def test_a_replica_that_comes_later_knows_what_was_pushed_before(open_one:
             assert await late.plan() == "plan-29"
             await one.subscriptions.sync(pushed("last", day=40), since=since())
             await until(lambda: _is(late.plan(), "last"), SEEN_S)
+
+
+async def test_whoever_was_away_for_long_forgets_all(tmp_path: Path) -> None:
+    """No more is written down than a thousand changes, however many there were."""
+    database = Database(tmp_path / "s.db", timeout_s=PATIENCE_S)
+    database.open()
+    try:
+        changes, told = SqliteChanges(database), list[str | None]()
+        changes.tell(SUBSCRIPTION, told.append)
+
+        async def announced(*keys: str) -> None:
+            def work(connection: sqlite3.Connection) -> None:
+                for key in keys:
+                    announce(connection, SUBSCRIPTION, key)
+
+            await database.run(work, since=since())
+            await changes._look(since())
+
+        await announced("before")
+        assert told == [None]
+        await announced("a", "b")
+        await announced()
+        assert told[1:] == ["a", "b"]
+        await announced(*map(str, range(1_000)))
+        assert told[3:] == [*map(str, range(1_000))]
+        await announced(*map(str, range(1_001)))
+        assert told[1_003:] == [None]
+        await announced("c")
+        assert told[1_004:] == ["c"]
+        assert changes.losses == 1
+        count = "SELECT COUNT(*) FROM change"
+        rows = await database.run(lambda each: each.execute(count).fetchone(), since=since())
+        assert rows == (1_000,)
+    finally:
+        database.close()
 
 
 async def test_many_pushes_at_once_are_all_seen(open_one: Open) -> None:

@@ -46,7 +46,8 @@ class Server:
         self.kept = self.version, dict(self.held)
 
     def fail_over(self) -> None:
-        """Let that one take the place of this one; what came since is lost."""
+        """Let that one take the place of this one; what came since is lost, told or not."""
+        self.under_way.clear()
         self.version, self.held = self.kept[0], dict(self.kept[1])
 
     async def command(self, *words: object, since: float) -> str | None:
@@ -79,6 +80,11 @@ class Memory:
     def read(self, key: str) -> None:
         self.believed.setdefault(key, self.server.held.get(key))
 
+    def notice(self) -> None:
+        """Whoever listened is cut off."""
+        self.changes._note_silence()
+        self.changes._begin_listening(0.0)
+
     def hear(self) -> None:
         if self.server.under_way:
             self.changes._take(self.server.under_way.popleft())
@@ -103,6 +109,8 @@ STEPS = st.lists(
           ("read", "a"), ("fail over", ""), ("look", "")])  # fmt: skip
 @example([("push", "a"), ("read", "a"), ("hear", ""), ("read", "b"), ("push", "b"), ("lose", ""),
           ("push", "a"), ("hear", ""), ("look", "")])  # fmt: skip
+@example([("push", "a"), ("read", "a"), ("fail over", "")])
+@example([("look", ""), ("push", "a"), ("read", "a"), ("fail over", "")])
 @given(STEPS)
 def test_after_a_look_nothing_is_believed_that_is_not_so(steps: Sequence[tuple[str, str]]) -> None:
     async def play() -> None:
@@ -122,6 +130,7 @@ def test_after_a_look_nothing_is_believed_that_is_not_so(steps: Sequence[tuple[s
                     server.keep()
                 case "fail over":
                     server.fail_over()
+                    memory.notice()
                 case "look":
                     await memory.look()
         await memory.look()

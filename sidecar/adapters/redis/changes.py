@@ -55,9 +55,10 @@ class RedisChanges(WatchedChanges):
     def __init__(self, connection: RedisConnection) -> None:
         super().__init__(_LOOK_EACH_S)
         self._connection = connection
-        self._version = ""
+        # None before the first look: what is remembered by then nobody has vouched for.
+        self._version: str | None = None
         # What was heard since the last look began, and the version before.
-        self._heard: deque[str] = deque(maxlen=_REMEMBERED)
+        self._heard: deque[str | None] = deque(maxlen=_REMEMBERED)
         self._listening: asyncio.Task[None] | None = None
         self._is_listening = False
         # A look has ended that began when this connection was there, so that whatever is new to
@@ -135,14 +136,21 @@ class RedisChanges(WatchedChanges):
 
     def _pass_over(self, version: str) -> None:
         """Go on from a version, without knowing what was changed until it."""
+        is_first = self._version is None
         self._follow(version)
-        self.note_loss()
+        if is_first:
+            self.begin()
+        else:
+            self.note_loss()
 
     def _follow(self, version: str) -> None:
         self._version = version
         self._heard.append(version)
 
     def _note_silence(self) -> None:
+        if self._is_listening:
+            # Perhaps a server is gone, and with it pushes whose traces were read already.
+            self.begin()
         self._is_listening = self._has_looked = self._is_missed = False
 
     def _note_deafness(self, cause: object) -> None:

@@ -12,6 +12,7 @@ from sidecar.adapters.changes import WatchedChanges
 from sidecar.adapters.sqlite.database import Database
 
 _LOOK_EACH_S: Final = 0.1
+_SINCE: Final = "SELECT number, kind, key FROM change WHERE number > ? ORDER BY number"
 _WRITTEN: Final = 1_000
 """Changes that are written down; who was away for longer forgets all."""
 
@@ -31,23 +32,29 @@ class SqliteChanges(WatchedChanges):
     def __init__(self, database: Database) -> None:
         super().__init__(_LOOK_EACH_S)
         self._database = database
-        self._last = 0
+        self._last: int | None = None
 
     async def _look(self, since: float) -> None:
         last = self._last
+        if last is None:
+            self._last = await self._database.run(_last, since=since)
+            self.begin()
+            return
 
         def work(connection: sqlite3.Connection) -> list[tuple[int, str, str]]:
-            return connection.execute(
-                "SELECT number, kind, key FROM change WHERE number >= ? ORDER BY number", (last,)
-            ).fetchall()
+            return connection.execute(_SINCE, (last,)).fetchall()
 
         rows = await self._database.run(work, since=since)
         if not rows:
             return
         self._last = rows[-1][0]
-        if rows[0][0] > max(last, 1):
+        if rows[0][0] > last + 1:
             self.note_loss()
             return
-        for number, kind, key in rows:
-            if number > last:
-                self.note(kind, key)
+        for _, kind, key in rows:
+            self.note(kind, key)
+
+
+def _last(connection: sqlite3.Connection) -> int:
+    (number,) = connection.execute("SELECT COALESCE(MAX(number), 0) FROM change").fetchone()
+    return int(number)
