@@ -35,6 +35,7 @@ from sidecar.ports import (
     Spool,
     Standby,
     Subscriptions,
+    Wallets,
 )
 
 _OLDEST: Final = timedelta(days=7)
@@ -53,13 +54,14 @@ class DeferringPDP(PDP):
         policies: Policies,
         subscriptions: Subscriptions,
         manifests: Manifests,
+        wallets: Wallets,
         meter: Meter,
         log: DecisionLog,
         clock: Clock,
         spool: Spool | None = None,
         standby: Standby | None = None,
     ) -> None:
-        super().__init__(policies, subscriptions, manifests, meter, log, clock, standby)
+        super().__init__(policies, subscriptions, manifests, wallets, meter, log, clock, standby)
         self.spool = spool
 
     async def record(self, events: Sequence[UsageEvent]) -> Tally:

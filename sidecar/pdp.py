@@ -1,8 +1,9 @@
-"""The decision point: six facts are put side by side, one answer goes out.
+"""The decision point: seven facts are put side by side, one answer goes out.
 
     rules        = policies.snapshot                       one immutable set, one revision
     subscription = await subscriptions.find(...)           cached                   (wait 1, rarely)
     manifest     = await manifests.find(...)               cached, asked for beside it
+    wallet       = await wallets.find(...)                 the same, where a plan has one
     entitlement  = rules.resolve(...)                      pure: plan, globs, limits, rules
     metering     = await meter.reserve | read(...)         all limits, all or nothing      (wait 2)
     verdict      = rules.decide(...)                       pure: readings; deny > warn > allow
@@ -43,6 +44,7 @@ from sidecar.domain.usage import (
     name_reservation,
     reservation_token,
 )
+from sidecar.domain.wallet import Wallet
 from sidecar.errors import RequestFault, Unavailable
 from sidecar.ports import (
     Checked,
@@ -54,6 +56,7 @@ from sidecar.ports import (
     Rules,
     Standby,
     Subscriptions,
+    Wallets,
 )
 
 T = TypeVar("T")
@@ -73,6 +76,11 @@ class Overview:
     grants: tuple[GrantBalance, ...]
     revision: str
 
+    @property
+    def balance(self) -> Reading | None:
+        """What is left of the user's balance, None where the plan has no wallet."""
+        return next((it for it in self.readings if it.limit.base is not None), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -90,6 +98,7 @@ class PDP:
         policies: Policies,
         subscriptions: Subscriptions,
         manifests: Manifests,
+        wallets: Wallets,
         meter: Meter,
         log: DecisionLog,
         clock: Clock,
@@ -98,6 +107,7 @@ class PDP:
         self._policies = policies
         self._subscriptions = subscriptions
         self._manifests = manifests
+        self._wallets = wallets
         self._meter = meter
         self._log = log
         self._clock = clock
@@ -113,9 +123,9 @@ class PDP:
         now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
         rates = self._rates(rules, request.model)
         request = _with_cost(request, request.estimate, rates)
-        told = await _unless_unavailable(self._told_of(request.subject, since))
+        told, wallet = await self._facts_of(rules, request.subject, since)
         subscription, manifest = told or self._remembered(rules, request, now)
-        entitlement = rules.resolve(subscription, request, now, manifest)
+        entitlement = rules.resolve(subscription, request, now, manifest, wallet)
         hold = Hold(_new_reservation_id(request), _new_decision_id(), request, rates)
         metering = await _unless_unavailable(
             self._meter_charges(rules, hold, entitlement, now, since)
@@ -131,7 +141,7 @@ class PDP:
             # A rule changed its mind between two readings. If this is lost, the hold still
             # ends by its own expiry.
             await _unless_unavailable(self._meter.withdraw(metering.reservation.id, since=since))
-        self._log.record(Checked(request, subscription, decision, rules, manifest))
+        self._log.record(Checked(request, subscription, decision, rules, manifest, wallet))
         return decision
 
     async def check_all(self, requests: Sequence[CheckRequest]) -> list[Decision | RequestFault]:
@@ -158,18 +168,23 @@ class PDP:
         now = what_if.now or self._clock.now()
         rates = self._rates(rules, request.model)
         request = _with_cost(replace(request, reserve=False), request.estimate, rates)
-        told = await _unless_unavailable(
-            self._told_of(request.subject, since, what_if.subscription)
-        )
+        told, wallet = await self._facts_of(rules, request.subject, since, what_if)
         subscription, manifest = told or (what_if.subscription, None)
-        entitlement = rules.resolve(subscription, request, now, manifest)
+        entitlement = rules.resolve(subscription, request, now, manifest, wallet)
         hold = Hold("", _new_decision_id("exp_"), request, rates)
         metering = await _unless_unavailable(self._assumed(hold, entitlement, what_if, now, since))
         decision = _decide(rules, hold, entitlement, metering, now)
         readings = None if metering is None else metering.readings
         # Of thousands of rules this takes a while: checks go on beside it.
         explanation = await asyncio.to_thread(
-            rules.explain, request, subscription, readings, now, manifest=manifest, trace=trace
+            rules.explain,
+            request,
+            subscription,
+            readings,
+            now,
+            manifest=manifest,
+            wallet=wallet,
+            trace=trace,
         )
         return Explained(decision, explanation)
 
@@ -190,7 +205,8 @@ class PDP:
         request = replace(first, ttl_s=ttl_s, request_id="")
         request = _with_cost(request, estimate, rates)
         subscription, manifest = await self._told_of(request.subject, since)
-        entitlement = rules.resolve(subscription, request, now, manifest)
+        wallet = await self._wallet_of(rules, request.subject, since)
+        entitlement = rules.resolve(subscription, request, now, manifest, wallet)
         # The run holds its request and its place already: a limit of which no more is asked
         # has no say, or a run in the last place could never live on. Rules see it all the same.
         charges = tuple(
@@ -211,7 +227,7 @@ class PDP:
             readings = tuple(fresh.get(reading.limit.id, reading) for reading in readings)
             metering = replace(metering, readings=readings)
             decision = _decide(rules, hold, entitlement, metering, now)
-        self._log.record(Checked(request, subscription, decision, rules, manifest))
+        self._log.record(Checked(request, subscription, decision, rules, manifest, wallet))
         return decision
 
     async def commit(
@@ -273,12 +289,30 @@ class PDP:
         """
         now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
         subscription, manifest = await self._told_of(subject, since)
-        entitlement, plan = rules.overview(subscription, subject, now, manifest)
+        wallet = await self._wallet_of(rules, subject, since)
+        entitlement, plan = rules.overview(subscription, subject, now, manifest, wallet)
         metering, grants = await asyncio.gather(
             self._meter.read(subject, entitlement.charges, since=since),
             self._meter.grants(subject, since=since),
         )
         return Overview(entitlement, plan, metering.readings, grants, rules.revision)
+
+    async def _facts_of(
+        self, rules: Rules, subject: Subject, since: float, what_if: WhatIf = AS_IT_IS
+    ) -> tuple[tuple[Subscription, Manifest | None] | None, Wallet | None]:
+        """What others said of a subject, and of its balance, each None where it cannot be had."""
+        asked = _unless_unavailable(self._told_of(subject, since, what_if.subscription))
+        if not rules.has_wallets:
+            return await asked, None
+        if what_if.counters.balance is not None:
+            return await asked, what_if.counters.wallet(subject)
+        return await asyncio.gather(asked, self._wallet_of(rules, subject, since))
+
+    async def _wallet_of(self, rules: Rules, subject: Subject, since: float) -> Wallet | None:
+        """The balance of a user, None where it could not be had or nobody needs it."""
+        if not rules.has_wallets:
+            return None
+        return await _unless_unavailable(self._wallets.find(subject, since=since))
 
     async def _told_of(
         self, subject: Subject, since: float, assumed: Subscription | None = None

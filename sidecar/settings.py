@@ -27,7 +27,7 @@ from sidecar.errors import ConfigurationError
 DEFAULT_STORE = "sqlite:///./data/sidecar.db"
 
 _OURS = ("SIDECAR_", "MOZAIKS_", "CONTROL_PLANE_USAGE_INGEST_")
-_NOT_READ_YET = ("WALLET_API_URL", "SIDECAR_JWKS_URL")
+_NOT_READ_YET = ("SIDECAR_JWKS_URL",)
 
 
 class Deployment(StrEnum):
@@ -176,6 +176,15 @@ class Settings(BaseSettings):
         description="Where the subscription of a user is asked for of whom nothing was pushed; "
         "{app_id} and {user_id} are filled in.",
     )
+    wallet_api_url: Annotated[
+        Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/\S*$")] | None,
+        BeforeValidator(_unset_if_empty),
+        _template(),
+    ] = Field(
+        None,
+        description="Where the balance of a user is asked for of whom none was pushed; {app_id} "
+        "and {user_id} are filled in.",
+    )
     mozaiks_gateway_url: Annotated[
         Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/?$")] | None,
         BeforeValidator(_unset_if_empty),
@@ -185,7 +194,9 @@ class Settings(BaseSettings):
         "cancellations are handed to it. Unset: SIDECAR_UPGRADE_URL is where users are sent.",
     )
     mozaiks_app_key: SecretStr | None = Field(
-        None, description="The key that lets this app in at the gateway and the subscription API."
+        None,
+        description="The key that lets this app in at the gateway, the subscription API and the "
+        "wallet API.",
     )
     sidecar_webhook_url: Annotated[
         Annotated[str, Field(pattern=r"^https?://[^/?#\s]+\S*$")] | None,
@@ -193,7 +204,8 @@ class Settings(BaseSettings):
     ] = Field(
         None,
         description="Where notices are posted: limits that are reached or have reached their "
-        "warning, policies that were refused. Signed as Standard Webhooks say.",
+        "warning, balances that are low, policies that were refused. Signed as Standard Webhooks "
+        "say.",
     )
     sidecar_webhook_secret: SecretStr = Field(
         SecretStr(""),

@@ -1,8 +1,8 @@
 """Are the examples of the document what a server answers? `python -m tests.examples` writes them.
 
-They are asked one after the other of a server on the quickstart's policies. What differs from
-day to day (ids, times, digests, where the policies are) may differ; all else may not. A new
-example is written without its `answer`.
+They are asked one after the other of a server on the quickstart's policies, with prices. What
+differs from day to day (ids, times, digests, where the policies are) may differ; all else may
+not. A new example is written without its `answer`.
 """
 
 import asyncio
@@ -53,7 +53,8 @@ async def asked() -> list[tuple[Example, httpx.Response, Any]]:
     """Each example with its answer, and the answer's body as it can be shown."""
     real: dict[str, str] = {}
     found = []
-    async with application("policies/quickstart") as client:
+    prices = ROOT / "policies/prices/example.yaml"
+    async with application("policies/quickstart", sidecar_prices=prices) as client:
         for example in examples():
             answer = await client.request(
                 example.method,

@@ -4,12 +4,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from sidecar.adapters.changes import MANIFEST, SUBSCRIPTION, SURE_S, Changes
+from sidecar.adapters.changes import MANIFEST, SUBSCRIPTION, SURE_S, WALLET, Changes
 from sidecar.adapters.recent import CAPACITY, Known, Recent
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome
-from sidecar.ports import Manifests, ManifestSync, Subscriptions
+from sidecar.domain.wallet import Wallet
+from sidecar.ports import Manifests, ManifestSync, Subscriptions, Wallets
 
 _User = tuple[str, str]
 _NONE: Final[Known[Manifest | None]] = Known(None)
@@ -158,3 +159,44 @@ def _weight(manifest: Manifest | None) -> int:
         return 1
     parts = manifest.budgets, manifest.features, manifest.overrides, manifest.seeded
     return 1 + sum(map(len, (*parts, manifest.allowed, manifest.blocked))) // 8
+
+
+class CachedWallets(Recent[_User, Wallet]):
+    """Remembers each user's balance, and that nobody told of one.
+
+    One that is told through this process is seen at once, one through another when it is heard of
+    or when the entry is old. What was spent meanwhile is counted all the same: an old balance goes
+    with an old count.
+
+    Args:
+        changes: what other processes are told.
+        lifetime_s: how long an entry is believed where changes are not heard of; more than 0.
+    """
+
+    def __init__(
+        self,
+        inner: Wallets,
+        changes: Changes | None = None,
+        *,
+        lifetime_s: float = SURE_S,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        def ask(key: _User, since: float) -> Awaitable[Wallet]:
+            return inner.find(Subject(*key), since=since)
+
+        super().__init__(
+            ask, lambda key: key[1], changes, lifetime_s=lifetime_s, monotonic=monotonic
+        )
+        self._inner = inner
+        self._changes.tell(WALLET, self.forget)
+
+    def find(self, subject: Subject, *, since: float) -> Awaitable[Wallet]:
+        """What is remembered, else what the store says."""
+        return self.recall((subject.app_id, subject.user_id), since)
+
+    async def sync(self, told: Wallet, *, since: float) -> tuple[SyncOutcome, Wallet]:
+        """Pass a balance on, and forget what it makes old."""
+        try:
+            return await self._inner.sync(told, since=since)
+        finally:
+            self.forget(told.user_id)

@@ -18,6 +18,8 @@ SUBSCRIPTION: Final = "subscription"
 """The kind of a change of what holds for a user; its key is the user's id."""
 MANIFEST: Final = "manifest"
 """The kind of a change of what holds for an app; its key is the app's id."""
+WALLET: Final = "wallet"
+"""The kind of a change of a user's balance; its key is the user's id."""
 
 SURE_S: Final = 0.5
 """So long after a look nothing that was remembered is older than it looked then."""

@@ -93,7 +93,8 @@ def short_digest(text: str) -> str:
 def write_limits(limits: Sequence[Limit], indexes: Sequence[int]) -> str:
     """What a commit needs to show the limits of a hold; `indexes` name the counters.
 
-    Last in each row stand the scopes of the grants that the limit draws, as grants are stored.
+    Last in each row stand the scopes of the grants that the limit draws, as grants are stored; in
+    front of them, where it is a balance, what of the counter it knows of already.
     """
     key = (indexes, *map(id, limits))
     known = _limits_written.get(key)
@@ -116,6 +117,7 @@ def _limits_text(limits: Sequence[Limit], indexes: Sequence[int]) -> str:
                 limit.per,
                 limit.mode,
                 index,
+                *([] if limit.base is None else [limit.base]),
                 [quote(scope, safe="=") for scope in limit.scopes],
             ]
             for limit, index in zip(limits, indexes, strict=True)
@@ -126,9 +128,7 @@ def _limits_text(limits: Sequence[Limit], indexes: Sequence[int]) -> str:
 @lru_cache(_KEPT)
 def read_limits(text: str) -> tuple[tuple[Limit, int], ...]:
     """The limits of `write_limits`, each with the index of its counter."""
-    rows: list[tuple[str, str, int | None, str, list[str], str, int, list[str]]] = orjson.loads(
-        text
-    )
+    rows: list[tuple[Any, ...]] = orjson.loads(text)
     return tuple(
         (
             Limit(
@@ -138,10 +138,11 @@ def read_limits(text: str) -> tuple[tuple[Limit, int], ...]:
                 window=parse_window(window) or Fixed.LIFETIME,
                 per=tuple(map(Dimension, per)),
                 mode=Mode(mode),
+                base=rest[0] if len(rest) > 1 else None,
             ),
             index,
         )
-        for name, meter, maximum, window, per, mode, index, *_ in rows
+        for name, meter, maximum, window, per, mode, index, *rest in rows
     )
 
 

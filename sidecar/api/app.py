@@ -37,6 +37,7 @@ from sidecar.api.reservations import Reservations
 from sidecar.api.status import Status
 from sidecar.api.subscriptions import Subscriptions
 from sidecar.api.usage import Usage
+from sidecar.api.wallets import Tell, Wallets
 from sidecar.logs import REQUEST
 from sidecar.pdp import PDP
 from sidecar.ports import Clock, Directories, EventLog, Fact, Meter, Payments, Policies, Statements
@@ -44,6 +45,7 @@ from sidecar.ports import Decisions as DecisionsPort
 from sidecar.ports import Manifests as ManifestsPort
 from sidecar.ports import Outbox as OutboxPort
 from sidecar.ports import Subscriptions as SubscriptionsPort
+from sidecar.ports import Wallets as WalletsPort
 from sidecar.ports.watching import Exposition, Part, Requests, Traces, UsageWatch
 
 _CALLERS = (Role.RUNTIME, Role.INTERNAL)
@@ -93,7 +95,9 @@ class Parts:
     watching: Watching
     events: EventLog
     outbox: OutboxPort
+    wallets: WalletsPort
     facts: Sequence[Fact] = ()
+    tell: Tell | None = None
 
 
 def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
@@ -106,6 +110,7 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
     syncs = Subscriptions(parts.subscriptions, policies, clock, keys)
     manifests = Manifests(parts.manifests, policies, clock)
     health = Health(policies, meter, clock, parts.facts)
+    wallets = Wallets(parts.wallets, pdp, policies, clock, parts.tell)
     grants, reports = Grants(meter, policies, clock), Reports(meter, policies, clock)
     recorded, standing = Decisions(parts.decisions), PolicyFiles(parts.directories)
     periods = Periods(parts.statements, clock, parts.settle)
@@ -145,6 +150,7 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
         get("/v1/subscriptions/{app_id}/{user_id:path}", Endpoint(syncs.show, keys, _READERS)),
         post("/api/internal/subscription/sync", Endpoint(syncs.sync, keys, _INTERNAL)),
         post("/api/internal/grants/sync", Endpoint(grants.sync, keys, _INTERNAL)),
+        post("/api/internal/wallet/sync", Endpoint(wallets.sync, keys, _INTERNAL)),
         post("/api/v1/entitlements/{app_id}/sync", Endpoint(manifests.sync, keys, _INTERNAL)),
         post("/v1/checkout", Endpoint(checkouts.checkout, keys, _CALLERS)),
         post("/v1/checkout/cancel", Endpoint(checkouts.cancel, keys, _CALLERS)),

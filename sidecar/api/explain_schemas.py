@@ -8,7 +8,7 @@ from pydantic import (
     TypeAdapter,
 )
 
-from sidecar.api.fields import Attributes, Body, Count, Instant, Name, Text
+from sidecar.api.fields import Attributes, Balance, Body, Count, Instant, Name, Text
 from sidecar.api.schemas import CheckBody
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Status, Subscription
@@ -52,6 +52,12 @@ class HeldBody(Body):
 Counters = Annotated[dict[Name, Count], Field(max_length=MAX_COUNTERS)]
 
 
+class BalanceBody(Body):
+    """A balance that is taken for granted, in micro-units."""
+
+    balance: Balance
+
+
 class GivenBody(Body):
     """Facts that are taken for granted; counters by the id of a limit."""
 
@@ -59,6 +65,7 @@ class GivenBody(Body):
     used: Counters = Field({})
     reserved: Counters = Field({})
     granted: Counters = Field({})
+    wallet: BalanceBody | None = None
     now: Instant | None = None
 
     def what_if(self, subject: Subject, now: datetime) -> WhatIf:
@@ -66,7 +73,12 @@ class GivenBody(Body):
         held = self.subscription
         return WhatIf(
             subscription=held.subscription(subject, self.now or now) if held else None,
-            counters=Told(self.used, self.reserved, self.granted),
+            counters=Told(
+                self.used,
+                self.reserved,
+                self.granted,
+                balance=None if self.wallet is None else self.wallet.balance,
+            ),
             now=self.now,
         )
 

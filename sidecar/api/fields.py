@@ -24,6 +24,7 @@ MAX_ATTRIBUTES = 64
 MAX_DEPTH = 4
 _FAR_YEAR = "in UTC, a year outside 1970 to 9000"
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Balance = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 

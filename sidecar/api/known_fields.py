@@ -1,6 +1,6 @@
 """Which fields could have been meant? The names that a body, or a part of it, may have."""
 
-from sidecar.api.explain_schemas import ExplainBody, GivenBody, HeldBody
+from sidecar.api.explain_schemas import BalanceBody, ExplainBody, GivenBody, HeldBody
 from sidecar.api.fields import Body
 from sidecar.api.queries import (
     DecisionsQuery,
@@ -25,7 +25,7 @@ def known_fields(schema: str, location: tuple[str | int, ...]) -> list[str]:
     """The fields of a body, or of the part of it at a location; empty for an unknown one."""
     part = _PARTS.get(str(location[0])) if location else None
     if part is GivenBody and location[1:]:
-        part = HeldBody
+        part = BalanceBody if location[1] == "wallet" else HeldBody
     if part is CheckBody and len(location) > 2:
         part = EstimateBody
     model = part or _BODIES.get(schema)

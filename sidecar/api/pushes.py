@@ -15,10 +15,11 @@ from pydantic import (
     model_validator,
 )
 
-from sidecar.api.fields import MAX_TEXT, Attributes, Count, Instant, Name, Text
+from sidecar.api.fields import MAX_TEXT, Attributes, Balance, Count, Instant, Name, Text
 from sidecar.domain.grants import Grant
 from sidecar.domain.request import MeterKind
 from sidecar.domain.subscription import Status, Subscription
+from sidecar.domain.wallet import Wallet
 
 PUSH_AHEAD = timedelta(days=1)
 
@@ -168,5 +169,36 @@ class GrantBody(BaseModel):
         )
 
 
+class WalletBody(BaseModel):
+    """`POST /api/internal/wallet/sync`; camelCase or snake_case, unknown fields ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, populate_by_name=True)
+
+    user_id: Name = Field(validation_alias=_either("userId", "user_id"))
+    app_id: Name = Field(validation_alias=_either("appId", "app_id"))
+    balance: Balance
+    currency: Name
+    as_of: Instant = Field(validation_alias=_either("asOf", "as_of"))
+    wallet_id: Text | None = Field(None, validation_alias=_either("walletId", "wallet_id"))
+
+    def wallet(self, now: datetime) -> Wallet:
+        """The balance that is told.
+
+        Raises:
+            ValueError: it claims to be from the future, and would make all later ones stale.
+        """
+        if self.as_of > now + PUSH_AHEAD:
+            raise ValueError("asOf: more than a day ahead")
+        return Wallet(
+            self.app_id,
+            self.user_id,
+            self.balance,
+            self.currency,
+            self.as_of,
+            name=self.wallet_id or "",
+        )
+
+
 SUBSCRIPTION = TypeAdapter(SubscriptionBody)
 GRANT = TypeAdapter(GrantBody)
+WALLET = TypeAdapter(WalletBody)

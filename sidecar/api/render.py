@@ -15,6 +15,7 @@ from sidecar.domain.modes import Refusal
 from sidecar.domain.shown import limits_shown, reasons_shown
 from sidecar.domain.subscription import Subscription
 from sidecar.domain.usage import Settlement
+from sidecar.domain.wallet import WALLET, Wallet
 from sidecar.domain.windows import Sliding
 from sidecar.pdp import Overview
 
@@ -101,6 +102,8 @@ def decision_body(decision: Decision) -> dict[str, object]:
 
 
 def _title(first: Reason, readings: Iterable[Reading]) -> str:
+    if first.code is ReasonCode.STORE_UNAVAILABLE and first.id == WALLET:
+        return "The balance cannot be read"
     # Where even an empty counter has no room, "used up" would send the user off to wait.
     too_large = {reading.limit.id for reading in readings if reading.never_fits}
     if first.code is ReasonCode.QUOTA_EXCEEDED and first.id in too_large:
@@ -218,9 +221,27 @@ def _backlog_body(backlog: Backlog) -> dict[str, object]:
     }
 
 
+def wallet_body(wallet: Wallet, reading: Reading | None) -> dict[str, object]:
+    """A balance with what was spent and is held of it since it was told.
+
+    Args:
+        reading: of the limit that it is, None where nothing is held against it.
+    """
+    return {
+        "wallet_id": wallet.name or None,
+        "balance": wallet.balance,
+        "currency": wallet.currency or None,
+        "as_of": wallet.as_of if wallet.balance is not None else None,
+        "spent": reading and reading.used,
+        "held": reading and reading.reserved,
+        "available": reading and reading.remaining,
+    }
+
+
 def overview_body(overview: Overview) -> dict[str, object]:
     """What a settings page shows."""
     entitlement, plan = overview.entitlement, overview.plan
+    wallet, balance = entitlement.wallet, overview.balance
     return {
         "plan": entitlement.plan,
         "plan_name": plan and plan.name,
@@ -231,6 +252,7 @@ def overview_body(overview: Overview) -> dict[str, object]:
         },
         "features": plan.features if plan else {},
         "limits": limits_shown(overview.readings),
+        "wallet": wallet_body(wallet, balance) if wallet and balance else None,
         "grants": [{"id": balance.grant.id, **grant_body(balance)} for balance in overview.grants],
         "subscription": entitlement.subscription and subscription_body(entitlement.subscription),
         "policy": {"revision": overview.revision},
@@ -267,7 +289,7 @@ def _rate_limit(decision: Decision) -> Mapping[str, str]:
     if binding is None or binding.limit.maximum is None:
         return {}
     limit = binding.limit
-    policy = f'"{limit.id}";q={limit.maximum}'
+    policy = f'"{limit.id}";q={max(0, binding.limit.maximum)}'
     if isinstance(limit.window, Sliding):
         policy += f";w={limit.window.length_ms // 1000}"
     state = f'"{limit.id}";r={binding.remaining}'

@@ -11,6 +11,8 @@ from sidecar.adapters.payments.gateway import GatewayPayments
 from sidecar.adapters.payments.mock import MockPayments
 from sidecar.adapters.pulled.source import BillingSide
 from sidecar.adapters.pulled.subscriptions import PulledSubscriptions
+from sidecar.adapters.pulled.wallet_source import WalletSide
+from sidecar.adapters.pulled.wallets import PulledWallets
 from sidecar.adapters.web import Web
 from sidecar.adapters.webhooks.delivery import Deliveries
 from sidecar.adapters.webhooks.noticing import NoticedDecisions
@@ -19,7 +21,7 @@ from sidecar.adapters.webhooks.signing import Signer
 from sidecar.bootstrap.policies import urls_of
 from sidecar.bootstrap.stores import Store
 from sidecar.domain.policies import PolicyReport
-from sidecar.ports import Notices, Payments, Subscriptions
+from sidecar.ports import Notices, Payments, Rules, Subscriptions, Wallets
 from sidecar.settings import Settings
 
 
@@ -36,6 +38,21 @@ def subscriptions_of(settings: Settings, pushed: Subscriptions, web: Web) -> Sub
         return pushed
     source = BillingSide(web, settings.subscription_api_url, _app_key(settings))
     return PulledSubscriptions(pushed, source, SystemClock())
+
+
+def wallets_of(
+    settings: Settings, pushed: Wallets, web: Web, rules: Callable[[], Rules]
+) -> Wallets:
+    """What was pushed; where an address is set, what is told of whoever has nothing pushed."""
+    if settings.wallet_api_url is None:
+        return pushed
+
+    def currency() -> str | None:
+        prices = rules().prices
+        return None if prices is None else prices.currency
+
+    source = WalletSide(web, settings.wallet_api_url, _app_key(settings), currency)
+    return PulledWallets(pushed, source, SystemClock())
 
 
 @dataclass(frozen=True, slots=True)

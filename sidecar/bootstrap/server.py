@@ -31,6 +31,7 @@ from sidecar.bootstrap.outside import (
     event_deliveries_of,
     payments_of,
     subscriptions_of,
+    wallets_of,
     webhooks_of,
 )
 from sidecar.bootstrap.policies import find_policies, followed_policies, watched_policies
@@ -58,6 +59,7 @@ async def running(
                 LoadedPolicies(policies),
                 store.subscriptions,
                 store.manifests,
+                store.wallets,
                 store.meter,
                 log,
                 clock,
@@ -97,6 +99,7 @@ def create_app(
     store, web = store_of(settings, observing.store), Web()
     ending = Ending(settings.sidecar_drain_s)
     subscriptions = subscriptions_of(settings, store.subscriptions, web)
+    wallets = wallets_of(settings, store.wallets, web, lambda: kept.loaded.snapshot)
     told, decisions = LoggedDecisions(), _recorded(settings)
 
     def begin_anew() -> None:
@@ -119,6 +122,7 @@ def create_app(
         kept.loaded,
         subscriptions,
         store.manifests,
+        wallets,
         store.meter,
         DecisionLogs(*logs),
         SystemClock(),
@@ -166,6 +170,7 @@ def create_app(
         pdp=pdp,
         subscriptions=subscriptions,
         manifests=store.manifests,
+        wallets=wallets,
         meter=store.meter,
         policies=kept.loaded,
         clock=SystemClock(),
@@ -186,6 +191,7 @@ def create_app(
             usage=observing.usage,
             parts=parts_of(settings, observed),
         ),
+        tell=None if webhooks is None else webhooks.noticed.tell,
     )
     return build_app(parts, lifespan)
 
@@ -242,6 +248,7 @@ def _explained(checked: Checked) -> object:
         decision.readings,
         decision.at,
         manifest=checked.manifest,
+        wallet=checked.wallet,
         every_rule=False,
     ).as_plain()
 

@@ -10,12 +10,12 @@ from typing import Final
 
 from sidecar.adapters.address import Arrangement, SqliteAddress, read_address
 from sidecar.adapters.arrivals import Arrivals
-from sidecar.adapters.cached import CachedManifests, CachedSubscriptions
+from sidecar.adapters.cached import CachedManifests, CachedSubscriptions, CachedWallets
 from sidecar.adapters.carried import CarriedManifests
 from sidecar.adapters.changes import WatchedChanges
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.guarded.breaker import IN_A_ROW, Breaker
-from sidecar.adapters.guarded.facts import GuardedManifests, GuardedSubscriptions
+from sidecar.adapters.guarded.facts import GuardedManifests, GuardedSubscriptions, GuardedWallets
 from sidecar.adapters.guarded.meter import GuardedMeter
 from sidecar.adapters.redis.changes import ANNOUNCE, RedisChanges
 from sidecar.adapters.redis.connection import RedisConnection
@@ -28,6 +28,7 @@ from sidecar.adapters.redis.notices import NOTICE, RedisNotices
 from sidecar.adapters.redis.outbox import OUTBOX, RedisOutbox
 from sidecar.adapters.redis.statements import STATED, RedisStatements
 from sidecar.adapters.redis.subscriptions import RedisSubscriptions
+from sidecar.adapters.redis.wallets import RedisWallets
 from sidecar.adapters.rolled import RolledMeter
 from sidecar.adapters.seeded import SeededManifests
 from sidecar.adapters.sqlite.changes import SqliteChanges
@@ -39,10 +40,20 @@ from sidecar.adapters.sqlite.notices import SqliteNotices
 from sidecar.adapters.sqlite.outbox import SqliteOutbox
 from sidecar.adapters.sqlite.statements import SqliteStatements
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
+from sidecar.adapters.sqlite.wallets import SqliteWallets
 from sidecar.domain.event_log import Keeping
 from sidecar.domain.usage import OnExpiry
 from sidecar.errors import ConfigurationError, Unavailable
-from sidecar.ports import EventLog, Manifests, Meter, Notices, Outbox, Statements, Subscriptions
+from sidecar.ports import (
+    EventLog,
+    Manifests,
+    Meter,
+    Notices,
+    Outbox,
+    Statements,
+    Subscriptions,
+    Wallets,
+)
 from sidecar.ports.watching import StoreWatch
 from sidecar.settings import Settings
 
@@ -51,7 +62,7 @@ _KEPT_IN_A_FILE: Final = timedelta(days=35)
 _IN_A_ROW_OF_SEVERAL = 64
 """Of servers that share the work, one may be gone for long while the others answer."""
 
-Cache = CachedSubscriptions | CachedManifests
+Cache = CachedSubscriptions | CachedManifests | CachedWallets
 
 
 class Store:
@@ -99,6 +110,7 @@ class Store:
             self.changes = SqliteChanges(self._database)
             subscriptions: Subscriptions = SqliteSubscriptions(self._database)
             self.notices = SqliteNotices(self._database)
+            wallets: Wallets = SqliteWallets(self._database)
             manifests = SqliteManifests(self._database)
         else:
             scripts = (*SCRIPTS, LEASE, REPLACE, ANNOUNCE, NOTICE, STATED, COMING, PAGE, OUTBOX)
@@ -116,6 +128,7 @@ class Store:
             self.changes = RedisChanges(self._redis)
             subscriptions = RedisSubscriptions(self._redis)
             self.notices = RedisNotices(self._redis)
+            wallets = RedisWallets(self._redis)
             manifests = RedisManifests(self._redis)
         self.unrolled: Meter = GuardedMeter(meter, self.breaker)
         self._guarded = guarded
@@ -125,6 +138,9 @@ class Store:
         )
         self.subscriptions: Subscriptions = remembered
         self.caches["subscriptions"] = remembered
+        told = CachedWallets(GuardedWallets(wallets, self.breaker), self.changes)
+        self.wallets: Wallets = told
+        self.caches["wallets"] = told
         # Most apps have none, and shall not pay for asking each time.
         asked = GuardedManifests(manifests, self.breaker)
         seeded = SeededManifests(asked, self.meter, clock)

@@ -34,6 +34,7 @@ _WITH_AN_ID = {"decision_id", "url", "key", "as_json"}
 @click.option(
     "--used", multiple=True, metavar="LIMIT=N", help="Units that the user has used of a limit."
 )
+@click.option("--balance", type=int, help="Of the user's wallet, in millionths of the currency.")
 @click.option("--now", metavar="INSTANT", help="As if it were then; counters are what --used says.")
 @click.option("--trace", is_flag=True, help="Show the value of each part of each expression.")
 @click.option("--json", "as_json", is_flag=True, help="Print what POST /v1/explain answers.")
@@ -53,6 +54,7 @@ def explain(
     status: str,
     store: str | None,
     used: tuple[str, ...],
+    balance: int | None,
     now: str | None,
     trace: bool,
     as_json: bool,
@@ -73,6 +75,7 @@ def explain(
         return
     given: dict[str, object] = {"used": _counters(used)}
     given |= {"now": now} if now is not None else {}
+    given |= {"wallet": {"balance": balance}} if balance is not None else {}
     given |= {"subscription": {"plan": plan, "status": status}} if plan is not None else {}
     asked = body_of(typed, attribute) | {"trace": trace, "given": given}
     body = read_body(context, EXPLAIN, asked)

@@ -88,12 +88,14 @@ def with_member(body: dict[str, Any], path: str, value: object, plan: str) -> di
             _put(given, steps, value)
         case ["limits", name, counter] if counter in _COUNTERS:
             _put(given, [counter, name], value)
+        case ["wallet", "balance"]:
+            given["wallet"] = {"balance": _as_json(value)}
         case ["now"]:
             given["now"] = _as_json(value)
         case _:
             raise NotASample(
                 f"{path} follows from the policies; set a member of request or subscription, "
-                'limits["id"].used or .reserved, or now'
+                'limits["id"].used or .reserved, wallet.balance, or now'
             )
     sample_of(changed)
     return changed

@@ -164,6 +164,7 @@ def readings_of(
 def reading_of(charge: Charge, content: Content, fits_at_ms: int, granted: int) -> Reading:
     """A counter's content as the reading of one limit."""
     limit, (used, held, resets_ms) = charge.limit, content
+    used = limit.counted(used)
     if limit.window is Fixed.LIFETIME:
         resets_ms = 0
     elif limit.maximum is not None:

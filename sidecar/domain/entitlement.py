@@ -8,6 +8,7 @@ from sidecar.domain.limits import Charge
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.modes import FailureMode, Mode
 from sidecar.domain.subscription import Standing, Subscription
+from sidecar.domain.wallet import Wallet
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Entitlement:
         errors: conditions that could not be evaluated; such a limit applies.
         manifest: what holds for the app beside the plan.
         is_local: whether some of it is decided by what is remembered when the store is away.
+        wallet: the user's, None where it could not be had, or no plan has any.
     """
 
     subscription: Subscription | None
@@ -39,6 +41,7 @@ class Entitlement:
     errors: tuple[RuleError, ...] = ()
     manifest: Manifest | None = None
     is_local: bool = False
+    wallet: Wallet | None = None
 
     @property
     def subscription_status(self) -> str:

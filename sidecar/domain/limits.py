@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 from urllib.parse import quote
 
 from sidecar.domain.modes import FailureMode, Mode, Refusal
-from sidecar.domain.request import CheckRequest, MeterKind
+from sidecar.domain.request import MAX_INTEGER, CheckRequest, MeterKind
 from sidecar.domain.windows import BillingCycle, Fixed, Sliding, Window
 
 
@@ -36,6 +37,8 @@ _VALUES: Mapping[Dimension, Callable[[CheckRequest], str]] = {
 }
 
 
+BALANCE: Final = ":$"
+"""Ends the key of a counter that is held against a balance; no id begins so."""
 _GRANTED = frozenset({Fixed.BILLING_MONTH, Fixed.BILLING_PERIOD, Fixed.LIFETIME})
 """Windows of allowances, to which grants add; other windows bound a pace."""
 STATED = frozenset({Fixed.BILLING_MONTH, Fixed.BILLING_PERIOD, Fixed.MONTH})
@@ -64,9 +67,12 @@ class Limit:
         conditional: whether a `when` chooses its requests; then its counter is its own.
         rollover: how much of what is left of a period can be used in the next one.
         allowance: what is included, where that is not the maximum.
+        base: units of the counter that the maximum knows of already, where it is a balance that
+            somebody tells again and again; None where it is not. Its counter is its own too.
         is_stated: whether there is a statement for each of its periods, if its window has any.
         is_enforced: whether it can refuse: it has a bound, and its mode lets it.
         scopes: of the grants that it draws when its allowance is used up, see `Grant`.
+        most: what its counter may hold, None where there is no bound.
         head: what begins the key of each of its counters.
         tail: what ends it.
         parts: what stands in between, of each dimension but the app, and whose value follows it.
@@ -85,8 +91,10 @@ class Limit:
     conditional: bool = False
     rollover: int | None = None
     allowance: int | None = None
+    base: int | None = None
     is_stated: bool = field(default=True, compare=False)
     is_enforced: bool = field(init=False, compare=False)
+    most: int | None = field(init=False, compare=False)
     scopes: tuple[str, ...] = field(init=False, compare=False)
     head: str = field(init=False, compare=False, repr=False)
     tail: str = field(init=False, compare=False, repr=False)
@@ -98,6 +106,7 @@ class Limit:
         # Asked at every check, and known when the policies are.
         is_enforced = self.maximum is not None and self.mode is Mode.ENFORCE
         object.__setattr__(self, "is_enforced", is_enforced)
+        object.__setattr__(self, "most", self._most())
         object.__setattr__(self, "scopes", self._scopes())
         window = self.window
         # A session is nobody who is sent an invoice, and there are too many of them.
@@ -105,7 +114,8 @@ class Limit:
         object.__setattr__(self, "is_stated", self.is_stated and has_any)
         span = f"{window.length_ms}ms" if isinstance(window, Sliding) else window.value
         object.__setattr__(self, "head", f"{self.meter.value}:{span}")
-        object.__setattr__(self, "tail", f":#{self.id}" if self.conditional else "")
+        tail = f":#{self.id}" if self.conditional else ""
+        object.__setattr__(self, "tail", tail if self.base is None else BALANCE)
         kept = [dimension for dimension in self.per if dimension is not Dimension.APP]
         parts = tuple((f":{dimension.value}=", _VALUES[dimension]) for dimension in kept)
         object.__setattr__(self, "parts", parts)
@@ -115,12 +125,25 @@ class Limit:
         """Units that cost nothing further, None without a bound."""
         return self.maximum if self.allowance is None else self.allowance
 
+    def _most(self) -> int | None:
+        if self.maximum is None or self.base is None:
+            return self.maximum
+        # A balance may be overdrawn.
+        return max(0, min(self.maximum + self.base, MAX_INTEGER))
+
     def _scopes(self) -> tuple[str, ...]:
-        # What is off spends nobody's grants, and concurrency uses nothing up.
+        # What is off spends nobody's grants, and concurrency uses nothing up. A balance has no
+        # allowance beside which there could be grants.
         if self.maximum is None or self.mode is Mode.OFF or self.meter is MeterKind.CONCURRENCY:
+            return ()
+        if self.base is not None:
             return ()
         named = f"={self.id}"
         return (named, self.meter.value) if self.window in _GRANTED else (named,)
+
+    def counted(self, used: int) -> int:
+        """Of what its counter holds as used, that which is held against the maximum."""
+        return used if self.base is None else max(0, used - self.base)
 
     def counter(self, request: CheckRequest) -> str:
         """The key of the counter that this request falls into, unique within its app.

@@ -9,6 +9,7 @@ from sidecar.domain.decision import Decision, ReasonCode
 from sidecar.domain.limits import Reading
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.shown import limits_shown
+from sidecar.domain.wallet import Wallet
 from sidecar.domain.windows import Sliding
 
 _LONGEST = timedelta(days=400)
@@ -52,18 +53,57 @@ class Message:
     tries: int = 0
 
 
-def notices_of(request: CheckRequest, decision: Decision) -> list[Notice]:
-    """What a decision gives occasion to: each limit that is reached, or has reached its warning."""
+def notices_of(
+    request: CheckRequest, decision: Decision, wallet: Wallet | None = None
+) -> list[Notice]:
+    """What a decision gives occasion to: each limit that is reached, or has reached its warning.
+
+    Args:
+        wallet: the user's, where one is known.
+    """
     readings = {reading.limit.id: reading for reading in decision.readings}
     notices = []
     for reason in decision.reasons:
         reading = readings.get(reason.id)
+        if reading is not None and reading.limit.base is not None:
+            if wallet is not None and is_low(reading):
+                notices.append(of_balance(wallet, reading, decision.at, decision.plan))
+            continue
         match reason.code:
             case ReasonCode.QUOTA_EXCEEDED | ReasonCode.CONCURRENCY_EXCEEDED if reading:
                 notices.append(_of_limit(NoticeKind.LIMIT_REACHED, request, decision, reading))
             case ReasonCode.QUOTA_WARNING if reading:
                 notices.append(_of_limit(NoticeKind.THRESHOLD_REACHED, request, decision, reading))
     return notices
+
+
+def is_low(reading: Reading) -> bool:
+    """Whether less than what is low is left of a balance; what is refused is not spent."""
+    warn_from = reading.limit.warn_from
+    asked = 0 if reading.is_exceeded else reading.requested
+    return warn_from is not None and reading.used + reading.reserved + asked >= warn_from
+
+
+def of_balance(wallet: Wallet, reading: Reading, at: datetime, plan: str | None) -> Notice:
+    """That a balance is low; once for each balance that is told."""
+    as_of = wallet.as_of.isoformat()
+    occasion = (NoticeKind.BALANCE_LOW, wallet.app_id, wallet.user_id, as_of)
+    return Notice(
+        NoticeKind.BALANCE_LOW,
+        "\n".join(occasion),
+        at,
+        at + _LONGEST,
+        {
+            "app_id": wallet.app_id,
+            "user_id": wallet.user_id,
+            "wallet_id": wallet.name or None,
+            "plan": plan,
+            "balance": wallet.balance,
+            "currency": wallet.currency or None,
+            "as_of": wallet.as_of,
+            "limit": limits_shown([reading])[0],
+        },
+    )
 
 
 def _of_limit(

@@ -5,17 +5,31 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription
+from sidecar.domain.wallet import Wallet, no_wallet
 from sidecar.domain.windows import Sliding, from_ms, to_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What counters hold, by the id of the limit that reads them; what is not told is 0."""
+    """What counters hold, by the id of the limit that reads them; what is not told is 0.
+
+    Attributes:
+        balance: of the wallet, None where nobody told one. Nothing was spent of it since, unless
+            that is told as use of its limit.
+        knows_balance: whether it could be had what was told.
+    """
 
     used: Mapping[str, int] = field(default_factory=dict)
     reserved: Mapping[str, int] = field(default_factory=dict)
     granted: Mapping[str, int] = field(default_factory=dict)
+    balance: int | None = None
+    knows_balance: bool = True
+
+    def wallet(self, subject: Subject) -> Wallet | None:
+        """The balance as whoever keeps it would have told it, None where it cannot be had."""
+        return replace(no_wallet(subject), balance=self.balance) if self.knows_balance else None
 
     def reading(self, charge: Charge, now: datetime) -> Reading:
         """What a store that holds this would have read for a charge."""
@@ -33,10 +47,12 @@ class Told:
 
     def over(self, reading: Reading) -> Reading:
         """A reading with what is told in the place of what was read."""
-        name = reading.limit.id
+        name, used = reading.limit.id, reading.used
+        if reading.limit.base is not None and self.balance is not None:
+            used = 0
         return replace(
             reading,
-            used=self.used.get(name, reading.used),
+            used=self.used.get(name, used),
             reserved=self.reserved.get(name, reading.reserved),
             granted=self.granted.get(name, reading.granted),
         )

@@ -9,6 +9,7 @@ from typing import Literal
 from sidecar.domain.limits import Limit
 from sidecar.domain.modes import FailureMode, Mode, Refusal
 from sidecar.domain.request import Subject
+from sidecar.domain.wallet import WalletTerms
 from sidecar.policy.conditions import Condition
 from sidecar.policy.glob_index import GlobIndex
 from sidecar.policy.globs import Globs
@@ -119,6 +120,14 @@ class CompiledLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class CompiledWallet:
+    """What a plan says of its users' wallets, and where."""
+
+    terms: WalletTerms
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledRule:
     """A rule; None as glob or condition matches every request."""
 
@@ -197,6 +206,7 @@ class CompiledPlan:
 
     Attributes:
         limits: longest window first.
+        wallet: None where nothing is held against a balance.
         rules: those whose `match` names this plan or none, in file order.
         facts: what expressions see as `plan`.
         concerns: the rules again, by the plugin that is asked for.
@@ -217,6 +227,7 @@ class CompiledPlan:
     places: PlanPlaces
     concerns: Concerns = field(compare=False, repr=False)
     is_local: bool = False
+    wallet: CompiledWallet | None = None
 
     def allows_plugin(self, name: str) -> bool:
         """Whether the plan includes a plugin; a deny wins."""

@@ -32,6 +32,7 @@ from sidecar.policy.overrides import compile_overrides
 from sidecar.policy.rules import PlannedRule, compile_rules
 from sidecar.policy.source import Path, SourceFile
 from sidecar.policy.unit import Unit
+from sidecar.policy.wallets import compiled_wallet, refuse_unpriced
 
 Limits = Mapping[tuple[str, str], CompiledLimit]
 """Limits by the plan that writes them and their id."""
@@ -98,6 +99,7 @@ def compile_files(
     ids = Ids(plans)
     limits = _limits(units, plans, ids, lost, counts_cost)
     rules = [rule for unit in units for rule in compile_rules(unit, ids, plans, lost)]
+    refuse_unpriced(units, plans, ids, counts_cost=counts_cost)
     ids.refuse_shared()
     default, mode, failure_mode = default_plan(units, plans.units, lost)
     terms = subscription_terms(units, plans.units, lost)
@@ -122,11 +124,14 @@ def _units(
         for name, plan_section in file.plans.items()
         for section, _ in written_limits(name, plan_section)
     )
+    wallets = bool(lost) or any(
+        plan_section.wallet is not None for _, file in files for plan_section in file.plans.values()
+    )
     return [
         Unit(
             source,
             file,
-            Scope(file.constants, plan, limits, features, lost),
+            Scope(file.constants, plan, limits, features, lost, wallets),
             ceiling.over(file.mode),
         )
         for source, file in files
@@ -219,6 +224,7 @@ def _plan(
         places=_places(lineage, writer, plugins),
         concerns=Concerns(concerned),
         is_local=FailureMode.LOCAL in {failure_mode, *(it.limit.failure_mode for it in own)},
+        wallet=compiled_wallet(lineage),
     )
 
 

@@ -29,6 +29,7 @@ from sidecar.cel import (
 from sidecar.domain.limits import Reading
 from sidecar.domain.request import MAX_INTEGER, CheckRequest
 from sidecar.domain.subscription import Status, Subscription
+from sidecar.domain.wallet import Wallet
 from sidecar.policy.blocks import in_block
 from sidecar.policy.codes import code_of
 from sidecar.policy.diagnostics import Diagnostic, did_you_mean, near
@@ -77,6 +78,11 @@ _LIMIT = Object(
 )
 
 
+_WALLET = Object("wallet", {name: Member(INT, optional=True) for name in ("balance", "available")})
+_COUNTED = frozenset({"limits", "wallet"})
+"""What is known when counters were read, and not before."""
+
+
 _DASHED = re.compile(r"(?<![\w.])(limits|plan\.features)\.([A-Za-z_]\w*(?:-\w+)+)")
 
 
@@ -109,7 +115,7 @@ class Condition:
     @property
     def reads_limits(self) -> bool:
         """Whether it, or a variable that it needs, looks at a counter."""
-        direct = any(reference[0] == "limits" for reference in self.program.references)
+        direct = any(reference[0] in _COUNTED for reference in self.program.references)
         return direct or not self.scope.reads_limits.isdisjoint(self.variables)
 
     def place(self, start: int, end: int) -> Place:
@@ -125,6 +131,7 @@ class Scope:
         limits: ids that may stand in `limits["…"]`.
         features: that some plan names; a plan that does not has them as its `*` says.
         lost: ids that something broken may have; they are not called unknown.
+        wallets: whether some plan has a wallet.
         below: variables that the file declares further down.
         broken: variables that did not compile; whatever reads them is not blamed for it.
         reads_limits: variables that cannot be had before counters are read.
@@ -135,6 +142,7 @@ class Scope:
     limits: Collection[str] = ()
     features: Collection[str] = ()
     lost: Collection[str] = ()
+    wallets: bool = True
     below: set[str] = field(default_factory=set)
     variables: dict[str, Condition] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
@@ -188,6 +196,9 @@ class Scope:
             for name in sorted(ref[2] for ref in program.references if _is_feature(ref))
             if name not in self.features and name not in self.lost
         ]  # fmt: skip
+        if not self.wallets and "wallet" in {ref[0] for ref in program.references}:
+            message, hint = "no plan has a wallet", "write wallet: {require: true} in a plan"
+            findings.append(finding("C1", message, *_span(text, "wallet"), hint))
         direct = {name for root, name in read if root == "vars"}
         if before_counting:
             hint = "a rule may read limits; a limit's when may not"
@@ -195,6 +206,10 @@ class Scope:
             if "limits" in roots:
                 message = "limits are not read yet when a limit chooses its requests"
                 findings.append(finding("C3", message, *_span(text, "limits"), hint))
+            if "wallet" in roots:
+                message = "the wallet is not read yet when a limit chooses its requests"
+                words = "a rule may read the wallet; a limit's when may not"
+                findings.append(finding("C3", message, *_span(text, "wallet"), words))
             findings += [
                 finding(
                     "C3", f"the variable {name!r} reads limits, which are not read yet",
@@ -234,7 +249,7 @@ class Scope:
             return
         self.variables[name] = condition
         roots = {ref[0] for ref in condition.program.references}
-        if "limits" in roots or any(used in self.reads_limits for used in condition.variables):
+        if roots & _COUNTED or any(used in self.reads_limits for used in condition.variables):
             self.reads_limits.add(name)
 
     def _environment(self, present: Collection[tuple[str, ...]]) -> Environment:
@@ -243,6 +258,7 @@ class Scope:
             "subscription": _SUBSCRIPTION,
             "plan": self.plan,
             "limits": Map(STRING, _LIMIT, max_size=64, guarded=True),
+            "wallet": _WALLET,
             "now": TIMESTAMP,
             "constants": Object(
                 "constants",
@@ -282,13 +298,19 @@ class Context:
         plan: Mapping[str, object],
         now: datetime,
         readings: Sequence[Reading] | None = None,
+        wallet: Wallet | None = None,
     ) -> None:
         self._base = {
             "request": _request_bindings(request),
             "subscription": _subscription_bindings(subscription),
             "plan": plan,
             "now": now,
-            "limits": {reading.limit.id: _limit_bindings(reading) for reading in readings or ()},
+            "limits": {
+                reading.limit.id: _limit_bindings(reading)
+                for reading in readings or ()
+                if reading.limit.base is None
+            },
+            "wallet": _wallet_bindings(wallet, readings or ()),
         }
         self._by_scope: dict[int, dict[str, object]] = {}
 
@@ -374,6 +396,14 @@ def _limit_bindings(reading: Reading) -> dict[str, object]:
         "max": MAX_INTEGER if maximum is None else maximum,
         "ratio": 0.0 if maximum is None else 1.0 if maximum == 0 else taken / maximum,
     }
+
+
+def _wallet_bindings(wallet: Wallet | None, readings: Sequence[Reading]) -> dict[str, object]:
+    """Nothing where no balance is known, or the plan holds nothing against it."""
+    of_balance = [reading for reading in readings if reading.limit.base is not None]
+    if wallet is None or wallet.balance is None or not of_balance:
+        return {}
+    return {"balance": wallet.balance, "available": of_balance[0].remaining}
 
 
 def _type_of(value: object) -> Type:

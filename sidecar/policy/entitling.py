@@ -12,10 +12,12 @@ from sidecar.domain.entitlement import Entitlement
 from sidecar.domain.limits import Charge
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.subscription import Standing, Subscription
+from sidecar.domain.wallet import Wallet
 from sidecar.policy.compiled import CompiledLimit, CompiledPlan
 from sidecar.policy.conditions import Context
 from sidecar.policy.limits import with_maximum
 from sidecar.policy.ruling import reason_of
+from sidecar.policy.wallets import is_unread, refusal_of_unread, wallet_charges
 
 
 def entitle(
@@ -25,9 +27,11 @@ def entitle(
     request: CheckRequest,
     now: datetime,
     reason: Reason | None = None,
+    wallet: Wallet | None = None,
 ) -> Entitlement:
     """The plan's refusals and the limits that apply; `reason` is the subscription's own."""
-    charges, errors = charges_of(plan, request, subscription, now)
+    charges, errors = charges_of(plan, request, subscription, now, wallet)
+    unread = refusal_of_unread(plan) if is_unread(plan, wallet) else ()
     concerned = plan.concerns.find(request.plugin)
     rule_reasons: dict[str, Reason] = {}
     rule_errors: list[RuleError] = []
@@ -43,20 +47,25 @@ def entitle(
         plan=plan.id,
         mode=plan.mode,
         failure_mode=plan.failure_mode,
-        reasons=(*([reason] if reason else ()), *_refusals(plan, request)),
+        reasons=(*([reason] if reason else ()), *unread, *_refusals(plan, request)),
         charges=charges,
         rule_reasons=rule_reasons,
         rules_read_limits=concerned.waits,
         errors=(*errors, *rule_errors),
         is_local=plan.is_local,
+        wallet=wallet,
     )
 
 
 def charges_of(
-    plan: CompiledPlan, request: CheckRequest, subscription: Subscription, now: datetime
+    plan: CompiledPlan,
+    request: CheckRequest,
+    subscription: Subscription,
+    now: datetime,
+    wallet: Wallet | None = None,
 ) -> tuple[tuple[Charge, ...], tuple[RuleError, ...]]:
     """The limits that apply; one whose condition errs applies too, and the error is told."""
-    charges, errors = [], []
+    charges, errors = [*wallet_charges(plan, request, subscription, wallet)], []
     context: Context | None = None
     for compiled in plan.limits:
         if compiled.when is not None:

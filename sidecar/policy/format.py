@@ -166,6 +166,15 @@ class LimitSection(Section):
     """What the user is told; without it, the numbers."""
 
 
+class WalletSection(Section):
+    """What its users run is held against a balance that is kept elsewhere."""
+
+    require: StrictBool = True
+    """Whether nothing runs that the balance does not pay; false: then it is only warned."""
+    low: Units | None = None
+    """The balance is low below so many millionths of the currency: a warning, and a webhook."""
+
+
 class PlanSection(Section):
     """A named set of entitlements."""
 
@@ -185,6 +194,8 @@ class PlanSection(Section):
     """Short for a limit of that many tokens over the billing month; null is unlimited."""
     limits: list[LimitSection] = []
     """All of them apply; one that restates an inherited id replaces it."""
+    wallet: WalletSection | None = None
+    """What runs is paid from a balance, as `{require: true}`; null takes an inherited one away."""
 
 
 class MatchSection(Section):

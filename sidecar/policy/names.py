@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from sidecar.domain.wallet import WALLET
 from sidecar.policy.diagnostics import did_you_mean
 from sidecar.policy.lineage import Plans
 from sidecar.policy.source import Path
@@ -25,6 +26,7 @@ class Ids:
 
     plans: Plans
     _claims: dict[str, list[_Claim]] = field(default_factory=dict)
+    _wallets: list[_Claim] = field(default_factory=list)
 
     def claim(
         self, unit: Unit, name: str, kind: str, path: Path, *, plan: str | None = None
@@ -32,8 +34,17 @@ class Ids:
         """Note that an id names a limit, a rule or an override."""
         self._claims.setdefault(name, []).append(_Claim(unit, kind, path, plan))
 
+    def claim_wallet(self, unit: Unit, path: Path) -> None:
+        """Note that a plan has a wallet: all of them have one id, and nothing else has it."""
+        self._wallets.append(_Claim(unit, "wallet", path, None))
+
     def refuse_shared(self) -> None:
         """One id names one thing; only a limit that its plan inherits may be restated."""
+        for claim in self._claims.get(WALLET, ()) if self._wallets else ():
+            first = self._wallets[0]
+            where = first.unit.where(first.path, key=True)
+            message = f"the id {WALLET!r} is that of the wallet at {where}"
+            claim.unit.report("B4", message, claim.path, hint="choose another id")
         for name, claims in self._claims.items():
             owners = {claim.plan for claim in claims if claim.plan is not None}
             taken: dict[str | None, _Claim] = {}

@@ -44,7 +44,6 @@ _POLICY = Form(
     PolicyFile,
     {"apiVersion": "sidecar/v1", "kind": "Policy", "metadata": {"name": "unnamed"}},
     {
-        "wallet": "wallets are not supported by this version",
         "price": "the sidecar knows no price of a plan; the payment side keeps it",
     },
     {},
@@ -267,6 +266,8 @@ def _diagnostic(source: SourceFile, form: Form[F], error: ErrorDetails, path: Pa
                 hint = f"{path[-1]} is a field of one of the {path[-2]}: indent it further"
             if path[-1:] == ("id",) and hint:
                 hint = "an id begins with a letter"
+            if path[-1:] == ("wallet",) and found is True:
+                hint = "write {require: true}"
             if path[-1:] == ("when",) and found is True:
                 hint = "leave when out: it holds for every request then"
             return source.report("B2", message, path, hint=hint, key=is_key)

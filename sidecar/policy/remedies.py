@@ -11,6 +11,7 @@ from sidecar.domain.limits import Charge, Reading
 from sidecar.domain.modes import Refusal
 from sidecar.domain.request import CheckRequest, Subject
 from sidecar.domain.subscription import Standing
+from sidecar.domain.wallet import WALLET
 from sidecar.policy.compiled import CompiledPlan
 from sidecar.policy.entitling import entitle
 from sidecar.policy.verdict import Verdict, judge
@@ -54,8 +55,9 @@ def remedies(
     if upgrade is not None:
         url = urls.upgrade_to(upgrade, subject)
         found.append(Remedy(RemedyKind.UPGRADE, plan=upgrade, url=url))
-    if urls.top_up is not None:
-        for limit in _short_of_units(verdict, readings):
+    for limit in _short_of_units(verdict, readings):
+        # A balance is filled somewhere, even if nobody said where.
+        if urls.top_up is not None or limit == WALLET:
             url = _filled(urls.top_up, subject, {"{limit}": limit})
             found.append(Remedy(RemedyKind.TOP_UP, limit=limit, url=url))
     until = _wait(verdict, readings)
@@ -84,7 +86,9 @@ def _upgrade(
     for plan in plans:
         if plan.id == entitlement.plan:
             continue
-        offered = entitle(plan, subscription, Standing.HOLDS, request, now)
+        offered = entitle(
+            plan, subscription, Standing.HOLDS, request, now, wallet=entitlement.wallet
+        )
         expected = [_expected(charge, known.get(charge.counter)) for charge in offered.charges]
         if judge(plan, request, offered, expected, now).effect is not Effect.DENY:
             return plan.id
@@ -105,6 +109,8 @@ def _short_of_units(verdict: Verdict, readings: Sequence[Reading]) -> Sequence[s
     by_id = {reading.limit.id: reading for reading in readings}
 
     def is_mended(reason: Reason) -> bool:
+        if reason.code is ReasonCode.INSUFFICIENT_BALANCE:
+            return True
         reading = by_id.get(reason.id)
         return (
             reason.code is ReasonCode.QUOTA_EXCEEDED

@@ -128,10 +128,15 @@ class Session:
 
     def explain(self) -> Explanation:
         """The decision on the sample, taken apart."""
-        sample, decision = self.sample, self._trial().decision
+        sample, trial = self.sample, self._trial()
         request = priced(self.policies, sample.request)
         return self.policies.explain(
-            request, sample.subscription, decision.readings, sample.now, trace=True
+            request,
+            sample.subscription,
+            trial.decision.readings,
+            sample.now,
+            wallet=trial.entitlement.wallet,
+            trace=True,
         )
 
     def _trial(self) -> Trial:
@@ -147,6 +152,7 @@ class Session:
             plans.get(trial.entitlement.plan or "", NO_PLAN),
             sample.now,
             trial.decision.readings,
+            trial.entitlement.wallet,
         )
 
 

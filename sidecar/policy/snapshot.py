@@ -12,6 +12,7 @@ from sidecar.domain.manifest import Manifest
 from sidecar.domain.modes import FailureMode, Refusal
 from sidecar.domain.request import CheckRequest, MeterKind, Subject
 from sidecar.domain.subscription import Standing, Subscription, standing
+from sidecar.domain.wallet import Wallet
 from sidecar.policy.compiled import CompiledPlan
 from sidecar.policy.compiler import Compiled
 from sidecar.policy.entitling import charge_of, charges_of, entitle
@@ -21,6 +22,7 @@ from sidecar.policy.prices import PriceList
 from sidecar.policy.remedies import Urls, remedies
 from sidecar.policy.rules import PlannedRule
 from sidecar.policy.verdict import Verdict, judge
+from sidecar.policy.wallets import wallet_charges
 
 _OF_THE_USER = {Dimension.APP, Dimension.TENANT, Dimension.USER}
 
@@ -40,6 +42,7 @@ class PolicySet:
         self._urls = urls or Urls()
         self._prices = prices
         self._narrowed = Narrowed(compiled.ceiling)
+        self._has_wallets = any(plan.wallet is not None for plan in compiled.plans.values())
 
     @property
     def revision(self) -> str:
@@ -62,6 +65,11 @@ class PolicySet:
         }
 
     @property
+    def has_wallets(self) -> bool:
+        """Whether some plan holds what runs against a balance."""
+        return self._has_wallets
+
+    @property
     def prices(self) -> PriceList | None:
         """What models cost, None where no price file is named."""
         return self._prices
@@ -82,6 +90,7 @@ class PolicySet:
         request: CheckRequest,
         now: datetime,
         manifest: Manifest | None = None,
+        wallet: Wallet | None = None,
     ) -> Entitlement:
         """The plan and all that it says of the request before any counter is read."""
         if subscription is None:
@@ -105,9 +114,9 @@ class PolicySet:
                 manifest=manifest,
             )
         if manifest is None:
-            return entitle(plan, subscription, held, request, now, reason)
+            return entitle(plan, subscription, held, request, now, reason, wallet)
         narrowed = self._narrowed.under(plan, manifest, now)
-        entitlement = entitle(narrowed, subscription, held, request, now, reason)
+        entitlement = entitle(narrowed, subscription, held, request, now, reason, wallet)
         return replace(entitlement, manifest=manifest)
 
     def overview(
@@ -116,18 +125,20 @@ class PolicySet:
         subject: Subject,
         now: datetime,
         manifest: Manifest | None = None,
+        wallet: Wallet | None = None,
     ) -> tuple[Entitlement, PlanSummary | None]:
         """The plan with every limit that is kept for the user, whatever is asked."""
         request = CheckRequest(subject)
-        entitlement = self.resolve(subscription, request, now, manifest)
+        entitlement = self.resolve(subscription, request, now, manifest, wallet)
         plan = self._plan_under(entitlement, now)
         if plan is None:
             return entitlement, None
-        charges = tuple(
+        limits = [
             charge_of(plan, compiled, request, subscription, now)
             for compiled in plan.limits
             if _OF_THE_USER.issuperset(compiled.limit.per)
-        )
+        ]
+        charges = (*wallet_charges(plan, request, subscription, wallet), *limits)
         summary = PlanSummary(
             id=plan.id,
             name=plan.name,
@@ -184,6 +195,7 @@ class PolicySet:
         now: datetime,
         *,
         manifest: Manifest | None = None,
+        wallet: Wallet | None = None,
         trace: bool = False,
         every_rule: bool = True,
     ) -> Explanation:
@@ -194,7 +206,7 @@ class PolicySet:
             trace: whether the value of each part of an expression is told too.
             every_rule: whether rules are told that the decision did not look at.
         """
-        entitlement = self.resolve(subscription, request, now, manifest)
+        entitlement = self.resolve(subscription, request, now, manifest, wallet)
         return explain(
             self._compiled,
             self._revision,

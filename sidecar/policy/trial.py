@@ -34,7 +34,8 @@ def decide(
         told: None for counters that cannot be read.
     """
     request = priced(policies, request)
-    entitlement = policies.resolve(subscription, request, now)
+    wallet = None if told is None else told.wallet(request.subject)
+    entitlement = policies.resolve(subscription, request, now, wallet=wallet)
     readings = None
     if told is not None or not entitlement.charges:
         readings = [(told or Told()).reading(charge, now) for charge in entitlement.charges]

@@ -13,6 +13,7 @@ from sidecar.domain.windows import Fixed, Sliding
 from sidecar.policy.compiled import CompiledPlan
 from sidecar.policy.conditions import Context
 from sidecar.policy.ruling import reason_of
+from sidecar.policy.wallets import is_unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def judge(
         reasons.extend(_of_rules(plan, request, entitlement, readings, now, errors))
     effect, ordered = combine(reasons)
     degraded = readings is None or entitlement.subscription is None
+    degraded = degraded or is_unread(plan, entitlement.wallet)
     return Verdict(effect, ordered, tuple(errors), degraded)
 
 
@@ -59,6 +61,8 @@ def _of_limits(readings: Iterable[Reading]) -> Iterable[Reason]:
             code = ReasonCode.QUOTA_EXCEEDED
             if limit.meter is MeterKind.CONCURRENCY:
                 code = ReasonCode.CONCURRENCY_EXCEEDED
+            elif limit.base is not None:
+                code = ReasonCode.INSUFFICIENT_BALANCE
             message = limit.message or _exceeded(reading)
             yield Reason(code, limit.id, Effect.DENY, limit.mode, message, limit.refusal)
         elif reading.is_near:
@@ -81,7 +85,7 @@ def _of_rules(
             reason = entitlement.rule_reasons.get(rule.id)
         else:
             context = context or Context(
-                request, entitlement.subscription, plan.facts, now, readings
+                request, entitlement.subscription, plan.facts, now, readings, entitlement.wallet
             )
             reason = reason_of(rule, context, errors)
         if reason is not None:
@@ -145,6 +149,8 @@ def _counted(number: int | None, limit: Limit) -> str:
 
 def _exceeded(reading: Reading) -> str:
     limit = reading.limit
+    if limit.base is not None:
+        return f"{_of_balance(reading)}, {reading.requested:,} asked for."
     allowed = f"The plan allows {_counted(limit.maximum, limit)}{_more(reading)}"
     if reading.never_fits:
         # What was used until now plays no part, and would only invite to wait.
@@ -158,8 +164,17 @@ def _exceeded(reading: Reading) -> str:
     return f"{allowed}; {taken}, {reading.requested:,} asked for."
 
 
+def _of_balance(reading: Reading) -> str:
+    """`The balance has 300 micro-units left of 1,000`."""
+    held = f", {reading.reserved:,} of the rest reserved" if reading.reserved else ""
+    whole = f"{reading.limit.maximum:,}"
+    return f"The balance has {reading.remaining:,} micro-units left of {whole}{held}"
+
+
 def _near(reading: Reading) -> str:
     limit = reading.limit
+    if limit.base is not None:
+        return f"{_of_balance(reading)}, {reading.requested:,} asked for; that is low."
     reached = reading.used + reading.reserved + reading.requested
     # What only warns has no bound.
     most = limit.warn_from if limit.maximum is None else limit.maximum

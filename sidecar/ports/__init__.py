@@ -6,7 +6,7 @@ one request together are bounded.
 """
 
 from sidecar.ports.event_log import EventLog, Outbox
-from sidecar.ports.facts import Clock, Manifests, ManifestSync, Subscriptions
+from sidecar.ports.facts import Clock, Manifests, ManifestSync, Subscriptions, Wallets
 from sidecar.ports.meter import Meter
 from sidecar.ports.outside import Notices, Payments
 from sidecar.ports.readiness import Fact
@@ -40,4 +40,5 @@ __all__ = [
     "Statements",
     "Subscriptions",
     "Verdict",
+    "Wallets",
 ]

@@ -8,6 +8,7 @@ from typing import Protocol
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome
+from sidecar.domain.wallet import Wallet
 
 
 class Clock(Protocol):
@@ -80,5 +81,27 @@ class Manifests(Protocol):
 
         Raises:
             Unavailable: nothing is known to be stored; the same push again is harmless.
+        """
+        ...
+
+
+class Wallets(Protocol):
+    """What was said of each user's balance by whoever keeps it."""
+
+    def find(self, subject: Subject, *, since: float) -> Awaitable[Wallet]:
+        """The balance as it was told last, or a wallet of which nobody told one.
+
+        Raises:
+            Unavailable: it could not be had in time.
+        """
+        ...
+
+    async def sync(self, told: Wallet, *, since: float) -> tuple[SyncOutcome, Wallet]:
+        """Put a balance in the place of an older one, and say what that did.
+
+        What is found from then on says what was used when the balance was told.
+
+        Raises:
+            Unavailable: nothing is known to be stored; the same again is harmless.
         """
         ...

@@ -8,6 +8,7 @@ from sidecar.domain.decision import Decision
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.subscription import Subscription
+from sidecar.domain.wallet import Wallet
 from sidecar.ports.rules import Rules
 
 
@@ -19,6 +20,7 @@ class Checked:
         subscription: None where it could not be had.
         rules: the set that decided, which can say more of it later.
         manifest: of the app, None where it has none.
+        wallet: of the user, None where it could not be had or no plan has any.
     """
 
     request: CheckRequest
@@ -26,6 +28,7 @@ class Checked:
     decision: Decision
     rules: Rules
     manifest: Manifest | None = None
+    wallet: Wallet | None = None
 
 
 class DecisionLog(Protocol):

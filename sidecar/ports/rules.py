@@ -14,6 +14,7 @@ from sidecar.domain.policies import Comparison, PolicyReport, Reloaded
 from sidecar.domain.prices import Rates
 from sidecar.domain.request import CheckRequest, Subject
 from sidecar.domain.subscription import Subscription
+from sidecar.domain.wallet import Wallet
 
 
 class Verdict(Protocol):
@@ -68,6 +69,11 @@ class Rules(Protocol):
         ...
 
     @property
+    def has_wallets(self) -> bool:
+        """Whether some plan holds what runs against a balance, so that it must be had."""
+        ...
+
+    @property
     def prices(self) -> Prices | None:
         """What models cost, None where nothing has a price."""
         ...
@@ -78,12 +84,14 @@ class Rules(Protocol):
         request: CheckRequest,
         now: datetime,
         manifest: Manifest | None = None,
+        wallet: Wallet | None = None,
     ) -> Entitlement:
         """The plan and all that it says of the request.
 
         Args:
             subscription: None for one that could not be had.
             manifest: what holds for the app beside the plan, None for nothing.
+            wallet: None for one that could not be had.
         """
         ...
 
@@ -93,6 +101,7 @@ class Rules(Protocol):
         subject: Subject,
         now: datetime,
         manifest: Manifest | None = None,
+        wallet: Wallet | None = None,
     ) -> tuple[Entitlement, PlanSummary | None]:
         """The plan with every limit that is kept for the user, whatever is asked."""
         ...
@@ -125,6 +134,7 @@ class Rules(Protocol):
         now: datetime,
         *,
         manifest: Manifest | None = None,
+        wallet: Wallet | None = None,
         trace: bool = False,
         every_rule: bool = True,
     ) -> Explanation:

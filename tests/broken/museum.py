@@ -1,8 +1,8 @@
 """What does `lint` say to each wrong policy of this directory, and to wrong prices?
 
 An exhibit is `NAME.yaml`, or a directory `NAME/` where the mistake needs several files; price
-files are in `prices/`. The answer stands in `NAME.txt`; `python -m tests.broken --write` writes
-the answers anew.
+files are in `prices/`, and what is called `priced-…` is judged with prices. The answer stands in
+`NAME.txt`; `python -m tests.broken --write` writes the answers anew.
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ from sidecar.policy.diagnostics import InvalidFiles, InvalidPolicies
 from sidecar.policy.lint.inspecting import inspected, warned
 from sidecar.policy.load import SHIPPED_SETS, shipped
 from sidecar.policy.price_file import load_prices
+from sidecar.policy.prices import PriceList
 from tests.broken.pages import TODAY
 from tests.processes import ROOT
 
@@ -37,15 +38,20 @@ def answer_of(exhibit: Path) -> Path:
     return exhibit.with_suffix(".txt")
 
 
+def prices_for(exhibit: Path) -> PriceList | None:
+    """What an exhibit is judged with."""
+    return EXAMPLE_PRICES if exhibit.stem.startswith("priced-") else None
+
+
 def answer(exhibit: Path) -> str:
     """What is said today, with names of files as they stand in the exhibit."""
     try:
         if exhibit.parent == PRICES:
             load_prices(exhibit)
         else:
-            findings = warned(
-                inspected(exhibit), TODAY, require_tests=any(exhibit.glob("*_test.yaml"))
-            )
+            with_tests = any(exhibit.glob("*_test.yaml"))
+            it = inspected(exhibit, prices_for(exhibit))
+            findings = warned(it, TODAY, require_tests=with_tests)
             if findings:
                 raise InvalidPolicies(findings)
     except InvalidFiles as error:

@@ -8,14 +8,16 @@ import pytest
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.lint.fixes import repaired
 from sidecar.policy.lint.inspecting import inspected, warned
-from tests.broken.museum import PRICES, ROOM, exhibits
+from tests.broken.museum import PRICES, ROOM, exhibits, prices_for
 from tests.broken.pages import TODAY
 
 POLICIES = [exhibit for exhibit in exhibits() if exhibit.parent != PRICES]
 
 
 def found_in(path: Path) -> tuple[Diagnostic, ...]:
-    return warned(inspected(path), TODAY, require_tests=any(path.glob("*_test.yaml")))
+    return warned(
+        inspected(path, prices_for(path)), TODAY, require_tests=any(path.glob("*_test.yaml"))
+    )
 
 
 REPAIRABLE = [exhibit for exhibit in POLICIES if any(found.fix for found in found_in(exhibit))]

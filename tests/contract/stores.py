@@ -20,10 +20,12 @@ from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from sidecar.adapters.redis.notices import NOTICE
 from sidecar.adapters.redis.outbox import OUTBOX
 from sidecar.adapters.redis.statements import STATED, RedisStatements
+from sidecar.adapters.redis.wallets import RedisWallets
 from sidecar.adapters.rolled import RolledMeter
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.statements import SqliteStatements
+from sidecar.adapters.sqlite.wallets import SqliteWallets
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge, Dimension, Limit, Reading, takes_summaries
 from sidecar.domain.modes import Mode
@@ -44,7 +46,7 @@ from sidecar.domain.usage import (
     reservation_token,
 )
 from sidecar.domain.windows import BillingCycle, Fixed, Sliding, Window, from_ms, to_ms
-from sidecar.ports import Meter, Statements
+from sidecar.ports import Meter, Statements, Wallets
 from tests.contract.lua_struct import give_struct
 
 START: Final = datetime(2026, 5, 5, 12, 0, tzinfo=UTC)
@@ -423,6 +425,17 @@ def statements_of(meter: Meter) -> Statements:
             return meter._statements
         case _:
             raise AssertionError(f"no statements of {meter}")
+
+
+def wallets_of(meter: Meter) -> Wallets:
+    """The balances in the store that a meter counts in."""
+    match meter:
+        case SqliteMeter():
+            return SqliteWallets(meter._database)
+        case RedisMeter():
+            return RedisWallets(meter._connection)
+        case _:
+            raise AssertionError(f"no way to stand beside {meter}")
 
 
 async def contents(meter: Meter) -> object:

@@ -20,6 +20,7 @@ from sidecar.adapters.spool.spooled import SpooledEntries
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.manifests import SqliteManifests
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
+from sidecar.adapters.sqlite.wallets import SqliteWallets
 from sidecar.adapters.standby.remembered import RememberedFacts
 from sidecar.deferring import DeferringPDP
 from sidecar.domain.decision import Decision
@@ -126,6 +127,7 @@ async def _world(
             LoadedPolicies(policies(folder, policy)),
             GuardedSubscriptions(SqliteSubscriptions(facts), breaker),
             CachedManifests(GuardedManifests(SqliteManifests(facts), breaker)),
+            SqliteWallets(facts),
             meter,
             NoDecisions(),
             times,

@@ -153,6 +153,8 @@ def _make_known(case: Case[Any], luck: int, ids: Sequence[str]) -> None:
                 "app_id": "fuzz",
                 "appId": "fuzz",
                 "user_id": user,
+                "userId": user,
+                "currency": "USD",
                 "plugin": _PLUGINS[luck % 5],
             }
             part |= {name: value for name, value in names.items() if name in part}

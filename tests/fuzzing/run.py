@@ -9,7 +9,7 @@ import httpx
 from tests.fuzzing.asking import INTERNAL, READ, RUNTIME, ask
 from tests.fuzzing.spoiling import ask_spoilt
 from tests.fuzzing.tally import Tally
-from tests.processes import Sidecar, redis_server
+from tests.processes import ROOT, Sidecar, redis_server
 
 _KEYS = {
     "INTERNAL_API_KEY": INTERNAL,
@@ -42,7 +42,8 @@ async def spoil(folder: Path, requests: int, seed: int, *, on_redis: bool = Fals
 @contextmanager
 def server(folder: Path, *, keyed: bool, on_redis: bool = False) -> Iterator[Sidecar]:
     """One on an empty store, with a key for each role or with none."""
-    env, store = dict(_KEYS) if keyed else {}, "sqlite://"
+    env, store = {"SIDECAR_PRICES": str(ROOT / "policies/prices/example.yaml")}, "sqlite://"
+    env |= _KEYS if keyed else {}
     with ExitStack() as stack:
         if on_redis:
             store = stack.enter_context(redis_server(folder)).url

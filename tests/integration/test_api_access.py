@@ -31,6 +31,9 @@ READ_PATHS = [
     ("GET", "/v1/subscriptions/a/u", None),
 ]
 GRANT = {"grantId": "g", "userId": "u", "appId": "a", "meter": "tokens", "amount": 1}
+WALLET = {
+    "userId": "u", "appId": "a", "balance": 1, "currency": "USD", "asOf": "2026-05-05T00:00:00Z",
+}  # fmt: skip
 MANIFEST = {"version": "1.0", "app_id": "a", "plan": {"id": "pro"}}
 REPORT_PATHS = [
     ("GET", "/v1/subscriptions/a/u?history=true", None),
@@ -42,6 +45,7 @@ REPORT_PATHS = [
 INTERNAL_PATHS = [
     ("POST", "/api/internal/subscription/sync", SYNC),
     ("POST", "/api/internal/grants/sync", GRANT),
+    ("POST", "/api/internal/wallet/sync", WALLET),
     ("POST", "/api/v1/entitlements/a/sync", MANIFEST),
     ("GET", "/v1/outbox", None),
     ("POST", "/v1/outbox/evt_YQ.1/retry", {}),

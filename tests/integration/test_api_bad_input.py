@@ -36,6 +36,7 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
         "/v1/usage/summary",
         "/api/internal/subscription/sync",
         "/api/internal/grants/sync",
+        "/api/internal/wallet/sync",
     ],
 )
 async def test_what_is_not_json_is_400(

@@ -12,6 +12,7 @@ from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.manifests import SqliteManifests
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
+from sidecar.adapters.sqlite.wallets import SqliteWallets
 from sidecar.api.render import decision_body
 from sidecar.domain.limits import Charge
 from sidecar.domain.modes import Ceiling
@@ -46,6 +47,7 @@ async def test_a_decision_on_lost_counters_is_degraded_and_says_why(
             policies,
             SqliteSubscriptions(database),
             SqliteManifests(database),
+            SqliteWallets(database),
             ForgetfulMeter(database),
             NoDecisions(),
             SystemClock(),

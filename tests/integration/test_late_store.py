@@ -10,6 +10,7 @@ from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.manifests import SqliteManifests
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
+from sidecar.adapters.sqlite.wallets import SqliteWallets
 from sidecar.domain.limits import Charge
 from sidecar.domain.modes import Ceiling
 from sidecar.domain.request import Amounts, CheckRequest, Subject
@@ -42,6 +43,7 @@ async def reserved_after(request_id: str, tmp_path: Path) -> int:
             policies,
             SqliteSubscriptions(database),
             SqliteManifests(database),
+            SqliteWallets(database),
             meter,
             NoDecisions(),
             clock,

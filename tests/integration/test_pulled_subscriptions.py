@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sidecar.adapters.pulled.answers import Memory
 from sidecar.adapters.pulled.source import BillingSide
-from sidecar.adapters.pulled.subscriptions import Memory, PulledSubscriptions
+from sidecar.adapters.pulled.subscriptions import PulledSubscriptions
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
 from sidecar.adapters.web import Web
@@ -170,7 +171,7 @@ async def test_a_check_does_not_wait_for_an_answer_that_does_not_come(world: Wor
         return httpx.Response(200, json=PRO)
 
     world.billing.tell = late
-    world.found._memory = Memory(wait_s=0.01)
+    world.found._answers._memory = Memory(wait_s=0.01)
     with pytest.raises(SubscriptionsUnavailable):
         await world.find()
 
@@ -203,7 +204,7 @@ async def test_grace_is_counted_from_when_a_status_was_first_told(world: World) 
 async def test_only_so_many_users_are_remembered(world: World) -> None:
     for number in range(5):
         await world.find(Subject("acme", f"user-{number}"))
-    assert len(world.found._entries) == 3
+    assert len(world.found._answers._entries) == 3
 
     await world.find(Subject("acme", "user-4"))
     await world.find(Subject("acme", "user-0"))

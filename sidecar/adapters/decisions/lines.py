@@ -13,6 +13,7 @@ from sidecar.adapters.decisions.hidden import Hidden, without
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.shown import limits_shown, reasons_shown
 from sidecar.domain.subscription import Change, Status, Subscription
+from sidecar.domain.wallet import Wallet
 from sidecar.ports import Checked
 
 Explain = Callable[[Checked], object]
@@ -68,6 +69,7 @@ class Lines:
             "limits": limits_shown(decision.readings),
             "request": request,
             "subscription": subscription,
+            **_wallet(checked.wallet),
             "reservation": None if decision.reservation is None else decision.reservation.id,
             "degraded": decision.degraded,
             "policy": {"revision": decision.revision},
@@ -114,6 +116,13 @@ class Lines:
         if state.metadata:
             written["metadata"], secrets = self._hidden.veil(state.metadata)
         return written, secrets
+
+
+def _wallet(wallet: Wallet | None) -> dict[str, object]:
+    """A balance, where one is known; what was spent of it stands with the limits."""
+    if wallet is None or wallet.balance is None:
+        return {}
+    return {"wallet": {"balance": wallet.balance, "as_of": wallet.as_of}}
 
 
 def _words(explain: Explain, checked: Checked) -> object:

@@ -4,8 +4,9 @@ from sidecar.adapters.guarded.breaker import Breaker, StoreSuspended
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome
+from sidecar.domain.wallet import Wallet
 from sidecar.errors import SubscriptionsUnavailable
-from sidecar.ports import Manifests, ManifestSync, Subscriptions
+from sidecar.ports import Manifests, ManifestSync, Subscriptions, Wallets
 
 
 class GuardedSubscriptions:
@@ -48,3 +49,19 @@ class GuardedManifests:
     async def sync(self, pushed: Manifest, *, since: float) -> ManifestSync:
         """Put a pushed manifest in the place of what is stored, unless that is newer."""
         return await self._breaker.ask(self._inner.sync, pushed, since=since)
+
+
+class GuardedWallets:
+    """Asks for balances, unless their store has just failed again and again."""
+
+    def __init__(self, inner: Wallets, breaker: Breaker) -> None:
+        self._inner = inner
+        self._breaker = breaker
+
+    async def find(self, subject: Subject, *, since: float) -> Wallet:
+        """The balance as it was told last, or a wallet of which nobody told one."""
+        return await self._breaker.ask(self._inner.find, subject, since=since)
+
+    async def sync(self, told: Wallet, *, since: float) -> tuple[SyncOutcome, Wallet]:
+        """Put a balance in the place of an older one, and say what that did."""
+        return await self._breaker.ask(self._inner.sync, told, since=since)

@@ -10,7 +10,16 @@ from sidecar.deferring import DeferringPDP
 from sidecar.domain.decision import Decision
 from sidecar.domain.request import Amounts, CheckRequest
 from sidecar.domain.usage import ReservationState, Settlement, Tally, UsageEvent
-from sidecar.ports import Clock, DecisionLog, Manifests, Meter, Policies, Standby, Subscriptions
+from sidecar.ports import (
+    Clock,
+    DecisionLog,
+    Manifests,
+    Meter,
+    Policies,
+    Standby,
+    Subscriptions,
+    Wallets,
+)
 
 
 class CountedPDP(DeferringPDP):
@@ -26,6 +35,7 @@ class CountedPDP(DeferringPDP):
         policies: Policies,
         subscriptions: Subscriptions,
         manifests: Manifests,
+        wallets: Wallets,
         meter: Meter,
         log: DecisionLog,
         clock: Clock,
@@ -34,7 +44,9 @@ class CountedPDP(DeferringPDP):
         instruments: Instruments,
         standby: Standby | None = None,
     ) -> None:
-        super().__init__(policies, subscriptions, manifests, meter, log, clock, standby=standby)
+        super().__init__(
+            policies, subscriptions, manifests, wallets, meter, log, clock, standby=standby
+        )
         self._decided = counted.decided
 
         def event(name: str) -> Counter:

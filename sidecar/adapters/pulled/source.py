@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
-from sidecar.adapters.web import Web
+from sidecar.adapters.web import Answer, Web
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Status, Subscription, never_synced
 from sidecar.errors import SubscriptionsUnavailable, Unavailable
@@ -14,18 +14,42 @@ from sidecar.errors import SubscriptionsUnavailable, Unavailable
 _LONGEST_PLAN: Final = 256
 
 
+class Address:
+    """Where one user is asked for at another server.
+
+    Args:
+        template: with `{app_id}` and `{user_id}`.
+        key: that lets the app in, empty where none is needed.
+    """
+
+    def __init__(self, web: Web, template: str, key: str = "") -> None:
+        self._web = web
+        self._template = template
+        self._key = key
+
+    async def ask(self, subject: Subject) -> Answer:
+        """What is answered of a subject.
+
+        Raises:
+            Unavailable: nothing was.
+        """
+        url = self._template.replace("{app_id}", quote(subject.app_id, safe="")).replace(
+            "{user_id}", quote(subject.user_id, safe="")
+        )
+        headers = {"x-correlation-id": secrets.token_urlsafe(16), "x-mozaiks-app-key": self._key}
+        given = {name: value for name, value in headers.items() if value}
+        return await self._web.ask("GET", url, headers=given)
+
+
 class BillingSide:
     """Asks for one user's state.
 
     Args:
-        address: a template with `{app_id}` and `{user_id}`.
-        key: that lets the app in, empty where none is needed.
+        address, key: as of an `Address`.
     """
 
     def __init__(self, web: Web, address: str, key: str = "") -> None:
-        self._web = web
-        self._address = address
-        self._key = key
+        self._address = Address(web, address, key)
 
     async def ask(self, subject: Subject) -> Subscription:
         """The state as it is told now; whoever is unknown there has none.
@@ -33,13 +57,8 @@ class BillingSide:
         Raises:
             SubscriptionsUnavailable: no state could be had.
         """
-        url = self._address.replace("{app_id}", quote(subject.app_id, safe="")).replace(
-            "{user_id}", quote(subject.user_id, safe="")
-        )
-        headers = {"x-correlation-id": secrets.token_urlsafe(16), "x-mozaiks-app-key": self._key}
-        given = {name: value for name, value in headers.items() if value}
         try:
-            answer = await self._web.ask("GET", url, headers=given)
+            answer = await self._address.ask(subject)
         except Unavailable as error:
             raise SubscriptionsUnavailable(str(error)) from error
         if answer.status == 404:

@@ -59,6 +59,11 @@ def subscription_key(app_id: str, user_id: str) -> str:
     return f"{app_prefix(app_id) if app_id else EVERY_APP}:sub:{quote(user_id, safe='')}"
 
 
+def wallet_key(app_id: str, user_id: str) -> str:
+    """The balance of a user of an app."""
+    return f"{app_prefix(app_id)}:wallet:{quote(user_id, safe='')}"
+
+
 def manifest_key(app_id: str) -> str:
     """What holds for an app beside its users' plans."""
     return f"{app_prefix(app_id)}:manifest"

@@ -167,7 +167,7 @@ class LeasedMeter(RedisMeter):
 
     def _asked(self, hold: Hold, charges: Sequence[Charge]) -> tuple[Key, tuple[int, ...]] | None:
         """Which lease may answer, and what is asked of it; None where none may."""
-        if not self._has_leases or hold.request.request_id or not charges:
+        if not self._has_leases or hold.request.request_id or not _may_lease(charges):
             return None
         request, subject = hold.request, hold.request.subject
         # Limits that share a counter ask the same of it.
@@ -259,6 +259,11 @@ class LeasedMeter(RedisMeter):
     async def _run_lease(self, app_id: str, operations: str, since: float) -> list[str]:
         keys, arguments = (app_prefix(app_id),), (self._now(), operations)
         return (await self._run(LEASE, app_id, keys, arguments, since)).lines
+
+
+def _may_lease(charges: Sequence[Charge]) -> bool:
+    """Whether units may be held in advance: not of a balance, which may be told anew meanwhile."""
+    return bool(charges) and all(charge.limit.base is None for charge in charges)
 
 
 def _commit(child: Child | None, used: Amounts, total: Amounts, model: str) -> tuple[object, ...]:

@@ -85,9 +85,45 @@ local function ledger()
       .. counter.slots
   end
 
+  -- Where the slots of a sliding window stand, a counter that is held against a balance has marks:
+  -- pairs of doubles, until when it held what, one for each second at most, and fewer of what is
+  -- longer ago. spending.py makes the same ones, and reads them.
+  local function marked(counter)
+    local marks, size, most = counter.slots, 16, 64
+    if marks == '' then
+      return pack('<dd', now, counter.used)
+    end
+    local at, before = unpacked('<dd', marks, #marks - size + 1)
+    if before == counter.used then
+      return marks
+    end
+    local till = max(now, at)
+    if #marks > size and floor(at / 1000) == floor(till / 1000) then
+      marks = sub(marks, 1, -size - 1)
+    end
+    marks = marks .. pack('<dd', till, counter.used)
+    if #marks > most * size then
+      local kept = {}
+      for i = 0, most / 2 - 1, 2 do
+        table.insert(kept, sub(marks, i * size + 1, (i + 1) * size))
+      end
+      marks = table.concat(kept) .. sub(marks, most / 2 * size + 1)
+    end
+    return marks
+  end
+
+  -- Of what is used of a balance nothing is taken back: whoever keeps it is not told of an estimate,
+  -- and knows better when it is told the next time.
+  local function is_balance(counter)
+    return sub(counter.key, -4) == ':$@0'
+  end
+
   -- hold_ms: how long something held may still live, so that the counter outlives it.
   local function store(counter, hold_ms)
     local stored, till = counter.till, counter.till
+    if is_balance(counter) then
+      counter.slots = marked(counter)
+    end
     if counter.kind == 'p' then
       -- A late event may still come. Where the period has become longer under the same start,
       -- a month that is now a year, the later end counts.
@@ -228,7 +264,9 @@ local function ledger()
 
   -- Take use back, as far as it is still counted.
   local function unuse(counter, bucket, units)
-    if counter.kind == 's' then
+    if is_balance(counter) then
+      return
+    elseif counter.kind == 's' then
       local index, width = bucket - counter.first, counter.width
       local there = tonumber(sub(counter.slots, index * width + 1, (index + 1) * width))
       if index < 0 or not there then

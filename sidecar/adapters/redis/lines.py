@@ -103,7 +103,7 @@ def write_numbers(charges: Sequence[Charge], layout: Layout, *first: int) -> byt
             numbers += (0, counter.b and counter.b + _LATE_MS, counter.amount)
     for charge, index in zip(charges, layout.indexes, strict=True):
         limit = charge.limit
-        maximum = -1 if limit.maximum is None else limit.maximum
+        maximum = -1 if limit.most is None else limit.most
         numbers += (index + 1, maximum, charge.need, limit.is_enforced)
     return _packed(numbers)
 
@@ -152,6 +152,7 @@ def read_settlement(reservation_id: str, lines: Sequence[str], now: datetime) ->
             left = (balance.left for balance in purse if balance.grant.scope in limit.scopes)
             granted = min(sum(left), MAX_INTEGER)
             resets_at = instant_or_none(resets_ms)
+            used = limit.counted(used)
             readings.append(Reading(limit, used, held, 0, resets_at, granted=granted))
     return Settlement(reservation_id, state, from_ms(expires_ms), tokens, tuple(readings))
 

@@ -56,7 +56,9 @@ class Question:
 def question(checked: Checked, rules: Rules) -> Question:
     """What a candidate says of a check before any counter is read."""
     request, decision = checked.request, checked.decision
-    entitlement = rules.resolve(checked.subscription, request, decision.at, checked.manifest)
+    entitlement = rules.resolve(
+        checked.subscription, request, decision.at, checked.manifest, checked.wallet
+    )
     if any(not reading.is_asked for reading in decision.readings):
         # It is a run that lives on, of which only limits that it holds more of have a say.
         charges = tuple(

@@ -78,8 +78,8 @@ def settlement_of(ledger: Ledger, record: Record, *, is_little: bool) -> Settlem
     readings = []
     for (limit, index), left in zip(shown, granted, strict=True):
         content = contents[index]
-        resets_at = instant_or_none(content.resets_at_ms)
-        readings.append(Reading(limit, content.used, content.held, 0, resets_at, granted=left))
+        used, resets_at = limit.counted(content.used), instant_or_none(content.resets_at_ms)
+        readings.append(Reading(limit, used, content.held, 0, resets_at, granted=left))
     return Settlement(
         record.id, record.state, from_ms(record.expires_at), record.tokens, tuple(readings)
     )

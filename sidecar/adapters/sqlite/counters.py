@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from sidecar.adapters.sqlite.reservations import Entry
+from sidecar.adapters.sqlite.spending import mark
 from sidecar.adapters.sqlite.times import DAY_MS, KEPT_MS, NEVER
 from sidecar.domain.counting import Content, Counter
+from sidecar.domain.limits import BALANCE
 from sidecar.domain.request import MAX_INTEGER
 
 _PERIOD = """
@@ -215,6 +217,11 @@ class Counters:
         taken = []
         for place, bucket, units in uses:
             cell = self.of(app, place)
+            if cell.name.endswith(BALANCE):
+                # Whoever keeps it is not told of an estimate, and knows better when it is told the
+                # next time.
+                taken.append(0)
+                continue
             taken.append(min(units, cell.used))
             if cell.kind == "p":
                 cell.used -= taken[-1]
@@ -243,6 +250,8 @@ class Counters:
         )
         for cell in changed:
             is_used = any(used for used, _ in cell.changes.values())
+            if is_used and cell.name.endswith(BALANCE):
+                mark(self._connection, cell.app, cell.name, self._now, cell.used)
             cell.changes.clear()
             if cell.kind == "s":
                 if cell.more > _DEAD:

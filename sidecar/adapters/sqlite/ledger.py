@@ -92,7 +92,7 @@ class Ledger:
         """When each charge will fit, 0 for those that do."""
         instants = [0] * len(charges)
         for position, (charge, index) in enumerate(zip(charges, layout.indexes, strict=True)):
-            maximum, content = charge.limit.maximum, contents[index]
+            maximum, content = charge.limit.most, contents[index]
             if maximum is None:
                 continue
             if content.used + content.held + charge.need > maximum + granted[position]:

@@ -100,6 +100,14 @@ CREATE TABLE session (
 ) WITHOUT ROWID;
 CREATE INDEX session_forgotten ON session (forgotten_at)
 """
+_WALLETS: Final = """
+CREATE TABLE wallet (
+    app TEXT NOT NULL, user TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (app, user)
+) WITHOUT ROWID;
+CREATE TABLE spending (
+    app TEXT NOT NULL, name TEXT NOT NULL, marks BLOB NOT NULL, PRIMARY KEY (app, name)
+) WITHOUT ROWID
+"""
 _SCHEMA: Final = f"""
 CREATE TABLE counter (
     app TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL,
@@ -127,7 +135,8 @@ CREATE TABLE subscription (
 {_CHANGES};
 {_STATEMENTS};
 {_EVENT_LOG};
-{_SESSIONS}
+{_SESSIONS};
+{_WALLETS}
 """
 
 # What was held stood in a table of entries; now it stands in the counters, and what each
@@ -182,6 +191,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     _run(connection, _STATEMENTS)
     _run(connection, _EVENT_LOG)
     _run(connection, _SESSIONS)
+    _run(connection, _WALLETS)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

@@ -45,7 +45,7 @@ class NoticedDecisions:
         """Let what a decision gives occasion to wait for the store."""
         if not checked.decision.reasons:
             return
-        for notice in notices_of(checked.request, checked.decision):
+        for notice in notices_of(checked.request, checked.decision, checked.wallet):
             self.tell(notice)
 
     def tell(self, notice: Notice) -> None:

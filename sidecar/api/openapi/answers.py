@@ -50,7 +50,9 @@ _LIMIT: Final = shape(
         "meter": one_of(MeterKind),
         "window": TEXT,
         "per": listed(one_of(Dimension)),
-        "limit": told(or_null(COUNT), "null where there is no bound."),
+        "limit": told(
+            or_null(WHOLE), "null where there is no bound; below 0 for a wallet that is overdrawn."
+        ),
         "granted": told(COUNT, "Units beside the plan's that are left."),
         "used": COUNT,
         "reserved": COUNT,
@@ -136,6 +138,15 @@ _GRANT: Final[dict[str, Schema]] = {
     "expires_at": or_null(INSTANT),
     "reason": or_null(TEXT),
 }
+_WALLET: Final[dict[str, Schema]] = {
+    "wallet_id": or_null(TEXT),
+    "balance": told(or_null(WHOLE), "As it was told; null where it never was."),
+    "currency": or_null(TEXT),
+    "as_of": or_null(INSTANT),
+    "spent": told(or_null(COUNT), "Since then; null where the plan has no wallet."),
+    "held": told(or_null(COUNT), "By reservations."),
+    "available": told(or_null(COUNT), "What is left of it."),
+}
 _WARNINGS: Final = told(listed(TEXT), "Why it has no effect as things are.")
 _CHECKED_ERROR: Final = shape({"status": WHOLE, "message": TEXT})
 
@@ -181,6 +192,7 @@ def answer_schemas() -> dict[str, Schema]:
                 "plugins": shape({"allow": listed(TEXT), "deny": listed(TEXT)}),
                 "features": by_name(TRUTH),
                 "limits": listed(ref("Limit")),
+                "wallet": told(or_null(shape(_WALLET)), "null where the plan has none."),
                 "grants": listed(shape({"id": TEXT} | _GRANT)),
                 "subscription": or_null(ref("Subscription")),
                 "policy": _POLICY,
@@ -205,6 +217,11 @@ def answer_schemas() -> dict[str, Schema]:
                 "user_id": TEXT,
                 **_GRANT,
             }
+            | {"warnings": _WARNINGS}
+        ),
+        "WalletSynced": shape(
+            {"status": one_of(SyncOutcome), "app_id": TEXT, "user_id": TEXT}
+            | _WALLET
             | {"warnings": _WARNINGS}
         ),
         "ManifestSynced": shape(

@@ -22,11 +22,12 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     schemas.CheckBody, schemas.ChecksBody, explain_schemas.ExplainBody, schemas.CommitBody,
     schemas.ExtendBody, usage_schemas.UsageEventBody, usage_schemas.UsageSummaryBody,
     schemas.CheckoutBody, schemas.CancelBody,
-    pushes.SubscriptionBody, pushes.GrantBody, manifest_body.ManifestBody,
+    pushes.SubscriptionBody, pushes.GrantBody, pushes.WalletBody, manifest_body.ManifestBody,
     authzen_body.Evaluation, authzen_body.Evaluations,
 )  # fmt: skip
 
-_NAMES: Final = {"SubscriptionBody": "SubscriptionPush", "GrantBody": "GrantPush"}
+_PUSHED: Final = (pushes.SubscriptionBody, pushes.GrantBody, pushes.WalletBody)
+_NAMES: Final = {it.__name__: it.__name__.replace("Body", "Push") for it in _PUSHED}
 """What is pushed is not what is told of it."""
 
 _ATTRIBUTE: Final[Schema] = {
@@ -88,7 +89,7 @@ def question_schemas() -> dict[str, Schema]:
         ref_template="#/components/schemas/{model}",
         schema_generator=_Plain,
     )
-    for model in (pushes.SubscriptionBody, pushes.GrantBody):
+    for model in _PUSHED:
         _add_snake_case(model, found["$defs"][model.__name__])
     for part in manifest_body.Part.__subclasses__():
         _let_be_null(found["$defs"][part.__name__])

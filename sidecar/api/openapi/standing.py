@@ -25,6 +25,14 @@ def pushing() -> Iterable[Operation]:
         "GrantSynced", INTERNAL, body={JSON: ref("GrantPush")}, others={409: "Fault"},
     )  # fmt: skip
     yield Operation(
+        "POST", "/api/internal/wallet/sync", tag, "Push a balance",
+        "What a user has to spend, in millionths of the price file's currency, as of an instant. "
+        "What was spent or held since then is held against it; the balance itself is never "
+        "changed here. The same again has no effect, and an older `asOf` is ignored; both are "
+        "said. Names in camelCase or snake_case; unknown ones are ignored.",
+        "WalletSynced", INTERNAL, body={JSON: ref("WalletPush")},
+    )  # fmt: skip
+    yield Operation(
         "POST", "/api/v1/entitlements/{app_id}/sync", tag, "Push a manifest",
         "What holds for a whole app: budgets of all its users together, limits of models and "
         "plugins, rates, features, plugins, a default plan, overrides. A push replaces the whole "

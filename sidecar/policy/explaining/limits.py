@@ -16,6 +16,7 @@ from sidecar.policy.explaining.watching import Watched, place_of
 MOST_OVERRIDES = 20
 """Overrides of one limit that are shown; there may be thousands, for others."""
 _FEW = 3
+_LOW = "less than `low` is left of the balance"
 
 
 class Read(NamedTuple):
@@ -99,12 +100,15 @@ def _against(reading: Reading) -> tuple[Does, str]:
         return Does.NOTHING, f"{_taken(reading)}; there is no bound, it only counts"
     bound = f"{limit.maximum:,}" + (f" + {reading.granted:,} granted" if reading.granted else "")
     silent = "; mode off, it only counts" if limit.mode is Mode.OFF else ""
+    if limit.message and limit.base is not None:
+        return Does.of(Effect.DENY, limit.mode), limit.message + silent
     if reading.is_exceeded:
         # Where nothing is left, not even a request for nothing fits.
         sign = ">" if reading.requested else "leaves nothing of"
         return Does.of(Effect.DENY, limit.mode), f"{_taken(reading)} {sign} {bound}{silent}"
     if reading.is_near:
-        words = f"{_taken(reading)} ≤ {bound}, and warn_at is reached at {limit.warn_from:,}"
+        reached = f"warn_at is reached at {limit.warn_from:,}"
+        words = f"{_taken(reading)} ≤ {bound}, and {reached if limit.base is None else _LOW}"
         return Does.of(Effect.WARN, limit.mode), words + silent
     return Does.NOTHING, f"{_taken(reading)} ≤ {bound}" + silent
 

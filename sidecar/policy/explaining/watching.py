@@ -9,6 +9,7 @@ from sidecar.domain.explanation import Evaluated, Place, Step
 from sidecar.domain.limits import Reading
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.subscription import Subscription
+from sidecar.domain.wallet import Wallet
 from sidecar.policy.compiled import Origin
 from sidecar.policy.conditions import Condition, Context
 
@@ -32,8 +33,9 @@ class Watched(Context):
         plan: Mapping[str, object],
         now: datetime,
         readings: Sequence[Reading] | None = None,
+        wallet: Wallet | None = None,
     ) -> None:
-        super().__init__(request, subscription, plan, now, readings)
+        super().__init__(request, subscription, plan, now, readings, wallet)
         self._evaluated: dict[int, Condition] = {}
 
     def evaluate(self, condition: Condition) -> object:

@@ -8,7 +8,8 @@ from sidecar.domain.entitlement import Entitlement
 from sidecar.domain.explanation import Counts, Does, ExplainedLimit, ExplainedRule, Explanation
 from sidecar.domain.limits import Reading
 from sidecar.domain.request import CheckRequest
-from sidecar.policy.compiled import CompiledPlan
+from sidecar.domain.wallet import WALLET
+from sidecar.policy.compiled import CompiledLimit, CompiledPlan, Overrides
 from sidecar.policy.compiler import Compiled
 from sidecar.policy.explaining.limits import Read, explained_limit
 from sidecar.policy.explaining.plans import explained_names, explained_plan
@@ -56,7 +57,8 @@ def explain(
     own = [it for it in entitlement.reasons if it.code in _OF_THE_SUBSCRIPTION]
     facts = (request, entitlement.subscription, plan.facts if plan else {}, now)
     # The three that a decision has: limits are chosen, rules speak, those that see counters speak.
-    choosing, early, late = Watched(*facts), Watched(*facts), Watched(*facts, known)
+    choosing, early = Watched(*facts), Watched(*facts)
+    late = Watched(*facts, known, entitlement.wallet)
     limits = tuple(_limits(plan, request, entitlement, by_id, choosing, now, trace=trace))
     touched = plan.concerns.find(request.plugin).rules if plan else ()
     told = {
@@ -102,6 +104,12 @@ def _limits(
 ) -> Iterator[ExplainedLimit]:
     """The limits of the plan, those that do not apply among them."""
     charges = {charge.limit.id: charge for charge in entitlement.charges}
+    balance = charges.get(WALLET)
+    if plan is not None and plan.wallet is not None and balance is not None:
+        # Its maximum is told of each user.
+        whole = CompiledLimit(balance.limit, None, None, Overrides(), plan.wallet.origin)
+        read = Read(whole, balance, readings.get(WALLET))
+        yield explained_limit(read, context, request.subject, now, trace=trace)
     for compiled in plan.limits if plan else ():
         if compiled.when is not None:
             context.evaluate(compiled.when)

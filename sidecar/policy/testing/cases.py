@@ -12,6 +12,7 @@ from sidecar.domain.told import Told
 from sidecar.policy.format import Section
 from sidecar.policy.source import Path
 from sidecar.policy.testing.format import (
+    BalanceSection,
     EstimateSection,
     ExpectSection,
     HeldSection,
@@ -104,12 +105,17 @@ def _case(
     if isinstance(estimate := asked.get("estimate"), EstimateSection):
         said |= {("request", "estimate", field) for field in estimate.model_fields_set}
     said |= {("limits", limit, kind) for kind, told in counters.items() for limit in told}
+    wallet = given.wallet or user.wallet
+    if wallet is not None:
+        said.add(("wallet",))
+    balance = wallet.balance if isinstance(wallet, BalanceSection) else None
+    told = Told(**counters, balance=balance, knows_balance=not isinstance(wallet, str))
     return Case(
         name=name,
         path=path,
         request=request,
         subscription=subscription,
-        told=None if given.store else Told(**counters),
+        told=None if given.store else told,
         now=now,
         said=frozenset(said),
         expect=scenario.expect,

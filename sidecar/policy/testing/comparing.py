@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sidecar.domain.decision import Decision
+from sidecar.domain.decision import Decision, RemedyKind
 from sidecar.domain.limits import Reading
 from sidecar.policy.snapshot import PolicySet
 from sidecar.policy.testing.cases import TIMELESS, Case
@@ -43,7 +43,8 @@ def differences(policies: PolicySet, case: Case, trial: Trial) -> Iterator[Diffe
         yield from _unequal("message", repr(expect.message), repr(message))
     if expect.message_contains is not None and expect.message_contains not in message:
         yield Difference("message_contains", repr(expect.message_contains), repr(message))
-    yield from _unlike("remedies", expect.remedies, [it.kind for it in decision.remedies])
+    remedies = [it.kind for it in decision.remedies if it.kind is not RemedyKind.TOP_UP]
+    yield from _unlike("remedies", expect.remedies, remedies)
     yield from _limits(expect.limits or {}, decision)
     if expect.overrides is not None:
         yield from _unlike("overrides", expect.overrides, _overrides(policies, case, trial))

@@ -89,6 +89,20 @@ Told = Annotated[
 ]
 
 
+class BalanceSection(Section):
+    """A balance as whoever keeps it has told it."""
+
+    balance: Annotated[StrictInt, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)] | None
+    """Millionths of the currency, of which use of the limit `wallet` was spent since; null: none
+    was ever told."""
+
+
+Balance = Annotated[
+    Annotated[BalanceSection, Tag("held")] | Annotated[Unavailable, Tag("unavailable")],
+    Discriminator(_is_had),
+]
+
+
 class CountersSection(Section):
     """What counters hold, by the id of a limit."""
 
@@ -98,6 +112,8 @@ class CountersSection(Section):
     """Units that are held."""
     granted: dict[Id, Units] = Field({})
     """Units that grants have left."""
+    wallet: Balance | None = None
+    """What is in the wallet, as `{balance: 5000000}`; `unavailable` where it could not be read."""
 
 
 class UserSection(CountersSection):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sidecar.domain.wallet import WALLET
 from sidecar.policy.source import Path
 from sidecar.policy.testing.report import Outcome, Result
 from sidecar.policy.testing.suites import Suite
@@ -21,6 +22,8 @@ def with_idle_counters(suite: Suite, path: Path, results: Sequence[Result]) -> S
     known = {
         limit.limit.id for plan in suite.policies.plans if plan.id in plans for limit in plan.limits
     }
+    with_wallet = any(plan.wallet for plan in suite.policies.plans if plan.id in plans)
+    known |= {WALLET} if with_wallet else set()
     given = suite.file.tests[int(path[1])].given
     names = " and ".join(sorted(plans))
     findings = tuple(
@@ -33,6 +36,13 @@ def with_idle_counters(suite: Suite, path: Path, results: Sequence[Result]) -> S
         for limit in getattr(given, kind)
         if limit not in known
     )  # fmt: skip
+    if given.wallet is not None and not with_wallet:
+        findings += (
+            suite.source.report(
+                "L4", f"no wallet in {names}, so nothing reads this balance",
+                (*path, "given", "wallet"), key=True, hint="leave this out",
+            ),
+        )  # fmt: skip
     if not findings:
         return results
     first = results[0]

@@ -21,6 +21,7 @@ from sidecar.policy.trial import Trial
 _NAMED = ("app_id", "user_id")
 _OF_A_COUNTER = {"used": "used", "remaining": "used", "ratio": "used", "reserved": "reserved"}
 _OPTIONAL_DATES = ("trial_end", "current_period_start", "current_period_end", "next_billing_date")
+_BALANCE = "write wallet: {balance: …} under given"
 _EARLY, _LATE = datetime(1971, 1, 1, tzinfo=UTC), datetime(8999, 1, 1, tzinfo=UTC)
 
 
@@ -36,6 +37,10 @@ def lacking(
                 told.add(name)
                 yield _of_expression(source, case, looked, name, hint)
     yield from _of_time(source, policies, case, trial, is_told="now" in told)
+    has_balance = any(charge.limit.base is not None for charge in trial.entitlement.charges)
+    if has_balance and case.told is not None and ("wallet",) not in case.said:
+        message = f"{case.name!r} states no balance, on which the plan's wallet depends"
+        yield _finding(source, case, message, _BALANCE)
 
 
 def _not_stated(looked: Looked, case: Case, trial: Trial) -> Iterator[tuple[str, str]]:
@@ -52,6 +57,9 @@ def _not_stated(looked: Looked, case: Case, trial: Trial) -> Iterator[tuple[str,
             is_stated = ("subscription",) in case.said or ("subscription", field) in case.said
             if not is_stated and field not in ("status", *_OPTIONAL_DATES) and not looked.read.asks:
                 yield f"subscription.{field}", f"write {field}: under given.subscription"
+        case ("wallet", *_):
+            if case.told is not None and ("wallet",) not in case.said and not looked.read.asks:
+                yield "wallet.balance", _BALANCE
         case ("limits", *rest):
             if case.told is not None and not looked.read.asks:
                 yield from _of_limits(case, trial, rest)

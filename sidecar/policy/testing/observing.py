@@ -68,7 +68,7 @@ class _Watch:
         facts = (request, case.subscription, plan.facts, case.now or TIMELESS)
         readings = None if case.told is None else trial.decision.readings
         self._before = Context(*facts)
-        self._after = Context(*facts, readings)
+        self._after = Context(*facts, readings, trial.entitlement.wallet)
         self._consulted: set[tuple[int, int, bool]] = set()
 
     def all(self) -> None:

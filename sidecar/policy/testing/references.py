@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from sidecar.domain.decision import ReasonCode
+from sidecar.domain.wallet import WALLET
 from sidecar.policy.diagnostics import Diagnostic, did_you_mean
 from sidecar.policy.load import Examined
 from sidecar.policy.source import Path, SourceFile
@@ -31,6 +32,7 @@ class _Known:
         assert examined.policies is not None, "only tests of what loads are looked at"
         plans = examined.policies.plans
         limits = {compiled.limit.id for plan in plans for compiled in plan.limits}
+        limits |= {WALLET for plan in plans if plan.wallet is not None}
         rules = {rule.id for plan in plans for rule in plan.rules}
         own = {f"{plan.id}.{what}" for plan in plans for what in ("plugins", "features")}
         overrides = {it.id for unit in examined.units for it in unit.file.overrides}

@@ -24,7 +24,7 @@ Contents = Sequence[tuple[Path, bytes]]
 _FORM = Form(
     SuiteFile,
     {"apiVersion": "sidecar/v1", "kind": "PolicyTest", "tests": []},
-    {"wallet": "wallets are not supported by this version"},
+    {},
     {
         "name": "write name: and what the test shows",
         "check": "write check: {app_id: acme, user_id: bob}, and what is asked for",

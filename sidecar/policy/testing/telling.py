@@ -31,6 +31,7 @@ def told_of(suite: Suite, case: Case, trial: Trial) -> Explanation:
         case.subscription,
         None if case.told is None else trial.decision.readings,
         case.now or TIMELESS,
+        wallet=trial.entitlement.wallet,
         trace=True,
     )
     expected = _expected(case.expect)

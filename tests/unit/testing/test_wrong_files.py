@@ -83,8 +83,8 @@ IT = "  - name: it\n    check: {app_id: acme, user_id: bob}\n    expect: {effect
             "7:27 B2 'gone' is not allowed here (expected unavailable)",
         ),
         (
-            "tests:\n" + IT + "    given: {wallet: {balance: 5}}",
-            "7:13 B1 wallets are not supported by this version (leave it out)",
+            "tests:\n" + IT + "    given: {wallet: 5}",
+            "7:21 B2 expected a mapping, found 5 ()",
         ),
         (
             "tests:\n" + IT + '    skip: ""',
