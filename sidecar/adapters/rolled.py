@@ -12,7 +12,7 @@ from sidecar.domain.counting import Counter, lay_out
 from sidecar.domain.limits import Charge, escaped
 from sidecar.domain.request import Subject
 from sidecar.domain.rollover import grant_of, note, noting, of_past
-from sidecar.domain.statements import Statement, StatementKey
+from sidecar.domain.statements import Statement, StatementKey, StatementPage
 from sidecar.domain.usage import ChargedEvent, Hold, Metering, Tally
 from sidecar.domain.windows import from_ms, to_ms
 from sidecar.errors import GrantConflict
@@ -111,21 +111,21 @@ class RolledMeter(GuardedMeter):
         page = await self._statements.page(
             subject.app_id, subject.user_id, first, _PERIODS, since=since
         )
-        last = _last(page.statements, charge, counter)
-        if last is None:
-            start = from_ms(counter.a)
-            was_there = charge.held_since is not None and charge.held_since < start
-            # What nobody counted may have been used all the same.
-            is_known = page.counted_from_ms is not None and page.counted_from_ms < counter.a
-            included, used = (limit.included if was_there and is_known else 0), 0
-        else:
-            past = of_past(limit, charge.counter, from_ms(last.key.start_ms), from_ms(counter.b))
-            (reading,) = (await super().read(subject, [past], since=since)).readings
-            included, used = last.included, last.used + reading.reserved
-            if last.is_cut or last.end_ms > counter.a:
-                # What was carried into it would outlive it.
-                await self._push(subject, charge, last.key.start_ms, counter.b, 0, since)
-        return 0 if included is None else max(0, min(limit.rollover or 0, included - used))
+        (before,) = lay_out((charge,), counter.a - 1).counters
+        last = _last(page.statements, before, counter)
+        start_ms = before.a if last is None else last.key.start_ms
+        past = of_past(limit, charge.counter, from_ms(start_ms), from_ms(counter.b))
+        (reading,) = (await super().read(subject, [past], since=since)).readings
+        included, used = limit.included, reading.used
+        if last is not None:
+            included, used = last.included, last.used
+        elif not used and not _was_there(charge, counter, page):
+            included = 0
+        if last is not None and (last.is_cut or last.end_ms > counter.a):
+            # What was carried into it would outlive it.
+            await self._push(subject, charge, last.key.start_ms, counter.b, 0, since)
+        left = 0 if included is None else included - used - reading.reserved
+        return max(0, min(limit.rollover or 0, left))
 
     async def _used(self, subject: Subject, charge: Charge, since: float) -> int:
         (reading,) = (await super().read(subject, [charge], since=since)).readings
@@ -148,17 +148,30 @@ class RolledMeter(GuardedMeter):
             )
 
 
-def _last(statements: Sequence[Statement], charge: Charge, counter: Counter) -> Statement | None:
-    """What the period before came to, None where nothing was used in it."""
+def _last(statements: Sequence[Statement], before: Counter, counter: Counter) -> Statement | None:
+    """What the last period came to, None where nothing was used in it.
+
+    Args:
+        before: the last period, as the subscription would tell it now.
+    """
     past = [
         each
         for each in statements
-        if each.key.counter == charge.counter
+        if each.key.counter == counter.name
         and each.key.start_ms < counter.a
         and not each.overlaps
+        # With a new billing day it is another one.
+        and each.end_ms > before.a
     ]
-    if not past:
-        return None
-    (before,) = lay_out((charge,), counter.a - 1).counters
-    # With a new billing day the last period is none that the subscription would tell.
-    return past[-1] if past[-1].end_ms > before.a else None
+    return past[-1] if past else None
+
+
+def _was_there(charge: Charge, counter: Counter, page: StatementPage) -> bool:
+    """Whether the subject, and somebody who counted, was there before the present period."""
+    held_since, counted_from_ms = charge.held_since, page.counted_from_ms
+    return (
+        held_since is not None
+        and held_since < from_ms(counter.a)
+        and counted_from_ms is not None
+        and counted_from_ms < counter.a
+    )

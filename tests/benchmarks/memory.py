@@ -17,6 +17,7 @@ from sidecar.adapters.redis.meter import RedisMeter
 from sidecar.domain.grants import Grant
 from sidecar.domain.limits import Limit
 from sidecar.domain.request import Amounts, MeterKind
+from sidecar.domain.windows import add_months
 from tests.benchmarks.observed import ObservedRedis
 from tests.benchmarks.traffic import (
     APP,
@@ -48,6 +49,8 @@ EVENT: Final = "remembered event id"
 USER_DAY: Final = "user-day of reports, 1 row"
 LONG_USER_DAY: Final = f"user-day of reports, {HOURS} rows"
 SESSION: Final = "session"
+STATEMENT: Final = "statement of a limit, 1 period"
+STATEMENTS: Final = "statements of a limit, 13 periods"
 FIRST_GRANT: Final = "user's only grant"
 GRANT: Final = f"grant, of {GRANTS} that a user has"
 
@@ -63,6 +66,7 @@ _AT_ONCE: Final = 64
 _CHUNK: Final = 500
 _PREFIX: Final = app_prefix(APP)
 _UNITS: Final = 12_345
+_PERIODS: Final = 13
 _DAY_MS: Final = 86_400_000
 
 
@@ -97,6 +101,8 @@ async def measure(url: str, redis: ObservedRedis, *, items: int) -> dict[str, We
     weights[USER_DAY] = await scale.user_days(1)
     weights[LONG_USER_DAY] = await scale.user_days(HOURS)
     weights[SESSION] = await scale.sessions()
+    weights[STATEMENT] = await scale.statements(1)
+    weights[STATEMENTS] = await scale.statements(_PERIODS)
     weights[FIRST_GRANT] = await scale.grants(1)
     weights[GRANT] = await scale.grants(GRANTS)
     redis.clear()
@@ -128,7 +134,7 @@ class _Scale:
 
         before = await self._emptied()
         # What else an event leaves behind goes at once, before it makes room for itself.
-        await self._in_chunks(use, f"{_PREFIX}:e:*", f"{_PREFIX}:u:*")
+        await self._in_chunks(use, f"{_PREFIX}:e:*", f"{_PREFIX}:u:*", f"{_PREFIX}:p*")
         keys = self.redis.keys(f"{_PREFIX}:c:*")
         assert len(keys) == self.items
         return await self._weighed(before, keys[0])
@@ -220,6 +226,27 @@ class _Scale:
         before = await self._emptied()
         await self._in_chunks(report, f"{_PREFIX}:e:*", f"{_PREFIX}:u:*")
         keys = self.redis.keys(f"{_PREFIX}:z:*")
+        assert len(keys) == self.items
+        return await self._weighed(before, keys[0])
+
+    async def statements(self, periods: int) -> Weight:
+        """What a limit of each user came to in so many months."""
+        now = datetime.now(UTC)
+
+        async def use(meter: RedisMeter, user: int) -> None:
+            past = [
+                event(
+                    periods * user + i, add_months(now, -i), user=user, tokens=_UNITS,
+                    limits=(MONTH,),
+                )
+                for i in reversed(range(periods))
+            ]  # fmt: skip
+            await meter.record(APP, past, since=time.monotonic())
+
+        before = await self._emptied()
+        others = [f"{_PREFIX}:{kind}:*" for kind in "ecu"]
+        await self._in_chunks(use, *others)
+        keys = self.redis.keys(f"{_PREFIX}:p:*")
         assert len(keys) == self.items
         return await self._weighed(before, keys[0])
 

@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sidecar.adapters.guarded.breaker import Breaker
+from sidecar.adapters.redis.meter import RedisMeter
 from sidecar.adapters.rolled import RolledMeter
+from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.domain.limits import Limit
 from sidecar.domain.windows import BillingCycle, Fixed
 from sidecar.ports import Meter
@@ -62,16 +64,35 @@ def another(meter: Meter, world: World) -> World:
     return replace(world, meter=replica(meter, world.clock))
 
 
-async def test_what_is_left_is_granted_in_the_next_period_and_not_later(world: World) -> None:
-    await world.use(ROLLING, tokens=85)
-    assert await world.granted(ROLLING) == 0
+@pytest.mark.parametrize("window", [Fixed.MONTH, Fixed.BILLING_MONTH, Fixed.BILLING_PERIOD])
+async def test_what_is_left_is_granted_in_the_next_period_and_not_later(
+    world: World, window: Fixed
+) -> None:
+    rolling = replace(ROLLING, window=window)
+    await world.use(rolling, tokens=85)
+    assert await world.granted(rolling) == 0
     world.clock.set(JUNE)
-    assert await world.granted(ROLLING) == 15
+    assert await world.granted(rolling) == 15
     world.clock.set(JULY)
-    assert await world.granted(ROLLING) == 30
-    await world.use(ROLLING, tokens=100)
+    assert await world.granted(rolling) == 30
+    await world.use(rolling, tokens=100)
     world.clock.set(AUGUST)
-    assert await world.granted(ROLLING) == 0
+    assert await world.granted(rolling) == 0
+
+
+async def test_a_subject_that_asks_late_in_a_period_finds_what_was_left(world: World) -> None:
+    """By then the counter of the last period is gone, and its statement is not."""
+    await world.use(ROLLING, tokens=85)
+    world.clock.set(JUNE + timedelta(days=28))
+    await _forget_counters(world.meter)
+    assert await world.granted(ROLLING) == 15
+
+
+async def test_use_from_before_there_were_statements_is_known_by_its_counter(world: World) -> None:
+    await world.use(replace(ROLLING, is_stated=False), tokens=85)
+    assert await world.statements() == ()
+    world.clock.set(JUNE)
+    assert await replace(world, held_since=None).granted(ROLLING) == 15
 
 
 async def test_no_more_is_carried_on_than_the_policy_says(world: World) -> None:
@@ -238,6 +259,23 @@ async def test_too_many_grants_leave_it_out_and_refuse_nothing(world: World) -> 
     world.clock.set(JUNE)
     assert await world.granted(ROLLING) == 0
     assert await world.level(ROLLING) == (0, 0)
+
+
+async def _forget_counters(meter: Meter) -> None:
+    """As a store does in time."""
+    assert isinstance(meter, RolledMeter)
+    match meter._inner:
+        case SqliteMeter() as inner:
+            await inner._database.run(
+                lambda connection: connection.execute("DELETE FROM counter"),
+                since=time.monotonic(),
+            )
+        case RedisMeter() as inner:
+            ask = inner._connection.command
+            keys = await ask("KEYS", "s3:{app}:c:*", since=time.monotonic())
+            assert isinstance(keys, list)
+            for key in map(str, keys):
+                await ask("DEL", key, since=time.monotonic())
 
 
 # -- any use, over months, against a plain account ---------------------------------------------

@@ -813,6 +813,8 @@ local function ledger()
   local function keep_end(record, key, place)
     local lives = record.expires + REMEMBERED - now
     record.request = ''
+    -- Nothing more is charged, so nothing more is noted in statements.
+    record.groups = string.gsub(record.groups, '(%],%d+),"[^"]*",%-?%d+%]', '%1]')
     if lives > 0 then
       call('SET', key, text_of(record), 'PX', format('%d', lives))
     else

@@ -2,9 +2,10 @@
 -- between counters.lua and ledger.lua.
 --
 -- <prefix>:p:<name> is a hash of one counter:
---   start -> end seen used granted included flags limit; - seen: when limit and end were seen
---      last, included: -1 for no bound; flags: - and c, cut: another period began before its end,
---      o: it lies across others, l: the counter was lost while it ran
+--   start -> lasts seen used granted included flags limit; - lasts, and seen, when the limit and
+--      the end were seen last, from the start on: Redis packs what is short. Included: -1 for no
+--      bound; flags: - and c, cut: another period began before its end, o: it lies across others,
+--      l: the counter was lost while it ran
 --   start+hour -> used granted; - what of both came in this hour after the end
 -- The sorted set <prefix>:p has a member for each of them, 'user name', all of the same score, in
 -- the order in which they are listed; the user is '' where users share the counter.
@@ -26,18 +27,18 @@ local function write_statement(counter)
   local index, times = prefix .. ':p', prefix .. ':pt'
   local added, paid = counter.used - counter.was, counter.paid
 
-  local function read(value)
-    local ends, seen, used, granted, included, flags, limit =
-      match(value, '^(%d+) (%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%S+) (%S*)$')
+  local function read(start, value)
+    local lasts, seen, used, granted, included, flags, limit =
+      match(value, '^(%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%S+) (%S*)$')
     return {
-      ends = ends + 0, seen = seen + 0, used = used + 0, granted = granted + 0,
-      included = included + 0, flags = flags, limit = limit,
+      start = start + 0, ends = start + lasts, seen = start + seen, used = used + 0,
+      granted = granted + 0, included = included + 0, flags = flags, limit = limit,
     }
   end
 
-  local function write(at, it)
-    call('HSET', key, at, format('%d %d %d %d %d %s %s', it.ends, it.seen, it.used, it.granted,
-      it.included, it.flags, it.limit))
+  local function write(it)
+    call('HSET', key, format('%d', it.start), format('%d %d %d %d %d %s %s', it.ends - it.start,
+      it.seen - it.start, it.used, it.granted, it.included, it.flags, it.limit))
   end
 
   local function keep_until(ends)
@@ -56,16 +57,16 @@ local function write_statement(counter)
     local lasts = mine.ends
     for i = 1, #found, 2 do
       local at = found[i]
-      local start = match(at, '^(%d+)') + 0
-      local value = call('HGET', key, match(at, '^%d+'))
-      local other = value and read(value)
+      local start = match(at, '^%d+')
+      local value = call('HGET', key, start)
+      local other = value and read(start, value)
       if not other or other.ends + KEPT <= now then
         call('HDEL', key, at)
       elseif not find(at, '+', 1, true) then
-        if start < mine.ends and other.ends > counter.a then
-          if start < counter.a and mine.seen < mine.ends then
-            other.ends, other.flags = counter.a, other.flags .. 'c'
-            write(at, other)
+        if other.start < mine.ends and other.ends > mine.start then
+          if other.start < mine.start and mine.seen < mine.ends then
+            other.ends, other.flags = mine.start, other.flags .. 'c'
+            write(other)
           else
             mine.flags = mine.flags .. 'o'
           end
@@ -84,7 +85,7 @@ local function write_statement(counter)
   local stored = call('HGET', key, field)
   local mine, lasts
   if stored then
-    mine = read(stored)
+    mine = read(field, stored)
     if now < mine.ends + HOUR and counter.seen >= mine.seen then
       mine.limit, mine.included, mine.seen = counter.limit, counter.included, counter.seen
       if counter.b ~= mine.ends and not find(mine.flags, 'c', 1, true) then
@@ -98,12 +99,12 @@ local function write_statement(counter)
     mine.used, mine.granted = mine.used + added, min(mine.granted + paid, LARGEST)
   else
     mine = {
-      ends = counter.b, seen = counter.seen, used = counter.used, granted = paid,
+      start = counter.a, ends = counter.b, seen = counter.seen, used = counter.used, granted = paid,
       included = counter.included, flags = '-', limit = counter.limit,
     }
     lasts = enter(mine)
   end
-  write(field, mine)
+  write(mine)
   if lasts then
     keep_until(lasts)
   end

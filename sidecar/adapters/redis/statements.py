@@ -87,10 +87,10 @@ def _statements(owner: str, counter: str, fields: Sequence[str]) -> Iterator[Sta
         else:
             written[int(start)] = value
     for start_ms in sorted(written):
-        end, _, used_in_all, granted_in_all, included, flags, limit = written[start_ms].split(" ")
+        lasts, _, used_in_all, granted_in_all, included, flags, limit = written[start_ms].split(" ")
         yield Statement(
             key=StatementKey(owner, counter, start_ms),
-            end_ms=int(end),
+            end_ms=start_ms + int(lasts),
             limit=unquote(limit),
             included=None if included == "-1" else int(included),
             used=int(used_in_all),

@@ -49,6 +49,7 @@ def _restated(limit: WrittenLimit, inherited: WrittenLimit) -> Iterator[Diagnost
             ("per", limit.per != inherited.per),
             ("when", inherited.section.when is not None),
             ("mode", narrowed(limit.unit, inherited.section.mode) is not limit.mode),
+            ("rollover", limit.section.max is not None),
         )
         if matters and field not in limit.section.model_fields_set
         and field in inherited.section.model_fields_set
