@@ -104,6 +104,12 @@ async def test_a_summary_counts_once_by_its_id(chat: World) -> None:
     assert await chat.level(MONTHLY) == (100, 0)
 
 
+async def test_the_tokens_of_a_summary_are_those_that_it_adds(chat: World) -> None:
+    first = await chat.record(chat.event(MONTHLY, tokens=60), chat.summary(MONTHLY, tokens=100))
+    again = await chat.record(chat.summary(MONTHLY, tokens=100), chat.event(MONTHLY, tokens=7))
+    assert (first.tokens, again.tokens) == (100, 7)
+
+
 async def test_a_summary_is_no_request(chat: World) -> None:
     await chat.record(chat.summary(MONTHLY, REQUESTS, tokens=100))
     assert await chat.levels(MONTHLY, REQUESTS) == [(100, 0), (0, 0)]

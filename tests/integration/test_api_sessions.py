@@ -55,7 +55,9 @@ def files(tmp_path: Path) -> Path:
 @pytest.fixture(params=["sqlite", "redis"])
 async def client(request: pytest.FixtureRequest, files: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The application on each store."""
-    settings: dict[str, object] = {"sidecar_prices": files / "prices.yaml"}
+    settings: dict[str, object] = {
+        "sidecar_prices": files / "prices.yaml", "sidecar_events_kept": "1d",
+    }  # fmt: skip
     if request.param == "sqlite":
         store = f"sqlite:///{files / 's.db'}"
         async with application(files / "policies", sidecar_store=store, **settings) as client:
@@ -141,6 +143,20 @@ async def test_what_a_summary_adds_costs_what_an_unknown_model_costs(
     assert (await used(client))["spend"] == 100
     await tell(client, summary("s-1", 70, 45))
     assert (await used(client))["spend"] == 130
+
+
+async def test_a_summary_is_exported_as_what_it_is(client: httpx.AsyncClient) -> None:
+    await tell(client, delta("d-1", 60, 40))
+    await tell(client, summary("s-1", 70, 40))
+    await tell(client, summary("s-1", 70, 40))
+    answer = await client.get("/v1/usage/export?app_id=a")
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [(line["kind"], line["event_id"]) for line in lines] == [
+        ("delta", "d-1"), ("summary", "s-1"),
+    ]  # fmt: skip
+    told = lines[1]
+    assert told["total_tokens"] == 110
+    assert told.keys() == {"received_at", "kind"} | summary("s-1", 0, 0).keys()
 
 
 async def test_a_cloud_event_may_carry_a_summary(client: httpx.AsyncClient) -> None:
