@@ -160,3 +160,9 @@ EXAMPLES ?= 20000
 
 fuzz-api: $(VENV)/dev
 	$(BIN)/python -m tests.fuzzing --examples $(EXAMPLES)
+
+# A control plane that is away for all of them, servers that are killed; a short form is a test.
+.PHONY: outbox
+
+outbox: $(VENV)/dev
+	$(BIN)/python -m tests.outbox --events $(if $(filter file,$(origin EVENTS)),10000,$(EVENTS))
