@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar import __version__
+from sidecar.adapters.control_plane.deliveries import EventDeliveries
 from sidecar.adapters.decisions.recorder import RecordedDecisions
 from sidecar.adapters.decisions.told import LoggedDecisions
 from sidecar.adapters.metrics import catalogue
@@ -79,6 +80,7 @@ class Observed:
     shadow: ShadowDecisions | None
     webhooks: Webhooks | None
     spool: Spool | None
+    outbox: EventDeliveries | None
 
 
 def count_reloads(policies: KeptPolicies, instruments: Instruments) -> None:
@@ -115,6 +117,7 @@ def _looks(instruments: Instruments, observed: Observed) -> Iterator[Look]:
     yield from _shadow(observed.shadow, follow)
     yield from _webhooks(observed.webhooks, follow, show)
     yield from _spool(observed.spool, follow, show)
+    yield from _outbox(observed.outbox, follow, show)
 
 
 Told = Callable[..., Callable[[int], None]]
@@ -200,6 +203,24 @@ def _webhooks(webhooks: Webhooks | None, follow: Told, show: Told) -> Iterator[L
             tell(count)
         waiting(noticed.waiting)
         disabled(sent.is_disabled)
+
+    yield look
+
+
+def _outbox(outbox: EventDeliveries | None, follow: Told, show: Told) -> Iterator[Look]:
+    results = [follow(catalogue.OUTBOX, result) for result in ("delivered", "refused", "failed")]
+    waiting, set_aside = show(catalogue.OUTBOX_WAITING), show(catalogue.OUTBOX_SET_ASIDE)
+    oldest = show(catalogue.OUTBOX_OLDEST)
+    if outbox is None:
+        return
+
+    def look() -> None:
+        counts = outbox.delivered, outbox.refused, outbox.failed
+        for tell, count in zip(results, counts, strict=True):
+            tell(count)
+        waiting(outbox.backlog.waiting)
+        set_aside(outbox.backlog.set_aside)
+        oldest(int(outbox.lag_s * NANO))
 
     yield look
 

@@ -132,7 +132,7 @@ def create_app(
     )
     spool = spool_of(settings, pdp, store)
     pdp.spool = spool
-    observed = Observed(kept, store, told, decisions, shadow, webhooks, spool)
+    observed = Observed(kept, store, told, decisions, shadow, webhooks, spool, deliveries)
     scrape = observing.scrape_of(observed)
 
     @asynccontextmanager

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from sidecar.adapters.control_plane.deliveries import EventDeliveries
 from sidecar.adapters.decisions.recorder import RecordedDecisions
 from sidecar.adapters.shadow.log import ShadowDecisions
 from sidecar.beside import ends_of_work
@@ -59,6 +60,7 @@ def _parts(settings: Settings, observed: Observed) -> Iterator[tuple[str, Told]]
     yield "changes", lambda: _changes(store)
     yield "decision_log", lambda: _decision_log(settings, observed.decisions)
     yield "webhooks", lambda: _webhooks(observed.webhooks)
+    yield "outbox", lambda: _outbox(observed.outbox)
     yield "leases", lambda: _leases(settings, store)
     yield "process", _process
 
@@ -216,6 +218,25 @@ def _webhooks(webhooks: Webhooks | None) -> Standing:
     if sent.is_disabled:
         note = "the receiver says that it is gone; a restart asks it again"
         return Standing(State.DEGRADED, facts, note)
+    return Standing(State.OK, facts)
+
+
+def _outbox(outbox: EventDeliveries | None) -> Standing:
+    if outbox is None:
+        return Standing(State.OFF)
+    backlog = outbox.backlog
+    facts = {
+        "waiting": backlog.waiting,
+        "set_aside": backlog.set_aside,
+        "oldest_s": int(outbox.lag_s),
+        "delivered": outbox.delivered,
+        "refused": outbox.refused,
+        "failed": outbox.failed,
+    }
+    if outbox.fault:
+        return Standing(State.DEGRADED, facts, f"events are not taken: {outbox.fault}")
+    if backlog.set_aside:
+        return Standing(State.DEGRADED, facts, "events were refused: `sidecar outbox list`")
     return Standing(State.OK, facts)
 
 

@@ -1,5 +1,6 @@
 """What waits for the control plane, through the whole application."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,25 @@ async def until_empty(client: httpx.AsyncClient) -> None:
     raise AssertionError("something still waits")
 
 
+async def test_a_summary_is_an_event_too_and_has_the_fields_of_its_client() -> None:
+    summary: dict[str, Any] = {
+        "event_id": "s-1", "event_ts": datetime.now(UTC).isoformat(), "chat_id": "c",
+        "app_id": "acme", "user_id": "ann", "workflow_name": "w", "prompt_tokens": 30,
+        "completion_tokens": 12, "total_tokens": 42,
+    }  # fmt: skip
+    async with ingest() as plane, application(**plane.settings()) as client:
+        await report(client, event("e-1", chat_id="c"))
+        assert (await client.post("/v1/usage/summary", json=summary)).status_code == 202
+        await client.post("/v1/usage/summary", json=summary)
+        await until(lambda: len(plane.sent) == 2)
+        await until_empty(client)
+        exported = await client.get("/v1/usage/export")
+
+    assert plane.sent[1] == summary | {"event_ts": summary["event_ts"].replace("+00:00", "Z")}
+    kinds = [json.loads(line)["kind"] for line in exported.text.splitlines()]
+    assert kinds == ["delta", "summary"]
+
+
 async def test_nothing_is_asked_of_anybody_unless_it_is_enabled() -> None:
     async with (
         ingest() as plane,
@@ -125,6 +145,31 @@ async def test_what_waits_says_for_how_long_and_why() -> None:
     assert "127.0.0.1" in acme["fault"]
     assert acme["tries"] >= 1
     assert acme["first"].startswith("evt_")
+
+
+async def test_metrics_and_the_status_tell_of_what_waits_and_what_was_refused() -> None:
+    async with ingest() as plane, application(**plane.settings()) as client:
+        plane.answer = lambda sent: {"bad": 400, "late": 500}.get(sent["event_id"], 202)
+        await report(client, event("good"), event("bad"), event("late"))
+        for _ in range(500):
+            status = (await client.get("/v1/status")).json()["parts"]["outbox"]
+            if status["facts"]["set_aside"] and status["facts"]["failed"]:
+                break
+        await until(lambda: len(plane.sent) > 3)
+        told = (await client.get("/metrics")).text
+
+    assert status["state"] == "degraded"
+    assert "it answered 500" in status["note"]
+    facts = status["facts"]
+    assert (facts["waiting"], facts["delivered"], facts["refused"]) == (1, 1, 1)
+    for line in (
+        'entitlement_outbox_total{result="delivered"} 1',
+        'entitlement_outbox_total{result="refused"} 1',
+        "entitlement_outbox_waiting 1",
+        "entitlement_outbox_set_aside 1",
+    ):
+        assert line in told
+    assert "entitlement_outbox_oldest_seconds 0" not in told
 
 
 async def test_when_too_much_waits_nothing_is_counted_and_it_is_said_when_to_come_again() -> None:

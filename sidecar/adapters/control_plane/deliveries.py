@@ -11,7 +11,7 @@ import structlog
 from sidecar.adapters.arrivals import Arrivals
 from sidecar.adapters.control_plane.receiver import Receiver
 from sidecar.beside import beside
-from sidecar.domain.event_log import Settled
+from sidecar.domain.event_log import Backlog, Settled
 from sidecar.errors import Unavailable
 from sidecar.ports import Clock, Outbox
 
@@ -50,7 +50,14 @@ class EventDeliveries:
         self._holder = secrets.token_urlsafe(12)
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
-        self._is_failing = False
+        self.backlog = Backlog()
+        self.fault = ""
+        self.delivered = self.refused = self.failed = 0
+
+    @property
+    def lag_s(self) -> float:
+        """How long the first of those that wait has waited, as far as was seen."""
+        return self.backlog.lag_s(self._clock.now())
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -131,20 +138,22 @@ class EventDeliveries:
         await self._outbox.settle(app_id, self._holder, settled, let_go=let_go, since=since)
 
     def _say(self, app_id: str, settled: Settled) -> None:
-        """Tell once that nothing gets through, and once that it does again."""
-        if settled.again_in is not None and not self._is_failing:
-            self._is_failing = True
+        """Count it, and tell once that nothing gets through, and once that it does again."""
+        self.delivered += len(settled.done)
+        self.refused += len(settled.aside)
+        self.failed += settled.again_in is not None
+        if settled.again_in is not None and not self.fault:
             _log.warning("control_plane_does_not_take", app_id=app_id, fault=settled.fault)
-        elif settled.again_in is None and self._is_failing:
-            self._is_failing = False
+        elif settled.again_in is None and self.fault:
             _log.info("control_plane_takes_again", app_id=app_id)
+        self.fault = settled.fault
 
     async def _keep_counting(self) -> None:
         """Count what waits, so that the store knows when it is too much."""
         while True:
             begun = self._clock.monotonic()
             with suppress(Unavailable):
-                await self._outbox.backlog(since=begun)
+                self.backlog = await self._outbox.backlog(since=begun)
             took_s = self._clock.monotonic() - begun
             await asyncio.sleep(max(self._poll_s, _MEASURED * took_s))
 

@@ -192,6 +192,28 @@ WEBHOOKS_DISABLED: Final = gauge(
     "1 if the receiver said that it is gone; nothing is sent until a restart.",
     together=max,
 )
+OUTBOX: Final = counter(
+    "entitlement_outbox_total",
+    "Tries to deliver an accepted event to the control plane: delivered, refused (it is set "
+    "aside), failed (it is tried again).",
+    "result",
+)
+OUTBOX_WAITING: Final = gauge(
+    "entitlement_outbox_waiting",
+    "Accepted events that the control plane does not have yet.",
+    together=max,
+)
+OUTBOX_SET_ASIDE: Final = gauge(
+    "entitlement_outbox_set_aside",
+    "Events that the control plane refused; somebody has to look at them.",
+    together=max,
+)
+OUTBOX_OLDEST: Final = gauge(
+    "entitlement_outbox_oldest_seconds",
+    "How long the first of those that wait has waited.",
+    unit=NANO,
+    together=max,
+)
 LOOP_LAG: Final = latency(
     "entitlement_event_loop_lag_seconds",
     "How much too late the event loop came to a timer, several times a second.",
