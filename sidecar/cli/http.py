@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import httptools
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from sidecar.api.problem import of_status
@@ -65,6 +66,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._receiving_since: float | None = None
         self._writing_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._answering: RequestResponseCycle | None = None
 
     # -- the connection ---------------------------------------------------------------------
 
@@ -81,6 +83,11 @@ class BoundedHttp(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._unset_keepalive_if_required()
+        # Of requests that came in one go uvicorn tells the last one alone.
+        self.pipeline.clear()
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def _make_room(self) -> bool:
@@ -111,6 +118,10 @@ class BoundedHttp(HttpToolsProtocol):
             return False, self._receiving_since
         timer = self.timeout_keep_alive_task
         return True, 0.0 if timer is None else timer.when()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     # -- time -------------------------------------------------------------------------------
 

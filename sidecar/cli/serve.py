@@ -129,6 +129,8 @@ def _config(app: Callable[[], Starlette], bounds: Bounds, workers: int = 1) -> u
         log_config=None,
         access_log=False,
         server_header=False,
+        # Nobody asks who the caller is, beyond its key.
+        proxy_headers=False,
         timeout_graceful_shutdown=_FINISH_S,
         timeout_keep_alive=bounds.keep_alive_s,
     )

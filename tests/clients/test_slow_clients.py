@@ -3,6 +3,7 @@
 import json
 import select
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -200,6 +201,17 @@ def test_garbage_behind_a_request_takes_nothing_from_its_answer(sidecar: Sidecar
         answer = one_of(client)
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
+def test_who_goes_away_from_several_requests_at_once_leaves_no_traceback(sidecar: Sidecar) -> None:
+    gone = struct.pack("ii", 1, 0)
+    for _ in range(50):
+        with connect(sidecar) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, gone)
+            client.sendall(CHECK * 3 + CHECK[:40])
+
+    await_that(lambda: httpx.get(f"{sidecar.url}/healthz").status_code == 200, "it serves on")
+    assert "Traceback" not in sidecar.errors()
 
 
 def test_nothing_is_left_of_connections_that_are_gone(sidecar: Sidecar) -> None:
