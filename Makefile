@@ -166,3 +166,34 @@ fuzz-api: $(VENV)/dev
 
 outbox: $(VENV)/dev
 	$(BIN)/python -m tests.outbox --events $(if $(filter file,$(origin EVENTS)),10000,$(EVENTS))
+
+# Bytes that are nearly requests, and directories that are nearly policies; short forms are tests.
+MESSAGES ?= 50000
+DIRECTORIES ?= 20000
+.PHONY: fuzz-http fuzz-policies
+
+fuzz-http: $(VENV)/dev
+	$(BIN)/python -m tests.fuzzing http --examples $(MESSAGES)
+
+fuzz-policies: $(VENV)/dev
+	$(BIN)/python -m tests.fuzzing policies --examples $(DIRECTORIES)
+
+# Clients that leave in the middle and clients that crawl; ever new names for a while. Short forms are tests.
+LEAVING ?= 5000
+SLOW ?= 500
+CHECKS ?= 300000
+.PHONY: storm soak
+
+storm: $(VENV)/dev
+	$(BIN)/python -m tests.clients storm --leaving $(LEAVING) --slow $(SLOW)
+
+soak: $(VENV)/dev
+	$(BIN)/python -m tests.clients soak --checks $(CHECKS)
+
+# Known holes in what is depended on: asks PyPI, and fails where it cannot be asked. In an environment of its own.
+.PHONY: audit
+
+audit:
+	$(PYTHON) -m venv .audit
+	.audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
+	.audit/bin/pip-audit --strict --no-deps --disable-pip -r $(LOCK)
