@@ -3,12 +3,13 @@
 For a person, or as one JSON object each.
 """
 
+import json
 import logging
 import secrets
 import sys
 from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -80,11 +81,42 @@ def _shown(text: str) -> str:
     )
 
 
-def configure_logging(log_format: str) -> None:
+_HIDDEN: Final = "[hidden]"
+_SHORTEST: Final = 4
+"""Characters of a secret that is looked for: a shorter one is everywhere."""
+_TELL_ALL: Final = ("httpx", "httpcore")
+"""They tell of each address that is asked and of all headers, whatever stands in them."""
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Writes a line without any of the secrets, wherever in it they may stand."""
+
+    def __init__(self, hidden: Iterable[str], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        known = {secret for secret in hidden if len(secret) >= _SHORTEST}
+        # As it is, and as JSON has it.
+        known |= {json.dumps(secret)[1:-1] for secret in known}
+        # One may be a part of another.
+        self._secrets = sorted(known, key=len, reverse=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The whole line."""
+        line = super().format(record)
+        for secret in self._secrets:
+            line = line.replace(secret, _HIDDEN)
+        return line
+
+
+def _may_be_told(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or not record.name.startswith(_TELL_ALL)
+
+
+def configure_logging(log_format: str, hidden: Iterable[str] = ()) -> None:
     """Let structlog and the standard library write to standard error, in one form.
 
     Args:
         log_format: `json` or `console`.
+        hidden: secrets, which are written nowhere, whoever tells them.
     """
     shared: list[structlog.typing.Processor] = [
         _belonging,
@@ -105,15 +137,15 @@ def configure_logging(log_format: str) -> None:
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain),
         ]
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_may_be_told)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
+            hidden,
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    # It tells of each address that is asked, with whatever password or user stands in it.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

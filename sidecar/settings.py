@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote
 
 from pydantic import (
     AfterValidator,
@@ -323,6 +324,22 @@ class Settings(BaseSettings):
                 return Ceiling.RAISED
             case None:
                 return Ceiling.AS_WRITTEN
+
+    @property
+    def secrets(self) -> list[str]:
+        """Every secret that is set: none of them is ever written."""
+        keys = (*self.internal_api_keys, *self.sidecar_runtime_keys, *self.sidecar_read_keys)
+        told = [key.get_secret_value() for key in keys]
+        if self.mozaiks_app_key is not None:
+            told.append(self.mozaiks_app_key.get_secret_value())
+        hooks = self.sidecar_webhook_secret.get_secret_value().split(",")
+        told += [part.strip().removeprefix("whsec_") for part in hooks]
+        for url in (self.sidecar_store, self.sidecar_webhook_url or ""):
+            # As it stands in the address, and as it is meant.
+            given = re.match(r"[^/?#]*//[^/?#@]*:([^/?#]*)@", url)
+            if given is not None:
+                told += [given[1], unquote(given[1])]
+        return [secret for secret in told if secret]
 
     @property
     def has_keys(self) -> bool:

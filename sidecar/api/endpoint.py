@@ -1,7 +1,7 @@
 """From a request to a call that a resource can answer: key, body, and every way to fail."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
@@ -32,8 +32,8 @@ class Call:
 
     path: Mapping[str, str]
     query: Mapping[str, str]
-    body: bytes
-    headers: Mapping[bytes, bytes]
+    body: bytes = field(repr=False)
+    headers: Mapping[bytes, bytes] = field(repr=False)
 
     def read(self, schema: TypeAdapter[T]) -> T:
         """The body as a value of a schema.

@@ -90,7 +90,7 @@ def create_app(
     Raises:
         ConfigurationError: the policies or the store's address are wrong.
     """
-    configure_logging(log_format)
+    configure_logging(log_format, settings.secrets)
     if followed_in is None:
         kept = watched_policies(settings, found or find_policies(settings))
     else:

@@ -69,7 +69,7 @@ class CheckRequest:
     model: str = ""
     session_id: str = ""
     estimate: Amounts = Amounts(requests=1, concurrency=1)
-    attributes: Mapping[str, object] = field(default_factory=dict)
+    attributes: Mapping[str, object] = field(default_factory=dict, repr=False)
     reserve: bool = False
     ttl_s: int = 60
     request_id: str = ""

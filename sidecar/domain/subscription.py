@@ -83,7 +83,7 @@ class Subscription:
     period_end: datetime | None = None
     cancel_at_period_end: bool = False
     external_id: str = ""
-    metadata: Mapping[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict, repr=False)
     event_id: str = ""
     updated_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     is_dated: bool = True

@@ -64,6 +64,8 @@ def _mangle(directory: Path, chance: Random) -> None:
             return
         file = chance.choice(files)
         other = file.with_name(f"other-{chance.randrange(100)}{file.suffix}")
+        if other.exists() or other.is_symlink():
+            continue
         match chance.randrange(12):
             case 0:
                 file.rename(file.with_suffix(chance.choice((".yml", ".json", ".txt", ""))))

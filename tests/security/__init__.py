@@ -1,0 +1,1 @@
+"""What must not come out, and what must not pile up."""
