@@ -127,6 +127,7 @@ def test_workers_finish_at_the_first_signal_and_wait_for_nobody_at_the_second(
     env = {"SIDECAR_DRAIN_S": "60", "SIDECAR_DECISION_LOG": str(tmp_path / "log")}
     sidecar = Sidecar(store=STORE, cwd=tmp_path, env=env, arguments=("--workers", "2"))
     sidecar.start()
+    await_that(lambda: sidecar.errors().count("startup complete") == 2, "both serve")
     decided = sidecar.client.post("/v1/check", json=DENIED).json()["decision_id"]
     sidecar.process.terminate()
     await_that(lambda: sidecar.errors().count("draining") == 2, "both drain")

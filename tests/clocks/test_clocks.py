@@ -1,7 +1,7 @@
 """A wrong clock beside the store changes nothing; the store's own is stepped in contract."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ plans:
 ENV = {"SIDECAR_STORE_TIMEOUT_MS": "5000", "SIDECAR_DRAIN_S": "0"}
 
 
-def faked(offset: str) -> Mapping[str, str]:
+def faked(offset: str) -> dict[str, str]:
     """What lets a process see another time than it is."""
     program = shutil.which("faketime")
     assert program is not None, "faketime is missing: run `make system-packages`"

@@ -78,9 +78,13 @@ async def hostile() -> AsyncIterator[str]:
 
 @pytest.fixture
 def talkative() -> Iterator[None]:
-    """Every logger at its most talkative, when the application has set up its own."""
+    """What is set at its most talkative here is as it was afterwards."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     yield
-    logging.getLogger().setLevel(logging.WARNING)
+    root.handlers[:], root.level = handlers, level
+    for name in logging.root.manager.loggerDict:
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def let_all_talk() -> None:
