@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import unquote
 
 from pydantic import (
@@ -311,6 +311,38 @@ class Settings(BaseSettings):
         description="Names of request attributes and subscription metadata whose values are never "
         "written down, as globs in any case, comma-separated; * hides all values.",
     )
+
+    sidecar_access_log: bool = Field(
+        False, description="true: each request is a line in the log, its path without ids."
+    )
+    otel_exporter_otlp_endpoint: Annotated[str | None, BeforeValidator(_unset_if_empty)] = Field(
+        None,
+        description="Where traces are sent, as OpenTelemetry has it: http://host:4318. Needs the "
+        "extra otel.",
+    )
+    otel_exporter_otlp_traces_endpoint: Annotated[str | None, BeforeValidator(_unset_if_empty)] = (
+        Field(None, description="The same with the whole path, for traces alone.")
+    )
+    otel_exporter_otlp_protocol: Annotated[
+        Literal["http/protobuf"] | None, BeforeValidator(_unset_if_empty)
+    ] = Field(None, description="http/protobuf, which is the only one.")
+    otel_traces_exporter: Annotated[
+        Literal["otlp", "console", "none"] | None, BeforeValidator(_unset_if_empty)
+    ] = Field(
+        None,
+        description="otlp, console or none. Unset: otlp where an endpoint is named, else none.",
+    )
+    otel_sdk_disabled: Annotated[bool, BeforeValidator(lambda value: value or False)] = Field(
+        False, description="true: nothing is traced, whatever else is set."
+    )
+
+    @property
+    def traces_exporter(self) -> str | None:
+        """Where spans go, None where nothing is traced."""
+        if self.otel_sdk_disabled or self.otel_traces_exporter == "none":
+            return None
+        endpoint = self.otel_exporter_otlp_traces_endpoint or self.otel_exporter_otlp_endpoint
+        return self.otel_traces_exporter or ("otlp" if endpoint else None)
 
     @property
     def ceiling(self) -> Ceiling:

@@ -12,10 +12,12 @@ from tests.processes import ROOT
 PACKAGE = ROOT / "sidecar"
 WITH_EXTRA = {PACKAGE / "client/ag2.py": "ag2"}
 """Modules that nothing here imports, for whoever has installed an extra."""
+TRACING = sorted((PACKAGE / "adapters/tracing").glob("*.py"))
+"""Imported only where requests are traced, which needs the extra otel."""
 MODULES = sorted(
     path
     for path in PACKAGE.rglob("*.py")
-    if path.parent != PACKAGE / "examples" and path not in WITH_EXTRA
+    if path.parent != PACKAGE / "examples" and path not in WITH_EXTRA and path not in TRACING
 )
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Of one release with pydantic, which requires it exactly.
@@ -74,3 +76,11 @@ def test_every_dependency_is_imported_or_works_behind_one_that_is() -> None:
 
     # uvicorn is quick by the first; the other has the zones where a system has none.
     assert declared() - used == {"uvloop", "tzdata"}
+
+
+def test_tracing_needs_its_extra_and_nothing_else_knows_opentelemetry() -> None:
+    roots = {package for module in TRACING for package in imported(module)} - {"structlog"}
+
+    assert roots == {"opentelemetry"}
+    assert declared("otel") <= {plain(each) for each in packages_distributions()["opentelemetry"]}
+    assert [module for module in MODULES if "opentelemetry" in imported(module)] == []

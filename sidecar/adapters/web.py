@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -49,12 +49,17 @@ class Web:
     Args:
         timeout_s: for the whole exchange, however slowly the answer trickles in.
         transport: where requests go, by default over the network.
+        along: headers that go with each request, unless it has its own.
     """
 
     def __init__(
-        self, timeout_s: float = 10.0, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        timeout_s: float = 10.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+        along: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._timeout_s = timeout_s
+        self._along = along
         # What the environment says of proxies is the operator's word.
         self._client = httpx.AsyncClient(
             timeout=timeout_s, transport=transport, follow_redirects=False
@@ -91,7 +96,7 @@ class Web:
             Unavailable: no whole answer came in time, or one that is too long.
         """
         # Unpacked, a small answer may be a thousand times as large.
-        sent = {"Accept-Encoding": "identity"} | dict(headers or {})
+        sent = {"Accept-Encoding": "identity", **self._along(), **(headers or {})}
         if body is not None:
             text = json.dumps(body)
             sent["Content-Type"] = "application/json"

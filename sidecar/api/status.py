@@ -56,3 +56,5 @@ async def _asked(part: Part) -> Standing:
         return await asyncio.wait_for(part.status(), _PATIENCE_S)
     except TimeoutError:
         return Standing(State.DOWN, note=f"no answer within {_PATIENCE_S:g} s")
+    except Exception as defect:  # noqa: BLE001  one that cannot say hides no other
+        return Standing(State.DOWN, note=f"it cannot say: {defect!r}")

@@ -22,9 +22,11 @@ from sidecar.adapters.decisions.told import LoggedDecisions, NoDecisions
 from sidecar.adapters.metrics.pdp import CountedPDP
 from sidecar.adapters.shadow.log import ShadowDecisions
 from sidecar.adapters.standby.remembered import RememberedFacts
+from sidecar.adapters.watches import StoreWatches
 from sidecar.adapters.web import Web
 from sidecar.api.app import Parts, Watching, build_app
 from sidecar.api.auth import Keys
+from sidecar.api.observed import AccessLog
 from sidecar.bootstrap.ending import ENDING, Ending
 from sidecar.bootstrap.observing import Observed, Observing, count_reloads
 from sidecar.bootstrap.outside import (
@@ -38,11 +40,13 @@ from sidecar.bootstrap.policies import find_policies, followed_policies, watched
 from sidecar.bootstrap.spooling import spool_of
 from sidecar.bootstrap.standing import parts_of
 from sidecar.bootstrap.stores import store_of
+from sidecar.bootstrap.tracing import Tracing, tracing_of
 from sidecar.logs import configure_logging
 from sidecar.pdp import PDP
 from sidecar.policy.reloading.kept import Found, LoadedPolicies
 from sidecar.policy.snapshot import PolicySet
 from sidecar.ports import Checked, Clock, DecisionLog, Directories, Subscriptions
+from sidecar.ports.watching import Requests, StoreWatch
 from sidecar.settings import Settings
 
 
@@ -95,8 +99,12 @@ def create_app(
         kept = watched_policies(settings, found or find_policies(settings))
     else:
         kept = followed_policies(settings, followed_in, _ask_parent_to_reload)
-    observing = Observing(counted_in)
-    store, web = store_of(settings, observing.store), Web()
+    observing, tracing = Observing(counted_in), tracing_of(settings)
+    watch: StoreWatch = observing.store
+    if tracing is not None:
+        watch = StoreWatches(observing.store, tracing.requests)
+    store = store_of(settings, watch)
+    web = Web() if tracing is None else Web(along=tracing.headers)
     ending = Ending(settings.sidecar_drain_s)
     subscriptions = subscriptions_of(settings, store.subscriptions, web)
     wallets = wallets_of(settings, store.wallets, web, lambda: kept.loaded.snapshot)
@@ -118,8 +126,10 @@ def create_app(
     if webhooks is not None:
         logs.append(webhooks.noticed)
     deliveries = event_deliveries_of(settings, store, web)
+    if tracing is not None:
+        logs.append(tracing.decisions)
     pdp = CountedPDP(
-        kept.loaded,
+        kept.loaded if tracing is None else tracing.policies(kept.loaded),
         subscriptions,
         store.manifests,
         wallets,
@@ -138,6 +148,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
         async with AsyncExitStack() as stack:
+            if tracing is not None:
+                await stack.enter_async_context(tracing.opened())
             await stack.enter_async_context(store.opened())
             await stack.enter_async_context(store.changes.opened())
             await stack.enter_async_context(web)
@@ -187,13 +199,24 @@ def create_app(
         outbox=store.outbox,
         watching=Watching(
             exposition=scrape,
-            listeners=[observing.requests],
+            listeners=_listeners(settings, observing, tracing),
             usage=observing.usage,
             parts=parts_of(settings, observed),
+            traces=None if tracing is None else tracing.requests,
         ),
         tell=None if webhooks is None else webhooks.noticed.tell,
     )
     return build_app(parts, lifespan)
+
+
+def _listeners(settings: Settings, observing: Observing, tracing: Tracing | None) -> list[Requests]:
+    """Who hears how each request was answered."""
+    found: list[Requests] = [observing.requests]
+    if tracing is not None:
+        found.append(tracing.requests)
+    if settings.sidecar_access_log:
+        found.append(AccessLog())
+    return found
 
 
 def _ask_parent_to_reload() -> None:

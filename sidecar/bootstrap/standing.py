@@ -62,6 +62,7 @@ def _parts(settings: Settings, observed: Observed) -> Iterator[tuple[str, Told]]
     yield "webhooks", lambda: _webhooks(observed.webhooks)
     yield "outbox", lambda: _outbox(observed.outbox)
     yield "leases", lambda: _leases(settings, store)
+    yield "traces", lambda: _traces(settings)
     yield "process", _process
 
 
@@ -246,6 +247,11 @@ def _leases(settings: Settings, store: Store) -> Standing:
     return Standing(
         State.OK, {"active": store.leased.leases, "answered_in_memory": store.leased.answered}
     )
+
+
+def _traces(settings: Settings) -> Standing:
+    exporter = settings.traces_exporter
+    return Standing(State.OFF) if exporter is None else Standing(State.OK, {"exporter": exporter})
 
 
 def _process() -> Standing:

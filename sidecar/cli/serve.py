@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from sidecar.bootstrap.policies import find_policies
 from sidecar.bootstrap.server import create_app
 from sidecar.bootstrap.stores import StoreReport, describe_store, is_in_memory, look_at_store
+from sidecar.bootstrap.tracing import demand_tracing
 from sidecar.cli.http import BoundedHttp, Bounds
 from sidecar.cli.listening import allow_connections, file_mode, listen, listen_on_file
 from sidecar.cli.published import published_policies
@@ -81,6 +82,7 @@ def serve(
             "SIDECAR_LEASES: whoever extends a reservation must reach the process that answered "
             "its check, and callers of several workers cannot choose; use --workers 1 or no leases"
         )
+    demand_tracing(settings)
     policies_found = find_policies(settings)
     found = asyncio.run(look_at_store(settings))
     listener, address = listen(host, port) if uds is None else listen_on_file(uds, uds_mode)
