@@ -38,7 +38,7 @@ from sidecar.adapters.sqlite.manifests import SqliteManifests
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.notices import SqliteNotices
 from sidecar.adapters.sqlite.outbox import SqliteOutbox
-from sidecar.adapters.sqlite.statements import SqliteStatements
+from sidecar.adapters.sqlite.statement_pages import SqliteStatements
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
 from sidecar.adapters.sqlite.wallets import SqliteWallets
 from sidecar.domain.event_log import Keeping

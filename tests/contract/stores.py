@@ -24,7 +24,7 @@ from sidecar.adapters.redis.wallets import RedisWallets
 from sidecar.adapters.rolled import RolledMeter
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
-from sidecar.adapters.sqlite.statements import SqliteStatements
+from sidecar.adapters.sqlite.statement_pages import SqliteStatements
 from sidecar.adapters.sqlite.wallets import SqliteWallets
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge, Dimension, Limit, Reading, takes_summaries
@@ -418,9 +418,9 @@ def statements_of(meter: Meter) -> Statements:
     """What the counters of a meter came to."""
     match meter:
         case SqliteMeter():
-            return SqliteStatements(meter._database)
+            return SqliteStatements(meter._database, meter._now_ms)
         case RedisMeter():
-            return RedisStatements(meter._connection)
+            return RedisStatements(meter._connection, meter._now_ms)
         case RolledMeter():
             return meter._statements
         case _:

@@ -93,6 +93,28 @@ async def test_nothing_but_lifetimes_and_live_holds_lives_for_ever(world: World)
     assert counters == ["c:tokens:lifetime:user=user@0"]
 
 
+async def test_statements_are_kept_for_400_days_after_the_end(world: World) -> None:
+    await world.use(MONTHLY, tokens=1)
+    end = (START.replace(month=6, day=1, hour=0) - START) / timedelta(milliseconds=1)
+    found = await lives(world, "*:p*")
+    assert set(found) == {"p", "pt", "p:tokens:month:user=user"}
+    assert all(end + 399 * DAY_MS < left <= end + 400 * DAY_MS for left in found.values())
+
+
+async def test_a_counter_without_statements_is_listed_no_more(world: World) -> None:
+    await world.of("app", "gone").use(MONTHLY, tokens=1)
+    await world.use(MONTHLY, tokens=1)
+    world.clock.advance(days=500)
+    await world.use(MONTHLY, tokens=1)
+    assert isinstance(world.meter, RedisMeter)
+    listed = await world.meter._connection.command(
+        "ZRANGE", "s3:{app}:p", 0, -1, since=time.monotonic()
+    )
+    assert listed == ["user tokens:month:user=user"]
+    (statement,) = (await world.page(None)).statements
+    assert statement.used == 1
+
+
 async def test_nothing_of_a_refused_request_is_kept(world: World) -> None:
     await world.reserve(MONTHLY, tokens=101, request_id="r-1")
     assert await lives(world) == {"": FOR_EVER}

@@ -1,20 +1,27 @@
 """What is noted for an invoice: each period of each counter, in the very step that counts."""
 
 import asyncio
+import contextlib
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sidecar.adapters.redis.meter import RedisMeter
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.domain.limits import Dimension
 from sidecar.domain.modes import Mode
-from sidecar.domain.request import MAX_INTEGER, MeterKind
+from sidecar.domain.request import MAX_INTEGER, MeterKind, Subject
+from sidecar.domain.rollover import of_past
 from sidecar.domain.statements import PeriodState, Statement, StatementKey
+from sidecar.domain.usage import OnExpiry
 from sidecar.domain.windows import BillingCycle, Fixed, from_ms, to_ms
-from tests.contract.stores import World, limit, seconds
+from sidecar.errors import ReservationEnded, UnknownReservation
+from tests.contract.stores import ManualClock, World, limit, redis_meter, seconds, sqlite_meter
 
 SETTLE = timedelta(hours=72)
 MONTHLY = limit(100, Fixed.BILLING_MONTH, name="monthly")
@@ -371,3 +378,82 @@ async def test_requests_and_cost_have_statements_too(world: World) -> None:
         await world.record(world.event(requests, cost, cost=300))
     lines = {it.limit: (it.meter, it.used) for it in await world.statements()}
     assert lines == {"requests": ("requests", 4), "cost": ("cost", 1_200)}
+
+
+# -- whatever happens -------------------------------------------------------------------------
+
+LATE = st.timedeltas(timedelta(), timedelta(days=7))
+STEPS = st.one_of(
+    st.tuples(st.just("wait"), st.timedeltas(timedelta(hours=1), timedelta(days=6))),
+    st.tuples(st.just("late"), LATE),
+    st.tuples(st.just("hold"), st.integers(1, 60)),
+    st.tuples(st.just("commit"), st.integers(0, 90)),
+    st.tuples(st.just("upgrade"), st.integers(50, 200)),
+    st.tuples(st.just("grant"), st.integers(1, 60)),
+)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    steps=st.lists(STEPS, min_size=10, max_size=60),
+    on_expiry=st.sampled_from(OnExpiry),
+)
+async def test_whatever_happens_a_closed_period_stays_and_nothing_is_missing(
+    redis_url: str, steps: list[tuple[str, Any]], on_expiry: OnExpiry
+) -> None:
+    clock = ManualClock()
+    async with sqlite_meter(None, clock, on_expiry) as first:
+        await _stays(World(first, clock), steps)
+    clock = ManualClock()
+    async with redis_meter(redis_url, clock, on_expiry) as second:
+        await _stays(World(second, clock), steps)
+
+
+async def _stays(world: World, steps: list[tuple[str, Any]]) -> None:
+    monthly, holds, closed = MONTHLY, list[str](), dict[int, object]()
+    for number, (step, amount) in enumerate(steps):
+        match step:
+            case "wait":
+                world.clock.ms += int(amount / timedelta(milliseconds=1))
+            case "late":
+                await world.use(monthly, tokens=7 + number, at=world.clock.now - amount)
+            case "hold":
+                held = await world.reserve(monthly, tokens=amount, ttl_s=86_400)
+                holds += [held.reservation.id] if held.reservation else []
+            case "commit" if holds:
+                with contextlib.suppress(UnknownReservation, ReservationEnded):
+                    await world.commit(holds.pop(0), amount)
+            case "upgrade":
+                monthly = limit(amount, Fixed.BILLING_MONTH, name=f"plan-{number}")
+            case "grant":
+                await world.grant(amount)
+        now = world.clock.now
+        for statement in await world.statements():
+            start = statement.key.start_ms
+            if statement.state(SETTLE, now) is PeriodState.CLOSED:
+                shown = _invoiced(statement)
+                assert closed.setdefault(start, shown) == shown
+    assert sum(each.used for each in await world.statements()) == await _counted(world)
+
+
+def _invoiced(statement: Statement) -> object:
+    """What an invoice was made from."""
+    used = statement.used - sum(each.used for each in statement.adjustments(SETTLE))
+    granted = statement.granted - sum(each.granted for each in statement.adjustments(SETTLE))
+    return statement.end_ms, statement.limit, statement.included, used, granted
+
+
+async def _counted(world: World) -> int:
+    """All that the counters of the months hold."""
+    end, found = world.clock.now + timedelta(days=400), 0
+    for statement in await world.statements():
+        start = from_ms(statement.key.start_ms)
+        past = of_past(MONTHLY, statement.key.counter, start, end)
+        subject = Subject(world.app, world.user)
+        read = await world.meter.read(subject, [past], since=time.monotonic())
+        found += read.readings[0].used
+    return found

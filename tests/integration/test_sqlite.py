@@ -20,7 +20,7 @@ from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription
 from sidecar.domain.usage import Tally
-from sidecar.domain.windows import Fixed
+from sidecar.domain.windows import Fixed, from_ms
 from sidecar.errors import (
     ConfigurationError,
     MeterUnavailable,
@@ -391,6 +391,23 @@ async def test_the_file_does_not_grow_with_what_nobody_needs_any_more(tmp_path: 
             await world.use(hourly, tokens=1)
         assert min(first[name] for name in ("reservation", "request", "event")) > 100
         assert await rows() == {"counter": 1, "reservation": 0, "request": 0, "event": 256}
+
+
+async def test_statements_go_400_days_after_the_end_of_their_period(tmp_path: Path) -> None:
+    clock, monthly = ManualClock(), limit(None, Fixed.MONTH)
+    with opened(tmp_path / "s.db") as database:
+        world = World(SqliteMeter(database, now_ms=clock.now_ms), clock)
+        await world.use(monthly, tokens=1)
+        clock.advance(days=28)
+        await world.use(monthly, tokens=1, at=clock.now - timedelta(days=5))
+        months = []
+        for days in (390, 20):
+            clock.advance(days=days)
+            for _ in range(256):
+                await world.use(monthly, tokens=1)
+            starts = [from_ms(each.key.start_ms) for each in await world.statements()]
+            months.append([f"{start:%Y-%m}" for start in starts])
+        assert months == [["2026-05", "2027-06"], ["2027-06", "2027-07"]]
 
 
 async def test_thousands_of_overdue_reservations_are_no_long_transaction(tmp_path: Path) -> None:

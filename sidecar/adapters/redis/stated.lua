@@ -1,18 +1,23 @@
 -- What statements.lua has noted, counter by counter.
 --
--- KEYS[1]  what all keys of the app begin with
--- ARGV[1]  the member of the index to begin with, ARGV[2] before which to end, as ZRANGEBYLEX
+-- ARGV[2]  the member of the index to begin with, ARGV[3] before which to end, as ZRANGEBYLEX
 --          has them
--- ARGV[3]  how many counters
--- Returns  lines: the app's head; then for each counter '#' and its member, and behind it a line
---          for each field of its hash, 'field value'; none where they are forgotten
+-- ARGV[4]  how many counters
+-- Returns  lines: 'ok', epoch; then for each counter '#' and its member, and behind it a line for
+--          each field of its hash, 'field value'; none where they are forgotten. Or 'again',
+--          epoch: so many are overdue that what they are charged may still be missing
 
-local prefix = KEYS[1]
-local lines = { redis.call('GET', prefix) or '' }
+local book = ledger()
+book.stand_still()
+local epoch, _, more = book.read_head(call('GET', prefix), false)
+if more then
+  return 'again\n' .. epoch
+end
+local lines = { 'ok', epoch }
 for _, member in ipairs(
-  redis.call('ZRANGEBYLEX', prefix .. ':p', ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])) do
+  call('ZRANGEBYLEX', prefix .. ':p', ARGV[2], ARGV[3], 'LIMIT', 0, ARGV[4])) do
   lines[#lines + 1] = '#' .. member
-  local found = redis.call('HGETALL', prefix .. ':p:' .. string.match(member, '%S+$'))
+  local found = call('HGETALL', prefix .. ':p:' .. match(member, '%S+$'))
   for i = 1, #found, 2 do
     lines[#lines + 1] = found[i] .. ' ' .. found[i + 1]
   end

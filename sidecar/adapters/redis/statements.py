@@ -1,23 +1,30 @@
 """Statements on Redis: what statements.lua notes, in the order of users and counters."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 from urllib.parse import unquote
 
-from sidecar.adapters.redis.connection import RedisConnection, Script
+from sidecar.adapters.redis.connection import Argument, RedisConnection, Script
 from sidecar.adapters.redis.keys import app_prefix
 from sidecar.domain.limits import escaped
 from sidecar.domain.statements import Amended, Statement, StatementKey, StatementPage
 from sidecar.errors import MeterUnavailable, Unavailable
 
-STATED: Final = Script("stated.lua")
+STATED: Final = Script("counters.lua", "statements.lua", "ledger.lua", "stated.lua")
 
 
 class RedisStatements:
-    """What counters came to, as the meter on the same Redis noted it."""
+    """What counters came to, as the meter on the same Redis noted it.
 
-    def __init__(self, connection: RedisConnection) -> None:
+    Args:
+        now_ms: a clock instead of the server's, for tests.
+    """
+
+    def __init__(
+        self, connection: RedisConnection, now_ms: Callable[[], int] | None = None
+    ) -> None:
         self._connection = connection
+        self._now_ms = now_ms
 
     async def page(
         self,
@@ -35,15 +42,8 @@ class RedisStatements:
             first, end = f"[{escaped(user_id)} ", f"({escaped(user_id)}!"
         if after is not None and (user_id is None or after.owner == escaped(user_id)):
             first = f"[{after.owner} {after.counter}"
-        try:
-            reply = await self._connection.run(
-                STATED, (app_prefix(app_id),), (first, end, count + 1), since=since
-            )
-        except Unavailable as error:
-            raise MeterUnavailable(str(error)) from error
-        assert isinstance(reply, str)  # as the script says
-        head, *lines = reply.split("\n")
-        counted_from_ms = int(head[:16]) // 1_000 if head else None
+        epoch, lines = await self._read(app_id, (first, end, count + 1), since)
+        counted_from_ms = int(epoch) // 1_000 if epoch else None
         counters, found = 0, list[Statement]()
         key = StatementKey("", "", 0)
         for owner, counter, fields in _counters(lines):
@@ -57,6 +57,25 @@ class RedisStatements:
         # All that there is of the last counter was told, unless it was told before.
         last = None if counters <= count else key._replace(start_ms=2**53)
         return StatementPage(tuple(found), last, counted_from_ms)
+
+    async def _read(
+        self, app_id: str, asked: tuple[str, str, int], since: float
+    ) -> tuple[str, Sequence[str]]:
+        """Since when the app is counted, and what the script has found."""
+        now: Argument = "" if self._now_ms is None else self._now_ms()
+        while True:
+            try:
+                reply = await self._connection.run(
+                    STATED, (app_prefix(app_id),), (now, *asked), since=since
+                )
+            except Unavailable as error:
+                raise MeterUnavailable(str(error)) from error
+            assert isinstance(reply, str)  # as the script says
+            outcome, epoch, *lines = reply.split("\n")
+            if outcome == "ok":
+                return epoch, lines
+            if self._connection.is_over(since):
+                raise MeterUnavailable("more reservations are overdue than can be ended in time")
 
 
 def _counters(lines: Iterable[str]) -> Iterator[tuple[str, str, list[str]]]:

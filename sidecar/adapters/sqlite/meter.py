@@ -1,7 +1,6 @@
 """The meter in one SQLite file: each verb is one transaction, shared with whoever calls beside."""
 
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
@@ -22,6 +21,7 @@ from sidecar.adapters.sqlite.reservations import Account, Answer, Record
 from sidecar.adapters.sqlite.rollups import Rollups
 from sidecar.adapters.sqlite.schema import SCHEMA_VERSION
 from sidecar.adapters.sqlite.sweep import forget
+from sidecar.adapters.sqlite.times import system_ms
 from sidecar.domain.decision import Reservation
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge
@@ -73,7 +73,7 @@ class SqliteMeter:
     ) -> None:
         self._database = database
         self._log = log or SqliteEventLog(database)
-        self._now_ms = now_ms or _system_ms
+        self._now_ms = now_ms or system_ms
         self._charges = on_expiry is OnExpiry.CHARGE
         self._writes = 0
 
@@ -361,7 +361,3 @@ def _app(reservation_id: str) -> str:
     if app_id is None:
         raise UnknownReservation(reservation_id)
     return app_id
-
-
-def _system_ms() -> int:
-    return time.time_ns() // 1_000_000

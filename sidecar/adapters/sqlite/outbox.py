@@ -1,12 +1,12 @@
 """The outbox in SQLite: the rows of the log of events that wait, and who delivers them."""
 
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.event_log import ALL, State, add_waiting, waiting_in
+from sidecar.adapters.sqlite.times import system_ms
 from sidecar.domain.event_log import AppLine, Backlog, LoggedEvent, SetAside, Settled, Taken
 from sidecar.domain.windows import from_ms
 
@@ -31,7 +31,7 @@ class SqliteOutbox:
     ) -> None:
         self._database = database
         self._is_kept = kept_ms > 0
-        self._now_ms = now_ms or _system_ms
+        self._now_ms = now_ms or system_ms
 
     async def due(self, most: int, *, everywhere: bool = False, since: float) -> Sequence[str]:
         """Apps of which something may wait that can be delivered now."""
@@ -227,7 +227,3 @@ def _state_of(connection: sqlite3.Connection, app_id: str, place: str) -> State 
 
 def _backlog(waiting: int, refused: int, oldest: int | None) -> Backlog:
     return Backlog(waiting, refused, None if oldest is None else from_ms(oldest))
-
-
-def _system_ms() -> int:
-    return time.time_ns() // 1_000_000

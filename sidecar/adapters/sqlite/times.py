@@ -1,5 +1,6 @@
 """How long is what kept? In milliseconds."""
 
+import time
 from typing import Final
 
 HOUR_MS: Final = 3_600_000
@@ -15,3 +16,8 @@ REPORTED_MS: Final = 90 * DAY_MS
 STATED_MS: Final = 400 * DAY_MS
 """Statements, from the end of their period on."""
 NEVER: Final = 2**62
+
+
+def system_ms() -> int:
+    """What the machine's clock shows."""
+    return time.time_ns() // 1_000_000
