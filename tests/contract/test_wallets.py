@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from sidecar.domain.request import Subject
 from sidecar.domain.subscription import SyncOutcome
 from sidecar.domain.usage import OnExpiry
 from sidecar.domain.wallet import Wallet, WalletTerms, merge, no_wallet
+from sidecar.domain.windows import from_ms
 from sidecar.ports import Wallets
 from tests.contract.stores import ManualClock, World, beside, sqlite_meter, wallets_of
 
@@ -335,6 +337,26 @@ async def test_two_meters_over_one_store_share_the_balance(purse: Purse) -> None
     await purse.tell(100)
     await other.held(await purse.limit(), cost=70)
     assert await purse.available() == 30
+
+
+async def test_every_store_remembers_the_same_of_what_was_used_when(purse: Purse) -> None:
+    """As plain marks do, of which there are fewer the longer ago it is."""
+    random, clock = Random(7), purse.world.clock
+    began, used, marks = clock.ms, 0, b""
+    for _ in range(150):
+        clock.advance(milliseconds=random.choice((0, 200, 900, 1_500, 40_000)))
+        units = random.choice((0, 1, 30))
+        await purse.world.record(purse.world.event(await purse.limit(), cost=units))
+        used += units
+        marks = marked(marks, clock.ms, used) if units else marks
+    for _ in range(12):
+        at = random.randint(began, clock.ms)
+        told = Wallet(purse.world.app, purse.world.user, 1, "USD", from_ms(at))
+        _, wallet = await purse.wallets.sync(told, since=since())
+        if wallet.as_of == told.as_of:
+            assert wallet.base == used_at(marks, at)
+    _, wallet = await purse.wallets.sync(replace(told, as_of=clock.now), since=since())
+    assert wallet.base == used
 
 
 @given(

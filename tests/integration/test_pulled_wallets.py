@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -205,8 +205,10 @@ class Keeper:
     """Keeps one balance, and tells it over the network."""
 
     balance: int = 10_000
+    asked: list[str] = field(default_factory=list)
 
     async def tell(self, request: Request) -> Response:
+        self.asked.append(request.method)
         return JSONResponse(
             {"walletId": f"w-{request.path_params['user']}", "balance": self.balance}
         )
@@ -214,7 +216,9 @@ class Keeper:
 
 async def test_a_server_spends_what_another_one_tells(tmp_path: Path) -> None:
     folder, prices = written(tmp_path)
-    routes = [Route("/wallets/{app}/{user}", Keeper().tell)]
+    keeper = Keeper()
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    routes = [Route("/wallets/{app}/{user}", keeper.tell, methods=methods)]
     async with listening(Starlette(routes=routes)) as url:
         address = f"{url}/wallets/{{app_id}}/{{user_id}}"
         async with application(folder, sidecar_prices=prices, wallet_api_url=address) as client:
@@ -225,6 +229,8 @@ async def test_a_server_spends_what_another_one_tells(tmp_path: Path) -> None:
 
             pushed = await tell(client, 50, at=datetime.now(UTC) + timedelta(seconds=1))
             assert (pushed["status"], (await wallet(client))["balance"]) == ("synced", 50)
+    # Nobody was told to change it.
+    assert set(keeper.asked) == {"GET"}
 
 
 @pytest.mark.parametrize(
