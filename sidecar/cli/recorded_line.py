@@ -68,6 +68,11 @@ class _Limit(_Part):
     reserved: _Count
 
 
+class _Wallet(_Part):
+    balance: Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)] | None
+    as_of: _Moment | None
+
+
 class _Reason(_Part):
     id: str
     effect: str
@@ -80,6 +85,7 @@ class _Line(_Part):
     request: _Request
     subscription: _Subscription | None
     limits: list[_Limit]
+    wallet: _Wallet | None = None
     reasons: list[_Reason]
     reservation: str | None
     allows: Annotated[float, Field(ge=0, le=1)]

@@ -14,7 +14,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from sidecar.adapters.decisions.files import decision_files, series_of
-from sidecar.adapters.decisions.lines import read_request, read_subscription
+from sidecar.adapters.decisions.lines import read_request, read_subscription, read_wallet
 from sidecar.adapters.decisions.sample import is_sampled
 from sidecar.api.cloudevents import event_of
 from sidecar.api.faults import InvalidBody, fault_of
@@ -167,6 +167,7 @@ def _decision(written: dict[str, Any]) -> Asked | None:
     if not is_sampled(request.subject, written["allows"]):
         return None
     effect, state = Effect(written["effect"]), written["subscription"]
+    wallet = written.get("wallet")
     reasons = written["reasons"]
     if effect is Effect.DENY:
         reasons = [it for it in reasons if (it["effect"], it["mode"]) == (effect, Mode.ENFORCE)]
@@ -179,6 +180,7 @@ def _decision(written: dict[str, Any]) -> Asked | None:
         limits=tuple(written["limits"]),
         degraded=written["degraded"],
         hidden=written["hidden"] > 0,
+        wallet=None if wallet is None else read_wallet(wallet, request.subject),
     )
 
 

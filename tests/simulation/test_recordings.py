@@ -7,7 +7,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -24,6 +24,7 @@ from sidecar.policy.simulation.changes import Changes
 from sidecar.policy.simulation.events import Said
 from sidecar.policy.simulation.subscriptions import Known
 from tests.in_process import application
+from tests.priced import PRICES, WALLET_POLICY
 from tests.processes import ROOT, Sidecar
 from tests.simulation.course import BEGIN, course, line
 from tests.simulation.test_simulation import pairs, run, written
@@ -84,6 +85,36 @@ async def test_the_policies_that_decided_would_decide_so_again(tmp_path: Path) -
     assert outcome["base"]["kind"] == "recorded"
     assert outcome["counted_by"] == "holds"
     assert outcome["silent"] == {"limits": [], "rules": []}
+
+
+async def test_a_balance_is_spent_again_as_it_was_told_then(tmp_path: Path) -> None:
+    policies, log = folder_of(tmp_path / "policies", WALLET_POLICY), tmp_path / "log"
+    prices = tmp_path / "prices.yaml"
+    prices.write_text(PRICES)
+    answers = []
+    async with application(policies, sidecar_prices=prices, sidecar_decision_log=log) as client:
+        for balance in (None, 10_000, 3_000, -5, 20_000):
+            if balance is not None:
+                told = {"userId": "u", "appId": "a", "balance": balance, "currency": "USD"}
+                told["asOf"] = datetime.now(UTC).isoformat()
+                assert (await client.post("/api/internal/wallet/sync", json=told)).is_success
+            for _ in range(6):
+                asked = {"app_id": "a", "user_id": "u", "estimated_tokens": 1_900, "reserve": True}
+                answer = await client.post("/v1/check", json=asked)
+                answers.append(answer.status_code)
+                if answer.is_success:
+                    held = f"/v1/reservations/{answer.json()['reservation']['id']}/commit"
+                    await client.post(held, json={"total_tokens": 1_900})
+
+    same = run("--policies", policies, "--events", log, "--prices", prices)
+    dearer = tmp_path / "dearer.yaml"
+    dearer.write_text(PRICES.replace("input: 1, output: 1", "input: 2, output: 2"))
+    other = run("--policies", policies, "--events", log, "--prices", dearer)
+
+    assert (answers.count(200), answers.count(402)) == (12, 18)
+    assert (same["compared"], same["changed"]) == (30, 0)
+    # Of 10,000 two runs instead of five, the fifth with a warning; none of 3,000; five of 20,000.
+    assert pairs(other) == {("allow", "deny"): 2 + 1 + 1, ("warn", "deny"): 1}
 
 
 def test_what_was_asked_without_a_hold_counts_as_little_again(tmp_path: Path) -> None:

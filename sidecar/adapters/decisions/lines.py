@@ -4,6 +4,7 @@ What it was decided from stands beside it, so that it can be decided again under
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from sidecar.adapters.decisions.hidden import Hidden, without
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.shown import limits_shown, reasons_shown
 from sidecar.domain.subscription import Change, Status, Subscription
-from sidecar.domain.wallet import Wallet
+from sidecar.domain.wallet import Wallet, no_wallet
 from sidecar.ports import Checked
 
 Explain = Callable[[Checked], object]
@@ -119,10 +120,11 @@ class Lines:
 
 
 def _wallet(wallet: Wallet | None) -> dict[str, object]:
-    """A balance, where one is known; what was spent of it stands with the limits."""
-    if wallet is None or wallet.balance is None:
+    """A balance, where it could be had; what was spent of it stands with the limits."""
+    if wallet is None:
         return {}
-    return {"wallet": {"balance": wallet.balance, "as_of": wallet.as_of}}
+    as_of = None if wallet.balance is None else wallet.as_of
+    return {"wallet": {"balance": wallet.balance, "as_of": as_of}}
 
 
 def _words(explain: Explain, checked: Checked) -> object:
@@ -146,6 +148,18 @@ def read_request(written: Mapping[str, Any]) -> CheckRequest:
         reserve=written.get("reserve", False),
         ttl_s=written.get("ttl_s", 60),
     )
+
+
+def read_wallet(written: Mapping[str, Any], subject: Subject) -> Wallet:
+    """The balance of a line.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    wallet, balance = no_wallet(subject), written["balance"]
+    if balance is None:
+        return wallet
+    return replace(wallet, balance=balance, as_of=datetime.fromisoformat(written["as_of"]))
 
 
 def read_subscription(written: Mapping[str, Any], subject: Subject) -> Subscription:

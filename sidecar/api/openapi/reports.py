@@ -131,7 +131,7 @@ def _recorded() -> Schema:
             "limits": listed(ref("Limit")),
             "request": told(ANYTHING, "What was asked, less what is hidden."),
             "subscription": told(or_null(ANYTHING), "What was known of it."),
-            "wallet?": shape({"balance": WHOLE, "as_of": INSTANT}),
+            "wallet?": shape({"balance": or_null(WHOLE), "as_of": or_null(INSTANT)}),
             "reservation": told(or_null(TEXT), "The id of what was held."),
             "degraded": TRUTH,
             "policy": shape({"revision": TEXT}),

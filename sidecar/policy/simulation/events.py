@@ -9,6 +9,7 @@ from sidecar.domain.decision import Effect, Reason
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.subscription import Subscription
 from sidecar.domain.usage import UsageEvent
+from sidecar.domain.wallet import Wallet
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Asked:
         said: what was answered then, None where that is not known.
         reservation: that the answer then gave, empty for none.
         limits: what was read then, as it was written down.
+        wallet: the balance as it was told then, None where that is not known.
         degraded: whether a fact could not be had then.
         hidden: whether something that rules may look at was not written down.
     """
@@ -51,6 +53,7 @@ class Asked:
     limits: tuple[Mapping[str, Any], ...] = ()
     degraded: bool = False
     hidden: bool = False
+    wallet: Wallet | None = None
 
 
 @dataclass(frozen=True, slots=True)

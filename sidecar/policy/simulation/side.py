@@ -6,6 +6,7 @@ where none was, by what was held for it; a check that held nothing counts nothin
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final
@@ -17,6 +18,7 @@ from sidecar.domain.limits import Charge, Limit, Reading
 from sidecar.domain.modes import Mode
 from sidecar.domain.request import CheckRequest, MeterKind
 from sidecar.domain.subscription import Subscription
+from sidecar.domain.wallet import WALLET, Wallet
 from sidecar.domain.windows import from_ms, to_ms
 from sidecar.policy.simulation.counters import Counters
 from sidecar.policy.simulation.events import Asked, Said, Used
@@ -89,6 +91,8 @@ class Side:
         self._counters = Counters()
         self._let_through = Remembered(_REMEMBERED)
         self._refused = Remembered(_REMEMBERED)
+        # When each balance was told, and what was used here until then.
+        self._balances: dict[tuple[str, str], tuple[datetime, int]] = {}
         self.spoke: set[str] = set()
 
     def decide(self, asked: Asked, subscription: Subscription, now_ms: int) -> Said:
@@ -101,7 +105,8 @@ class Side:
                 # A repeat gets the first answer again, and holds nothing more.
                 return Said(_MILD[before])
         request = self._priced(asked.request)
-        entitlement = self._rules.resolve(subscription, request, now)
+        entitlement = self._rules.resolve(subscription, request, now, wallet=asked.wallet)
+        entitlement = self._with_base(asked, entitlement, now_ms)
         if not request.estimate.requests:
             entitlement = _of_extension(entitlement)
         counters, readings = self._read(asked, entitlement.charges, now_ms)
@@ -135,6 +140,30 @@ class Side:
                 app = request.subject.app_id
                 self._counters.use(app, counter, at_ms, now_ms, counter.amount)
 
+    def _with_base(self, asked: Asked, entitlement: Entitlement, now_ms: int) -> Entitlement:
+        """Hold against a balance what was spent here since it was told."""
+        charges = tuple(
+            self._based(asked, asked.wallet, charge, now_ms)
+            if asked.wallet is not None and charge.limit.base is not None
+            else charge
+            for charge in entitlement.charges
+        )
+        return replace(entitlement, charges=charges)
+
+    def _based(self, asked: Asked, wallet: Wallet, charge: Charge, now_ms: int) -> Charge:
+        (counter,), _ = lay_out((charge,), now_ms)
+        key = asked.request.subject.app_id, counter.name
+        known = self._balances.pop(key, None)
+        if known is None or known[0] != wallet.as_of:
+            # What was spent of it until then was spent here too.
+            spent = partial(_told, asked, charge.limit, "used")
+            used = self._counters.content(key[0], counter, now_ms, spent).used
+            known = wallet.as_of, max(0, used - (spent() or 0))
+        self._balances[key] = known
+        if len(self._balances) > _REMEMBERED:
+            del self._balances[next(iter(self._balances))]
+        return replace(charge, limit=replace(charge.limit, base=known[1]))
+
     def _read(
         self, asked: Asked, charges: Sequence[Charge], now_ms: int
     ) -> tuple[Sequence[Counter], tuple[Reading, ...]]:
@@ -150,7 +179,7 @@ class Side:
         readings = tuple(
             Reading(
                 charge.limit,
-                contents[index].used,
+                charge.limit.counted(contents[index].used),
                 contents[index].held,
                 charge.amount,
                 None,
@@ -205,7 +234,7 @@ def _counts_runs(limit: Limit) -> bool:
 
 def _told(asked: Asked, limit: Limit, field: str) -> int | None:
     """What was read then of the counter that a limit reads, where it was written down."""
-    if limit.conditional:
+    if limit.conditional or limit.base is not None:
         same = [it for it in asked.limits if it["id"] == limit.id]
     else:
         per: Collection[str] = [dimension.value for dimension in limit.per]
@@ -214,6 +243,8 @@ def _told(asked: Asked, limit: Limit, field: str) -> int | None:
 
 
 def _is_same(written: Mapping[str, Any], limit: Limit, per: Collection[str]) -> bool:
+    if written["id"] == WALLET:
+        return False
     return (written["meter"], written["window"], written["per"]) == (
         limit.meter,
         str(limit.window),
