@@ -36,6 +36,8 @@ class Epochs:
         if known is not None:
             self.losses += 1
             self._flagged[app_id] = self._monotonic() + _FLAGGED_S
+            if len(self._flagged) > _APPS:
+                del self._flagged[next(iter(self._flagged))]
             _log.error(
                 "counters_lost",
                 app_id=app_id,

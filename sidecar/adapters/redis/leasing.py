@@ -26,6 +26,9 @@ from sidecar.domain.usage import Hold, Metering, name_reservation
 from sidecar.domain.windows import to_ms
 from sidecar.errors import MeterUnavailable
 
+_MOST_PACES = 20_000
+"""Users of one second that are told apart; among so many, nobody is hot."""
+
 Key = tuple[str | int, ...]
 """What one lease is for: requests of one app and user, of one life, in the same counters."""
 
@@ -86,6 +89,8 @@ class Leasing:
             self._paces, self._turn_s = {}, now_s + 1.0
         pace = self._paces.get(key)
         if pace is None:
+            if len(self._paces) >= _MOST_PACES:
+                return
             pace = self._paces[key] = Pace([0] * len(amounts))
         pace.add(amounts)
 

@@ -102,6 +102,10 @@ class RememberedFacts:
         for name, counter in counters:
             self._counter(name).held += counter.amount
         self._holds[reservation_id] = _Held(counters)
+        if len(self._ends) >= 2 * self._most:
+            # Of most of them something was heard long before their time.
+            self._ends = [end for end in self._ends if end[1] in self._holds]
+            heapq.heapify(self._ends)
         heapq.heappush(self._ends, (to_ms(until), reservation_id))
 
     def settle(self, reservation_id: str, used: Amounts, now: datetime) -> None:
