@@ -207,6 +207,21 @@ async def test_the_first_that_waits_can_be_tried_at_once_or_dropped_and_no_other
     assert await store.deliver() == ["b", "c"]
 
 
+async def test_behind_a_first_that_was_dropped_the_next_is_tried_at_once(store: Logged) -> None:
+    await store.report("a", "b")
+    taken = await store.take()
+    assert taken is not None
+    await store.settle(Settled(again_in=timedelta(minutes=5), fault="it answered 500"))
+    assert await store.take() is None
+
+    place = taken.events[0].place
+    assert await store.outbox.drop("app", place, since=time.monotonic())
+    assert await store.due() == ["app"]
+    taken = await store.take()
+    assert taken is not None
+    assert (ids_of(taken.events), taken.tries) == (["b"], 0)
+
+
 @pytest.mark.parametrize("place", ["", "1", "x", "9-9", "-1", "1-x", "9" * 30, "1 2"])
 async def test_of_a_place_that_is_none_nothing_becomes(place: str, store: Logged) -> None:
     since = time.monotonic()

@@ -1,5 +1,6 @@
 """What can be set, and what is told of a setting that is wrong?"""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,43 @@ def test_a_wrong_value_is_told_with_what_may_stand_there(
 def test_an_empty_variable_is_as_good_as_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "")
     assert getattr(read_settings(), name.lower()) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [("", None), ("0", timedelta()), ("35d", timedelta(days=35)), ("12h", timedelta(hours=12))],
+)
+def test_how_long_events_are_kept_is_a_time_or_nothing(
+    value: str, kept: timedelta | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIDECAR_EVENTS_KEPT", value)
+    assert read_settings().sidecar_events_kept == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SIDECAR_EVENTS_KEPT", "35"), ("SIDECAR_EVENTS_KEPT", "-1d"), ("SIDECAR_OUTBOX_MAX", "0"),
+        ("CONTROL_PLANE_USAGE_INGEST_URL", "ftp://x"), ("CONTROL_PLANE_USAGE_INGEST_FORMAT", "x"),
+        ("CONTROL_PLANE_USAGE_INGEST_ENABLED", "perhaps"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_of_the_outbox_is_named(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name):
+        read_settings()
+
+
+def test_the_key_of_the_control_plane_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTROL_PLANE_USAGE_INGEST_KEY", "secret-key")
+    assert "secret-key" not in repr(read_settings())
+
+
+def test_a_setting_of_the_control_plane_that_is_none_is_pointed_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CONTROL_PLANE_USAGE_INGEST_URI", "http://x/y")
+    [note] = unread_variables()
+    assert note.endswith("did you mean CONTROL_PLANE_USAGE_INGEST_URL?")

@@ -69,8 +69,10 @@ class RedisEventLog:
         Raises:
             OutboxFull: of all apps together too many wait.
         """
+        if not self._keeping.is_on:
+            return ""
         bodies = list(map(body_of, events))
-        if not self._keeping.is_on or not any(bodies):
+        if not any(bodies):
             return ""
         most = self._keeping.most_waiting
         if most is not None and self._waiting >= most:

@@ -22,7 +22,7 @@ local prefix, action = KEYS[1], ARGV[2]
 local stream, state = prefix .. ':l', prefix .. ':o'
 local aside, again = prefix .. ':a', prefix .. ':b'
 local DAY = 86400000
-local CHUNK = 100
+local CHUNK, LEAST = 100, 8   -- entries that are read at once
 
 local now = tonumber(ARGV[1])
 if not now then
@@ -59,14 +59,15 @@ local function following(most)
     return found
   end
   while #found < most do
-    local entries = call('XRANGE', stream, '(' .. from, '+', 'COUNT', format('%d', CHUNK))
+    local count = min(CHUNK, max(LEAST, most - #found))
+    local entries = call('XRANGE', stream, '(' .. from, '+', 'COUNT', format('%d', count))
     for _, entry in ipairs(entries) do
       from = entry[1]
       if entry[2][1] == 'w' and #found < most then
         table.insert(found, { entry[1], entry[2][2] })
       end
     end
-    if #entries < CHUNK then
+    if #entries < count then
       break
     end
   end
@@ -205,7 +206,9 @@ if is_aside then
   call('HDEL', aside, place)
   call('LREM', again, 0, place)
 else
+  -- It was this one that was not taken; the next has its first try.
   pass(place)
+  call('HDEL', state, 'tries', 'due', 'fault')
 end
 tidy(tonumber(ARGV[4]))
 return 1

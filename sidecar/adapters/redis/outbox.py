@@ -140,8 +140,10 @@ class RedisOutbox:
     async def drop(self, app_id: str, place: str, *, since: float) -> bool:
         """Never deliver an event that is set aside, or the first that waits."""
         done = await self._run(app_id, since, "drop", place, self._kept_ms) == 1
-        if done and self._log is not None:
-            self._log.has_gone(1)
+        if done:
+            await self._look_again(app_id, self._local_ms(), since)
+            if self._log is not None:
+                self._log.has_gone(1)
         return done
 
     async def _all_lines(self, since: float) -> list[AppLine]:

@@ -192,6 +192,11 @@ class SqliteOutbox:
             state = _state_of(connection, app_id, place)
             if state is not None:
                 self._deliver(connection, app_id, int(place), state)
+            if state is State.WAITS:
+                # It was this one that was not taken; the next has its first try.
+                connection.execute(
+                    "UPDATE outbox SET due_at = 0, tries = 0, fault = '' WHERE app = ?", (app_id,)
+                )
             return state is not None
 
         return await self._database.run(work, since=since)
