@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -19,6 +20,7 @@ from tests.contract.test_subscriptions import pushed, since
 from tests.faults.conftest import HASTY_S
 from tests.faults.proxy import FaultProxy
 from tests.faults.server import url_of
+from tests.faults.test_serving import ask, serving
 from tests.faults.weather import Faults
 from tests.processes import RedisNode
 
@@ -252,3 +254,23 @@ async def test_nothing_goes_on_after_the_end(node: RedisNode) -> None:
     async with counted(), replicas(lambda: on_redis(url_of(node))) as (one, _):
         await one.plan()
     assert int(node.ask("PUBSUB", "NUMSUB", TOPIC)[1]) == 0
+
+
+def test_a_check_waits_for_nobody_who_tells_of_pushes(
+    tmp_path: Path, node: RedisNode, proxy: FaultProxy
+) -> None:
+    with serving(proxy, tmp_path) as sidecar:
+        assert ask(sidecar)[0].json()["degraded"] is False
+        for fault in (Faults(refuses=True), MUTE):
+            proxy.inject(fault)
+            # Connections that are there stay, but for the one that tells.
+            node.ask("CLIENT", "KILL", "TYPE", "pubsub")
+            took = []
+            for _ in range(40):
+                answer, seconds = ask(sidecar)
+                assert answer.json()["degraded"] is False
+                took.append(seconds)
+            assert sorted(took)[20] < BESIDE_S
+            changes = sidecar.client.get("/v1/status").json()["parts"]["changes"]["facts"]
+            assert changes["sure"] is True
+            proxy.heal()
