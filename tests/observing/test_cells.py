@@ -5,7 +5,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from sidecar.adapters.metrics.cells import Cells, Place, SharedCells, cells_in_memory
+from sidecar.adapters.metrics.cells import NOWHERE, Cells, Place, SharedCells, cells_in_memory
 
 PLACE = Place("things_total", ("a",))
 
@@ -66,7 +66,7 @@ def test_what_finds_no_room_is_counted_nowhere_and_harms_nobody() -> None:
     for number in range(20_000):
         cells.numbers[cells.at(Place("others_total", (str(number),)), 1)] += 1
 
-    assert cells.is_full
+    assert cells.at(Place("others_total", ("one more",)), 1) == NOWHERE
     assert found(cells) == [(0, True)]
 
 

@@ -19,6 +19,7 @@ import orjson
 _CELLS: Final = 16_384
 _BYTES: Final = _CELLS * 8
 _MOST_FILES: Final = 1_024
+NOWHERE: Final = 0
 _VALUES: Final = ".cells"
 _NAMES: Final = ".names"
 
@@ -47,24 +48,24 @@ class Cells:
 
     Attributes:
         numbers: to count in, at the index that `at` tells.
-        is_full: whether a number had to go without a place of its own.
     """
 
     def __init__(self, numbers: memoryview) -> None:
         self.numbers = numbers
-        self.is_full = False
         self._widths: dict[Place, tuple[int, int]] = {}
         # The first ones belong to whatever finds no room.
         self._next = 64
 
     def at(self, place: Place, width: int) -> int:
-        """The index of a place's first cell; the same place has the same one again."""
+        """The index of a place's first cell; the same place has the same one again.
+
+        Where there is no room left it is `NOWHERE`: what is counted there is told by nobody.
+        """
         known = self._widths.get(place)
         if known is not None and known[1] == width:
             return known[0]
         if self._next + width > len(self.numbers):
-            self.is_full = True
-            return 0
+            return NOWHERE
         index, self._next = self._next, self._next + width
         self._widths[place] = index, width
         self._made(place, index, width)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from sidecar.adapters.metrics.catalogue import OVERFLOW
-from sidecar.adapters.metrics.cells import Cells, Place
+from sidecar.adapters.metrics.cells import NOWHERE, Cells, Place
 from sidecar.adapters.metrics.described import OTHER, Metric
 
 T = TypeVar("T")
@@ -71,6 +71,7 @@ class Instruments:
 
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
+        self.counter(OVERFLOW, "cells")
 
     def counter(self, metric: Metric, *labels: str) -> Counter:
         """Of a metric, with the values of its labels."""
@@ -90,7 +91,10 @@ class Instruments:
 
     def _index(self, metric: Metric, labels: tuple[str, ...]) -> int:
         assert len(labels) == len(metric.labels), metric.name
-        return self.cells.at(Place(metric.name, labels), metric.width)
+        index = self.cells.at(Place(metric.name, labels), metric.width)
+        if index == NOWHERE and metric is not OVERFLOW:
+            self.counter(OVERFLOW, "cells").add()
+        return index
 
 
 class ByName(Generic[T]):

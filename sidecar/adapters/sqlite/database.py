@@ -24,7 +24,7 @@ from sidecar.adapters.sqlite.schema import (
     migrate,
 )
 from sidecar.adapters.watches import StoreWatches
-from sidecar.errors import ConfigurationError, Unavailable
+from sidecar.errors import ConfigurationError, RequestFault, Unavailable
 from sidecar.ports.watching import StoreWatch
 
 _OPERATION: Final = "transaction"
@@ -106,6 +106,10 @@ class Database:
         except StoreUnavailable as error:
             is_late = time.monotonic() >= deadline
             self._watch.failed(_OPERATION, began_s, str(error), is_late=is_late)
+            raise
+        except RequestFault:
+            # It has answered; what was asked for cannot be.
+            self._watch.asked(_OPERATION, began_s)
             raise
         finally:
             late.cancel()
