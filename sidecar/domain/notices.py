@@ -14,6 +14,7 @@ from sidecar.domain.windows import Sliding
 
 _LONGEST = timedelta(days=400)
 """Longer than any period; what never resets is told again after it."""
+_DAILY = timedelta(days=1)
 
 
 class NoticeKind(StrEnum):
@@ -85,14 +86,14 @@ def is_low(reading: Reading) -> bool:
 
 
 def of_balance(wallet: Wallet, reading: Reading, at: datetime, plan: str | None) -> Notice:
-    """That a balance is low; once for each balance that is told."""
-    as_of = wallet.as_of.isoformat()
-    occasion = (NoticeKind.BALANCE_LOW, wallet.app_id, wallet.user_id, as_of)
+    """That a balance is low: once for each that is told, and once a day where it is asked for."""
+    told = "asked for" if wallet.is_pulled else wallet.as_of.isoformat()
+    occasion = (NoticeKind.BALANCE_LOW, wallet.app_id, wallet.user_id, told)
     return Notice(
         NoticeKind.BALANCE_LOW,
         "\n".join(occasion),
         at,
-        at + _LONGEST,
+        at + (_DAILY if wallet.is_pulled else _LONGEST),
         {
             "app_id": wallet.app_id,
             "user_id": wallet.user_id,

@@ -6,6 +6,7 @@ it was told is what the user's counter has grown by since.
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from sidecar.domain.limits import Dimension, Limit
@@ -16,6 +17,7 @@ from sidecar.domain.windows import Fixed
 
 WALLET: Final = "wallet"
 """The id of the limit that a balance is."""
+_KEPT: Final = 4_096
 _NOBODY_TOLD: Final = "No balance is known of this wallet."
 
 
@@ -65,27 +67,33 @@ class WalletTerms:
             wallet: None for one that could not be had.
             mode: of the plan.
         """
-        balance = None if wallet is None else wallet.balance
-        maximum, base, message = balance, 0, ""
-        if wallet is not None:
-            base = wallet.base
-            if balance is None and self.require:
-                maximum, message = 0, _NOBODY_TOLD
-        warn_from = None
-        if balance is not None and self.low is not None:
-            warn_from = max(0, balance - self.low + 1)
-        return Limit(
-            id=WALLET,
-            meter=MeterKind.COST,
-            maximum=maximum,
-            window=Fixed.LIFETIME,
-            per=(Dimension.APP, Dimension.USER),
-            mode=mode if self.require else mode.narrowed(Mode.ADVISORY),
-            failure_mode=failure_mode,
-            warn_from=warn_from,
-            message=message,
-            base=base,
-        )
+        return _limit(self, wallet, mode, failure_mode)
+
+
+@lru_cache(_KEPT)
+def _limit(
+    terms: WalletTerms, wallet: Wallet | None, mode: Mode, failure_mode: FailureMode
+) -> Limit:
+    # The same one for each check on the same balance: what is written of it is kept by identity.
+    balance = None if wallet is None else wallet.balance
+    maximum, message = balance, ""
+    if wallet is not None and balance is None and terms.require:
+        maximum, message = 0, _NOBODY_TOLD
+    warn_from = None
+    if balance is not None and terms.low is not None:
+        warn_from = max(0, balance - terms.low + 1)
+    return Limit(
+        id=WALLET,
+        meter=MeterKind.COST,
+        maximum=maximum,
+        window=Fixed.LIFETIME,
+        per=(Dimension.APP, Dimension.USER),
+        mode=mode if terms.require else mode.narrowed(Mode.ADVISORY),
+        failure_mode=failure_mode,
+        warn_from=warn_from,
+        message=message,
+        base=0 if wallet is None else wallet.base,
+    )
 
 
 def wallet_counter(wallet: Wallet) -> str:
