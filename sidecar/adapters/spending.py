@@ -11,7 +11,7 @@ from typing import Final
 
 _MARK: Final = struct.Struct("<dd")
 _MOST: Final = 64
-"""Marks of one counter. ledger.lua makes the same ones."""
+"""Marks of one counter. counting.lua makes the same ones."""
 _SECOND_MS: Final = 1_000
 
 

@@ -13,7 +13,7 @@
 -- the use of each bucket from `first` to `newest`, in equally many digits each, `used` their
 -- sum. The oldest bucket is counted in full: never more than the limit in any true window, at
 -- most one bucket's width less. A hold changes no slot. Behind the numbers of one that is held
--- against a balance stand marks instead (see ledger.lua).
+-- against a balance stand marks instead (see counting.lua).
 --
 -- Scripts are told of a counter two numbers: of a sliding window a, the width of a bucket, and
 -- b, its length, in milliseconds; of a period 0 and till.

@@ -19,6 +19,7 @@ from sidecar.adapters.redis.lease import Child, parent_of
 from sidecar.adapters.redis.leasing import Key, Leasing
 from sidecar.adapters.redis.lines import dimensions
 from sidecar.adapters.redis.meter import RedisMeter
+from sidecar.adapters.redis.script import LEDGER
 from sidecar.adapters.redis.settling import Operation, Outcome, Settling
 from sidecar.domain.decision import Reservation
 from sidecar.domain.limits import Charge
@@ -37,7 +38,7 @@ from sidecar.domain.usage import (
 from sidecar.domain.windows import from_ms
 from sidecar.errors import ReservationEnded, UnknownReservation
 
-LEASE = Script("counters.lua", "statements.lua", "ledger.lua", "sessions.lua", "lease.lua")
+LEASE = Script(*LEDGER, "sessions.lua", "lease.lua")
 
 _REMEMBERED: Final = 1_024
 """Requests whose first answer is known, for when the same comes again at once."""

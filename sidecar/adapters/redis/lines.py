@@ -69,7 +69,7 @@ def dimensions(request: CheckRequest) -> str:
 def write_record(
     hold: Hold, document: str, charges: Sequence[Charge], layout: Layout, *, charges_on_expiry: bool
 ) -> bytes:
-    """A reservation as ledger.lua keeps it, with zeros for what only the script knows.
+    """A reservation as records.lua keeps it, with zeros for what only the script knows.
 
     Args:
         document: the request, written.
@@ -163,7 +163,7 @@ def read_balances(app_id: str, user_id: str, lines: Iterable[str]) -> Iterator[G
 
 
 def read_balance(app_id: str, user_id: str, line: str) -> GrantBalance:
-    """One grant, as ledger.lua keeps it."""
+    """One grant, as purses.lua keeps it."""
     id_, scope, amount, used, held, effective, expires, revoked, _, reason = line.rstrip(
         "\n"
     ).split(" ")
@@ -184,7 +184,7 @@ def read_balance(app_id: str, user_id: str, line: str) -> GrantBalance:
 
 
 def read_usage(user_id: str, field: str, value: str) -> UsageRow:
-    """One row of the reports, as ledger.lua keeps it."""
+    """One row of the reports, as reports.lua keeps it."""
     hour, *named = field.split("\t")
     tokens, received, sent, requests, cost = map(int, value.split(" "))
     model, workflow, agent, plugin = map(unquote, named)

@@ -29,6 +29,7 @@ from sidecar.adapters.redis.lines import (
     write_numbers,
     write_record,
 )
+from sidecar.adapters.redis.script import LEDGER
 from sidecar.domain.counting import Layout, lay_out
 from sidecar.domain.decision import Reservation
 from sidecar.domain.grants import MOST_GRANTS, Grant, GrantBalance, GrantOutcome
@@ -58,12 +59,11 @@ from sidecar.errors import (
     UnknownReservation,
 )
 
-_LEDGER = ("counters.lua", "statements.lua", "ledger.lua")
-READ = Script(*_LEDGER, "read.lua", "readings.lua", "told.lua")
-RESERVE = Script(*_LEDGER, "recall.lua", "readings.lua", "reserve.lua")
-SETTLE = Script(*_LEDGER, "sessions.lua", "settle.lua")
-RECORD = Script(*_LEDGER, "sessions.lua", "event_log.lua", "record.lua")
-GRANT = Script(*_LEDGER, "grant.lua")
+READ = Script(*LEDGER, "read.lua", "readings.lua", "told.lua")
+RESERVE = Script(*LEDGER, "recall.lua", "readings.lua", "reserve.lua")
+SETTLE = Script(*LEDGER, "sessions.lua", "settle.lua")
+RECORD = Script(*LEDGER, "sessions.lua", "event_log.lua", "record.lua")
+GRANT = Script(*LEDGER, "grant.lua")
 SCRIPTS = (READ, RESERVE, SETTLE, RECORD, GRANT)
 
 _MAX_TRIES = 8

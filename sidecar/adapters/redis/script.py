@@ -3,6 +3,13 @@
 import hashlib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Final
+
+LEDGER: Final = (
+    "counters.lua", "statements.lua", "counting.lua", "purses.lua", "records.lua", "reports.lua",
+    "ledger.lua",
+)  # fmt: skip
+"""What stands in front of each script of the meter: first what all need, then what few do."""
 
 
 class Script:

@@ -1,5 +1,5 @@
 -- What a counter of a billing window comes to, noted with each change of what is used of it: put
--- between counters.lua and ledger.lua.
+-- between counters.lua and counting.lua.
 --
 -- <prefix>:p:<name> is a hash of one counter:
 --   start -> lasts seen used granted included flags limit; - lasts, and seen, when the limit and

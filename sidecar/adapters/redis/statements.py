@@ -6,11 +6,12 @@ from urllib.parse import unquote
 
 from sidecar.adapters.redis.connection import Argument, RedisConnection, Script
 from sidecar.adapters.redis.keys import app_prefix
+from sidecar.adapters.redis.script import LEDGER
 from sidecar.domain.limits import escaped
 from sidecar.domain.statements import Amended, Statement, StatementKey, StatementPage
 from sidecar.errors import MeterUnavailable, Unavailable
 
-STATED: Final = Script("counters.lua", "statements.lua", "ledger.lua", "stated.lua")
+STATED: Final = Script(*LEDGER, "stated.lua")
 
 
 class RedisStatements:
