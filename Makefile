@@ -133,6 +133,14 @@ race: $(VENV)/dev
 faults: $(VENV)/dev
 	$(BIN)/python -m tests.faults
 
+# Redis, the disk and the server itself break under load; a short form runs as a test.
+LASTS ?= 3
+KILLS ?= 10
+.PHONY: chaos
+
+chaos: $(VENV)/dev
+	$(BIN)/python -m tests.chaos --lasts-s $(LASTS) --kills $(KILLS)
+
 # Random sequences of grants, holds, commits, events and time on each store, against a plain model.
 SEQUENCES ?= 10000
 .PHONY: grants

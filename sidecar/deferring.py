@@ -24,7 +24,13 @@ from sidecar.domain.usage import (
     Tally,
     UsageEvent,
 )
-from sidecar.errors import OutboxFull, RequestFault, Unavailable, UnknownReservation
+from sidecar.errors import (
+    OutboxFull,
+    RequestFault,
+    ReservationEnded,
+    Unavailable,
+    UnknownReservation,
+)
 from sidecar.pdp import PDP
 from sidecar.ports import (
     Clock,
@@ -107,7 +113,7 @@ class DeferringPDP(PDP):
         meant = read_provisional(reservation_id)
         if meant is None:
             return await super().extend(reservation_id, ttl_s, estimate, request_id)
-        await self._adopt(meant)
+        await self._adopt(meant, self._clock.monotonic())
         return await super().extend(meant.hold_id, ttl_s, estimate, request_id)
 
     async def count_deferred(self, deferred: Deferred, at: datetime) -> None:
@@ -157,7 +163,7 @@ class DeferringPDP(PDP):
             if event.reservation_id and (meant := read_provisional(event.reservation_id))
         }
         for meant in provisional.values():
-            await self._adopt(meant)
+            await self._adopt(meant, self._clock.monotonic())
         holds = {name: meant.hold_id for name, meant in provisional.items()}
         if holds:
             events = [
@@ -172,15 +178,22 @@ class DeferringPDP(PDP):
         meant = read_provisional(reservation_id)
         if meant is None:
             return await super().commit(reservation_id, used, final=final, model=model)
+        # All its visits to the store have the time of one.
+        since = self._clock.monotonic()
         try:
             # The store may have made the hold, only too late to say so.
             settled = await super().commit(meant.hold_id, used, final=final, model=model)
+        except ReservationEnded as error:
+            if not final or error.state != ReservationState.COMMITTED:
+                raise
+            # It was charged already, as an event.
+            return replace(_later(reservation_id, ReservationState.COMMITTED), degraded=False)
         except UnknownReservation:
             if final:
-                await self._charge(meant, used, model)
-                await self._end(meant)
+                await self._charge(meant, used, model, since)
+                await self._end(meant, since)
                 return replace(_later(reservation_id, ReservationState.COMMITTED), degraded=False)
-            await self._adopt(meant)
+            await self._adopt(meant, since)
             settled = await super().commit(meant.hold_id, used, final=final, model=model)
         return replace(settled, reservation_id=reservation_id)
 
@@ -191,13 +204,13 @@ class DeferringPDP(PDP):
         try:
             settled = await super().release(meant.hold_id)
         except UnknownReservation:
-            await self._adopt(meant)
+            await self._adopt(meant, self._clock.monotonic())
             settled = await super().release(meant.hold_id)
         return replace(settled, reservation_id=reservation_id)
 
-    async def _charge(self, meant: Provisional, used: Amounts, model: str) -> None:
+    async def _charge(self, meant: Provisional, used: Amounts, model: str, since: float) -> None:
         """Count what a run has used when it was let through, once however often it is said."""
-        now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
+        now, rules = self._clock.now(), self._policies.snapshot
         request = replace(meant.request, model=model or meant.request.model)
         event = UsageEvent(meant.event_id, meant.at, request, _total(used, meant))
         event = self._priced_event(rules, event)
@@ -206,24 +219,24 @@ class DeferringPDP(PDP):
         charges = rules.charges(subscription, event.request, now, manifest)
         # Reports count the request when the reservation ends.
         event = replace(event, used=replace(event.used, requests=0))
-        since = self._clock.monotonic()
         await self._meter.record(subject.app_id, [ChargedEvent(event, charges)], since=since)
 
-    async def _end(self, meant: Provisional) -> None:
+    async def _end(self, meant: Provisional, since: float) -> None:
         """Let the store know a reservation as committed, so that what comes late is no more use."""
-        await self._hold_nothing(meant, ())
+        await self._hold_nothing(meant, (), since)
         with contextlib.suppress(RequestFault):
-            since = self._clock.monotonic()
             await self._meter.commit(meant.hold_id, _NOTHING, final=True, since=since)
 
-    async def _adopt(self, meant: Provisional) -> None:
+    async def _adopt(self, meant: Provisional, since: float) -> None:
         """Let the store know a reservation that goes on, so that all can be done with it."""
-        now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
+        now, rules = self._clock.now(), self._policies.snapshot
         subscription, manifest = await self._told_of(meant.request.subject, since)
         charges = rules.charges(subscription, meant.request, now, manifest)
-        await self._hold_nothing(meant, charges)
+        await self._hold_nothing(meant, charges, since)
 
-    async def _hold_nothing(self, meant: Provisional, charges: Sequence[Charge]) -> None:
+    async def _hold_nothing(
+        self, meant: Provisional, charges: Sequence[Charge], since: float
+    ) -> None:
         """Make the reservation in the store, unless it is there; it was let through already."""
         # With an id no lease answers it, and the same comes to the same.
         request = replace(meant.request, estimate=_NOTHING, request_id=meant.event_id)
@@ -233,7 +246,7 @@ class DeferringPDP(PDP):
             for charge in charges
         )
         with contextlib.suppress(RequestFault):
-            await self._meter.reserve(hold, asked, since=self._clock.monotonic())
+            await self._meter.reserve(hold, asked, since=since)
 
 
 def _mild(limit: Limit) -> Limit:

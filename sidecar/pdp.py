@@ -127,9 +127,12 @@ class PDP:
         subscription, manifest = told or self._remembered(rules, request, now)
         entitlement = rules.resolve(subscription, request, now, manifest, wallet)
         hold = Hold(_new_reservation_id(request), _new_decision_id(), request, rates)
-        metering = await _unless_unavailable(
-            self._meter_charges(rules, hold, entitlement, now, since)
-        )
+        metering = None
+        if subscription is not None:
+            # Of whom nothing is known, no counters are: a hold of none would be charged nothing.
+            metering = await _unless_unavailable(
+                self._meter_charges(rules, hold, entitlement, now, since)
+            )
         if self._standby is not None and entitlement.is_local:
             metering = self._stood_in(told, request, entitlement, metering, now)
         decision = _decide(rules, hold, entitlement, metering, now)

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.clock import PatientClock, SystemClock
 from sidecar.adapters.decisions.files import Series
 from sidecar.adapters.decisions.hidden import Hidden
 from sidecar.adapters.decisions.lines import Lines
@@ -37,7 +37,7 @@ from sidecar.bootstrap.outside import (
     webhooks_of,
 )
 from sidecar.bootstrap.policies import find_policies, followed_policies, watched_policies
-from sidecar.bootstrap.spooling import spool_of
+from sidecar.bootstrap.spooling import PATIENCE_S, spool_of
 from sidecar.bootstrap.standing import parts_of
 from sidecar.bootstrap.stores import store_of
 from sidecar.bootstrap.tracing import Tracing, tracing_of
@@ -128,19 +128,24 @@ def create_app(
     deliveries = event_deliveries_of(settings, store, web)
     if tracing is not None:
         logs.append(tracing.decisions)
-    pdp = CountedPDP(
-        kept.loaded if tracing is None else tracing.policies(kept.loaded),
-        subscriptions,
-        store.manifests,
-        wallets,
-        store.meter,
-        DecisionLogs(*logs),
-        SystemClock(),
-        counted=observing.decisions,
-        instruments=observing.instruments,
-        standby=RememberedFacts(),
-    )
-    spool = spool_of(settings, pdp, store)
+    in_force = kept.loaded if tracing is None else tracing.policies(kept.loaded)
+
+    def deciding(clock: Clock, standby: RememberedFacts | None = None) -> CountedPDP:
+        return CountedPDP(
+            in_force,
+            subscriptions,
+            store.manifests,
+            wallets,
+            store.meter,
+            DecisionLogs(*logs),
+            clock,
+            counted=observing.decisions,
+            instruments=observing.instruments,
+            standby=standby,
+        )
+
+    pdp = deciding(SystemClock(), RememberedFacts())
+    spool = spool_of(settings, deciding(PatientClock(PATIENCE_S)), store)
     pdp.spool = spool
     observed = Observed(kept, store, told, decisions, shadow, webhooks, spool, deliveries)
     scrape = observing.scrape_of(observed)

@@ -1,6 +1,7 @@
 """Where is kept what the store cannot take, and who counts it later?"""
 
 import time
+from typing import Final
 
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.spool.spooled import SpooledEntries
@@ -8,9 +9,16 @@ from sidecar.bootstrap.stores import Store
 from sidecar.deferring import DeferringPDP
 from sidecar.settings import Settings
 
+PATIENCE_S: Final = 1.0
+"""What is counted later may take longer; and it must not look as if the store were away."""
+
 
 def spool_of(settings: Settings, pdp: DeferringPDP, store: Store) -> SpooledEntries | None:
-    """The spool that the settings name, None where they name none."""
+    """The spool that the settings name, None where they name none.
+
+    Args:
+        pdp: a patient one, that counts what was kept.
+    """
     folder = settings.sidecar_spool
     if folder is None:
         return None

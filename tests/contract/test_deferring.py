@@ -51,16 +51,23 @@ POLICY: Final = """
 class World:
     """A decision point whose store goes away and comes back when it is told to."""
 
-    def __init__(self, pdp: DeferringPDP, breaker: Breaker, spool: SpooledEntries) -> None:
+    def __init__(
+        self, pdp: DeferringPDP, breaker: Breaker, facts: Breaker, spool: SpooledEntries
+    ) -> None:
         self.pdp = pdp
         self.spool = spool
         self._breaker = breaker
+        self._facts = facts
 
     def leave(self) -> None:
-        self._breaker.is_open = True
+        self._breaker.is_open = self._facts.is_open = True
+
+    def leave_facts(self) -> None:
+        """Let the counters be there, and nobody tell of users."""
+        self._facts.is_open = True
 
     def come_back(self) -> None:
-        self._breaker.is_open = False
+        self._breaker.is_open = self._facts.is_open = False
 
     async def settled(self) -> None:
         """Return when all that was kept is counted."""
@@ -119,13 +126,13 @@ async def _world(
     async def may_count() -> None:
         await meter.ping(since=time.monotonic())
 
-    breaker = Breaker(probe)
+    breaker, of_facts = Breaker(probe), Breaker(probe)
     times = SimpleNamespace(now=lambda: clock.now, monotonic=time.monotonic)
     async with opened(OnExpiry.RELEASE) as inner:
         meter = GuardedMeter(inner, breaker)
         pdp = DeferringPDP(
             LoadedPolicies(policies(folder, policy)),
-            GuardedSubscriptions(SqliteSubscriptions(facts), breaker),
+            GuardedSubscriptions(SqliteSubscriptions(facts), of_facts),
             CachedManifests(GuardedManifests(SqliteManifests(facts), breaker)),
             SqliteWallets(facts),
             meter,
@@ -138,7 +145,7 @@ async def _world(
         )
         pdp.spool = spool
         async with spool.opened():
-            yield World(pdp, breaker, spool)
+            yield World(pdp, breaker, of_facts, spool)
     facts.close()
 
 
@@ -168,6 +175,19 @@ async def test_a_reservation_of_the_time_without_a_store_is_charged_when_it_is_b
     assert used(await world.levels()) == (60, 60, 1)
     # What it used was said: more of it is not taken.
     await world.pdp.commit(name, Amounts(tokens=90), final=True)
+    assert used(await world.levels()) == (60, 60, 1)
+
+
+async def test_who_was_let_through_though_nothing_was_known_of_him_is_charged(
+    world: World,
+) -> None:
+    world.leave_facts()
+    decision = await world.check()
+    assert (decision.degraded, decision.subscription_status) == (True, "unknown")
+    assert decision.reservation is not None
+    world.come_back()
+    await world.pdp.commit(decision.reservation.id, USED, final=True)
+
     assert used(await world.levels()) == (60, 60, 1)
 
 

@@ -33,7 +33,8 @@ _log = structlog.get_logger("sidecar.spool")
 _ADOPT_EVERY_S: Final = 5.0
 _AGAIN_S: Final = 0.25
 _LATER_S: Final = 5.0
-_AT_ONCE: Final = 32
+_AT_ONCE: Final = 4
+"""Entries that are counted side by side: whoever is answered meanwhile comes first."""
 _MOST_WAITING: Final = 10_000
 """Entries that wait for the disk; whoever comes then is refused."""
 

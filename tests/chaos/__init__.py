@@ -1,0 +1,1 @@
+"""Everything around a server breaks while callers go on: what do they see, and what is counted?"""
