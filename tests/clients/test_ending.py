@@ -28,12 +28,12 @@ def logged(folder: Path) -> list[str]:
 async def test_nobody_misses_an_answer_when_one_of_two_servers_ends(tmp_path: Path) -> None:
     ended = await end_under_load(tmp_path, rate=500, before_s=2)
 
-    assert ended.failed == []
+    assert ended.failed == [], f"not ready was seen after {ended.not_ready_s:.2f} s"
     assert ended.asked > 1_000
     assert ended.exit_code == 0
     assert ended.exit_s < 10
     assert ended.missing == ["running"]
-    assert ended.not_ready_s < 0.5
+    assert ended.not_ready_s < 3
     assert ended.served_on > 0
     a, b = ended.decisions
     # What was answered is counted and on record, of both.
