@@ -28,7 +28,7 @@ _WORDS_SAVED_S: Final = 0.5
 _TICK_S: Final = 0.1
 _SLICE_S: Final = 0.002
 """How long writing them down keeps others waiting at a time."""
-_PATIENCE_S: Final = 5.0
+_PATIENCE_S: Final = 3.0
 
 
 class RecordedDecisions:
