@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from rich.console import Console
 
 from sidecar.api.render import outbox_body
-from sidecar.bootstrap.stores import is_missing, store_of
+from sidecar.bootstrap.stores import is_in_memory, is_missing, store_of
 from sidecar.domain.event_log import AppLine, Backlog, SetAside, whereabouts
 from sidecar.errors import ConfigurationError, UnknownEntry
 from sidecar.ports import Outbox
@@ -85,6 +85,10 @@ def drop(ids: tuple[str, ...], every: bool, store: str | None) -> None:
 
 def _with_outbox(url: str | None, work: Callable[[Outbox], Awaitable[None]]) -> None:
     settings = read_settings(sidecar_store=url)
+    if is_in_memory(settings.sidecar_store):
+        raise ConfigurationError(
+            f"{settings.sidecar_store}: stands in the memory of the server; ask it, at /v1/outbox"
+        )
     if is_missing(settings.sidecar_store):
         raise ConfigurationError(f"{settings.sidecar_store}: there is no such store")
 

@@ -296,6 +296,36 @@ async def test_what_was_only_kept_is_not_posted_later(
         assert ids_of((await posting.page("app")).events) == ["a", "b", "c", "d"]
 
 
+async def test_what_is_too_old_goes_also_where_something_always_waits(
+    url: str | None, tmp_path: Path, clock: ManualClock
+) -> None:
+    keeping = Keeping(timedelta(days=35), most_waiting=1_000)
+    async with logged(url, tmp_path / "s.db", clock, keeping) as store:
+        await store.report("last")
+        for day in range(60):
+            await store.report(*(f"{day} {number}" for number in range(40)))
+            await store.deliver(most=40)
+            clock.advance(days=1)
+
+        page = await store.page("app", most=5_000)
+        assert len(page.events) <= 36 * 40 + 200
+        assert ids_of(page.events)[-1] == "59 39"
+        assert await store.waiting() == (1, 0)
+        assert await store.deliver() == ["59 39"]
+
+
+async def test_who_waits_is_not_forgotten_when_the_clock_is_set_back(store: Logged) -> None:
+    await store.report("a")
+    await store.take("dead")
+    store.clock.advance(days=-1)
+    assert await store.due() == ["app"]
+    assert await store.taken("heir") == ["a"]
+    await store.settle(Settled(again_in=timedelta(minutes=5), fault="it answered 500"), "heir")
+    store.clock.advance(days=-1)
+
+    assert await store.taken("heir") == ["a"]
+
+
 async def test_many_who_report_at_once_leave_no_gap(store: Logged) -> None:
     apps = ("app", "other")
     await asyncio.gather(

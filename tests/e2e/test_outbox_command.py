@@ -121,3 +121,11 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
     assert (code, list(tmp_path.iterdir())) == (3, [])
     assert "there is no such store" in fault
+
+
+def test_a_store_in_memory_is_the_servers_own(tmp_path: Path) -> None:
+    code, _, fault = sidecar(tmp_path, "outbox", "list", "--store", "sqlite://")
+
+    assert (code, fault) == (
+        3, "sqlite://: stands in the memory of the server; ask it, at /v1/outbox\n",
+    )  # fmt: skip

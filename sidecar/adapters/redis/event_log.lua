@@ -58,13 +58,18 @@ local function event_log()
     call('HSET', state, 'last', last)
     if mark == 'w' then
       if waiting == 0 then
-        call('HSET', state, 'at', before or '0-0')
+        at = before or '0-0'
+        call('HSET', state, 'at', at)
       end
       waiting = waiting + added
       call('HSET', state, 'waiting', format('%d', waiting))
     end
-    if kept > 0 and waiting == 0 then
-      call('XTRIM', stream, 'MINID', '~', format('%d', max(0, now - kept)))
+    if kept > 0 then
+      local oldest = now - kept
+      if waiting > 0 then
+        oldest = min(oldest, tonumber(match(at, '^%d+')))
+      end
+      call('XTRIM', stream, 'MINID', '~', format('%d', max(0, oldest)))
     end
     if waiting > 0 then
       call('PERSIST', stream)

@@ -22,6 +22,7 @@ local prefix, action = KEYS[1], ARGV[2]
 local stream, state = prefix .. ':l', prefix .. ':o'
 local aside, again = prefix .. ':a', prefix .. ':b'
 local DAY = 86400000
+local LONGEST = 3600000   -- that anything waits for its next try
 local CHUNK, LEAST = 100, 8   -- entries that are read at once
 
 local now = tonumber(ARGV[1])
@@ -124,9 +125,10 @@ if action == 'take' then
     }
   end
   local held_by, till, due = field('holder'), number('until'), number('due')
-  if held_by ~= '' and held_by ~= holder and till > now then
+  -- What is further away than can be was said before the clock was set back.
+  if held_by ~= '' and held_by ~= holder and till > now and till <= now + lasts then
     return { 'held', format('%d', till) }
-  elseif due > now then
+  elseif due > now and due <= now + LONGEST then
     return { 'early', format('%d', due) }
   end
   set('holder', holder)

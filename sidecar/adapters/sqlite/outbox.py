@@ -12,6 +12,12 @@ from sidecar.domain.windows import from_ms
 
 _LEASE_MS: Final = 15_000
 """How long nobody else takes what is being delivered; longer than any answer takes."""
+_LONGEST_MS: Final = 3_600_000
+"""That anything waits for its next try."""
+# What is further away than can be was said before the clock was set back.
+_IS_FREE: Final = f"""
+(due_at <= ?1 OR due_at > ?1 + {_LONGEST_MS})
+AND (until <= ?1 OR until > ?1 + {_LEASE_MS} OR holder = ?2)"""
 _NEXT: Final = """
 SELECT place, received_at, body FROM event_log
 WHERE app = ?1 AND state = 1 AND place >= (SELECT first FROM outbox WHERE app = ?1)
@@ -39,9 +45,9 @@ class SqliteOutbox:
 
         def work(connection: sqlite3.Connection) -> Sequence[str]:
             found = connection.execute(
-                "SELECT app FROM outbox WHERE waiting > 0 AND app <> ? AND due_at <= ? "
-                "AND until <= ? LIMIT ?",
-                (ALL, now, now, -1 if everywhere else most),
+                f"SELECT app FROM outbox WHERE waiting > 0 AND app <> ?3 AND {_IS_FREE} "  # noqa: S608
+                "LIMIT ?4",
+                (now, "", ALL, -1 if everywhere else most),
             )
             return [app for (app,) in found]
 
@@ -53,9 +59,8 @@ class SqliteOutbox:
 
         def work(connection: sqlite3.Connection) -> Taken | None:
             row = connection.execute(
-                "SELECT tries FROM outbox WHERE app = ? AND waiting > 0 AND due_at <= ? "
-                "AND (until <= ? OR holder = ?)",
-                (app_id, now, now, holder),
+                f"SELECT tries FROM outbox WHERE app = ?3 AND waiting > 0 AND {_IS_FREE}",  # noqa: S608
+                (now, holder, app_id),
             ).fetchone()
             if row is None:
                 return None
