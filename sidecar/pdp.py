@@ -315,7 +315,12 @@ class PDP:
         """The balance of a user, None where it could not be had or nobody needs it."""
         if not rules.has_wallets:
             return None
-        return await _unless_unavailable(self._wallets.find(subject, since=since))
+        wallet = await _unless_unavailable(self._wallets.find(subject, since=since))
+        if wallet is None or rules.prices is None:
+            return None
+        # Prices may be in another currency since it was told.
+        is_other = wallet.balance is not None and wallet.currency != rules.prices.currency
+        return None if is_other else wallet
 
     async def _told_of(
         self, subject: Subject, since: float, assumed: Subscription | None = None

@@ -405,6 +405,24 @@ async def test_leases_hold_nothing_of_a_balance_in_advance(tmp_path: Path) -> No
             assert (await wallet(client))["held"] == 300
 
 
+async def test_a_balance_in_another_currency_than_prices_are_in_now_pays_nothing(
+    tmp_path: Path,
+) -> None:
+    policy = WALLET_POLICY.replace("plan: payg}", "plan: payg, failure_mode: closed}")
+    folder, prices = written(tmp_path, policy)
+    given = {"sidecar_prices": prices, "sidecar_store": f"sqlite:///{tmp_path}/s.db"}
+    async with application(folder, **given) as client:
+        await tell(client, 10_000)
+        assert (await check(client, 10)).status_code == 200
+    prices.write_text(PRICES.replace("USD", "JPY"))
+    async with application(folder, **given) as client:
+        answer = await check(client, 10)
+        assert (answer.status_code, answer.json()["title"]) == (503, "The balance cannot be read")
+        body = told(10_000) | {"currency": "JPY"}
+        assert (await client.post("/api/internal/wallet/sync", json=body)).status_code == 200
+        assert (await check(client, 10)).status_code == 200
+
+
 async def test_a_wallet_without_prices_does_not_start(tmp_path: Path) -> None:
     folder, _ = written(tmp_path)
     with pytest.raises(
