@@ -16,8 +16,9 @@ CHECK = {"app_id": "a", "user_id": "u", "plugin": "basic_search"}
 @pytest.fixture
 def sidecar(tmp_path: Path) -> Iterator[Sidecar]:
     store = f"sqlite:///{tmp_path}/sidecar.db"
-    with Sidecar(store=store, cwd=tmp_path, arguments=("--workers", "3")) as server:
-        await_that(lambda: len(server.workers()) == 3, "three workers live")
+    with Sidecar(store=store, cwd=tmp_path, arguments=("--workers", "2")) as server:
+        # One that is only beginning is slow to answer where the machine is busy.
+        await_that(lambda: scrape(server).value("entitlement_workers") == 2, "both count")
         yield server
 
 
@@ -36,7 +37,6 @@ def check(sidecar: Sidecar, times: int) -> None:
 
 
 def test_every_check_is_in_every_scrape_whoever_answered(sidecar: Sidecar) -> None:
-    await_that(lambda: scrape(sidecar).value("entitlement_workers") == 3, "all three count")
     for done in (20, 40, 60):
         check(sidecar, 20)
         for _ in range(4):
@@ -46,10 +46,9 @@ def test_every_check_is_in_every_scrape_whoever_answered(sidecar: Sidecar) -> No
 
 
 def test_what_a_killed_worker_has_counted_stays(sidecar: Sidecar) -> None:
-    await_that(lambda: scrape(sidecar).value("entitlement_workers") == 3, "all three count")
     check(sidecar, 30)
     os.kill(min(sidecar.workers()), signal.SIGKILL)
-    await_that(lambda: scrape(sidecar).value("entitlement_workers") == 2, "one is gone")
+    await_that(lambda: scrape(sidecar).value("entitlement_workers") == 1, "one is gone")
     assert scrape(sidecar).total("entitlement_decisions_total") == 30
     check(sidecar, 30)
 
