@@ -88,23 +88,25 @@ class DeferringPDP(PDP):
     ) -> Settlement:
         """Charge what a reservation's run has used, now or as soon as the store takes it."""
         try:
-            return await self._commit(reservation_id, used, final=final, model=model)
+            settled = await self._commit(reservation_id, used, final=final, model=model)
         except Unavailable as error:
             await self._keep(DeferredCommit(reservation_id, used, final, model), error)
-            if self._standby is not None and final:
-                self._standby.settle(reservation_id, used, self._clock.now())
             state = ReservationState.COMMITTED if final else ReservationState.HELD
-            return _later(reservation_id, state)
+            settled = _later(reservation_id, state)
+        if self._standby is not None and final:
+            self._standby.settle(reservation_id, used, self._clock.now())
+        return settled
 
     async def release(self, reservation_id: str) -> Settlement:
         """Give back what a reservation holds, now or as soon as the store takes it."""
         try:
-            return await self._release(reservation_id)
+            settled = await self._release(reservation_id)
         except Unavailable as error:
             await self._keep(DeferredRelease(reservation_id), error)
-            if self._standby is not None:
-                self._standby.settle(reservation_id, _NOTHING, self._clock.now())
-            return _later(reservation_id, ReservationState.RELEASED)
+            settled = _later(reservation_id, ReservationState.RELEASED)
+        if self._standby is not None:
+            self._standby.settle(reservation_id, _NOTHING, self._clock.now())
+        return settled
 
     async def extend(
         self, reservation_id: str, ttl_s: int, estimate: Amounts, request_id: str = ""
