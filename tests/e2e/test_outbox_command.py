@@ -2,51 +2,25 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from tests.commands import sidecar
+from tests.outbox.plane import Plane
 from tests.processes import Sidecar, await_that
 
 KEY = "a-key-that-nobody-may-read"
 STATUSES = {"bad": 422, "worse": 400, "stuck": 503}
 
 
-class Plane(ThreadingHTTPServer):
-    """Answers as `statuses` says of an event, and 202 to any other."""
-
-    statuses: dict[str, int]
-    seen: list[str]
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Plane
-
-    def do_POST(self) -> None:
-        name = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["event_id"]
-        assert self.headers["X-Internal-API-Key"] == KEY
-        self.server.seen.append(name)
-        self.send_response(self.server.statuses.get(name, 202))
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 # its own
-        """Say nothing."""
-
-
 @pytest.fixture
 def plane() -> Iterator[Plane]:
-    with Plane(("127.0.0.1", 0), Handler) as server:
-        server.statuses, server.seen = dict(STATUSES), []
-        thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+    found = Plane()
+    found.statuses = dict(STATUSES)
+    with found.listening():
+        yield found
 
 
 def _event(name: str, app: str = "acme") -> dict[str, object]:
@@ -58,7 +32,7 @@ def test_an_operator_sees_what_waits_and_says_what_becomes_of_it(
 ) -> None:
     env = {
         "CONTROL_PLANE_USAGE_INGEST_ENABLED": "true",
-        "CONTROL_PLANE_USAGE_INGEST_URL": f"http://127.0.0.1:{plane.server_port}/in",
+        "CONTROL_PLANE_USAGE_INGEST_URL": plane.url,
         "CONTROL_PLANE_USAGE_INGEST_KEY": KEY,
         "SIDECAR_STORE_TIMEOUT_MS": "5000",
     }
@@ -74,7 +48,7 @@ def test_an_operator_sees_what_waits_and_says_what_becomes_of_it(
         names = ["good", "bad", "worse", "stuck", "behind"]
         server.client.post("/v1/usage", json=[_event(name) for name in names])
         server.client.post("/v1/usage", json=_event("fine", "other"))
-        await_that(lambda: told()["set_aside"] == 2 and "fine" in plane.seen, "two are set aside")
+        await_that(lambda: told()["set_aside"] == 2 and "fine" in plane.ids(), "two are set aside")
         await_that(lambda: told()["apps"][0]["tries"] > 0, "one is tried again")
 
         listed = told()
@@ -82,7 +56,7 @@ def test_an_operator_sees_what_waits_and_says_what_becomes_of_it(
         refused = {each["event"]["event_id"]: each for each in listed["refused"]}
         gone = run("drop", refused["worse"]["id"])
         stuck = run("drop", listed["apps"][0]["first"])
-        await_that(lambda: "behind" in plane.seen, "the next one goes")
+        await_that(lambda: "behind" in plane.ids(), "the next one goes")
         plane.statuses.clear()
         again = run("retry", refused["bad"]["id"])
         await_that(lambda: told()["waiting"] == 0, "all is delivered")
@@ -99,13 +73,14 @@ def test_an_operator_sees_what_waits_and_says_what_becomes_of_it(
     assert again[:2] == (0, "1 event will be tried again\n")
     assert gone[:2] == (0, "1 event will not be delivered\n")
     assert stuck[0] == 0
-    assert plane.seen[-2:] == ["behind", "bad"]
-    assert plane.seen.count("worse") == 1
+    assert plane.seen["acme"][-2:] == ["behind", "bad"]
+    assert plane.seen["acme"].count("worse") == 1
     assert empty[1] == "0 events waiting; 0 refused\n"
     assert (unknown[0], unknown[2].count("\n")) == (3, 1)
     assert misused[0] == 64
     everything = server.errors() + "".join(text for _, *texts in (shown, unknown) for text in texts)
     assert KEY not in everything
+    assert plane.keys == {KEY}
 
 
 def test_who_enables_it_without_an_address_is_told_at_the_start(tmp_path: Path) -> None:

@@ -12,9 +12,16 @@ from tests.processes import free_port
 
 
 class Plane:
-    """Takes every event, and remembers in which order they came."""
+    """Remembers in which order events came, and takes all but those that it is told not to.
+
+    Attributes:
+        statuses: what is answered to events by their ids; to others 202.
+        keys: that came along.
+    """
 
     def __init__(self) -> None:
+        self.statuses: dict[str, int] = {}
+        self.keys: set[str | None] = set()
         self.port: Final = free_port()
         self.url: Final = f"http://127.0.0.1:{self.port}/in"
         self.seen: dict[str, list[str]] = defaultdict(list)
@@ -35,11 +42,13 @@ class Plane:
         with self.lock:
             return sum(len(names) - len(set(names)) for names in self.seen.values())
 
-    def take(self, body: bytes) -> None:
-        """Remember one event."""
+    def take(self, body: bytes) -> int:
+        """Remember one event; the answer."""
         event = json.loads(body)
+        name: str = event["event_id"]
         with self.lock:
-            self.seen[event["app_id"]].append(event["event_id"])
+            self.seen[event["app_id"]].append(name)
+        return self.statuses.get(name, 202)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -51,8 +60,9 @@ class Plane:
             disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
-                plane.take(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(202)
+                plane.keys.add(self.headers["X-Internal-API-Key"])
+                status = plane.take(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
