@@ -219,7 +219,7 @@ class Settings(BaseSettings):
     control_plane_usage_ingest_url: Annotated[
         Annotated[str, Field(pattern=r"^https?://[^/?#\s]+\S*$")] | None,
         BeforeValidator(_unset_if_empty),
-    ] = Field(None, description="Where accepted events are posted, if that is enabled.")
+    ] = Field(None, repr=False, description="Where accepted events are posted, if that is enabled.")
     control_plane_usage_ingest_format: Format = Field(
         Format.SUMMARY,
         description="summary: one event in each message, as it came; events: up to 100 in each, in "
@@ -362,11 +362,12 @@ class Settings(BaseSettings):
         """Every secret that is set: none of them is ever written."""
         keys = (*self.internal_api_keys, *self.sidecar_runtime_keys, *self.sidecar_read_keys)
         told = [key.get_secret_value() for key in keys]
-        if self.mozaiks_app_key is not None:
-            told.append(self.mozaiks_app_key.get_secret_value())
+        theirs = (self.mozaiks_app_key, self.control_plane_usage_ingest_key)
+        told += [key.get_secret_value() for key in theirs if key is not None]
         hooks = self.sidecar_webhook_secret.get_secret_value().split(",")
         told += [part.strip().removeprefix("whsec_") for part in hooks]
-        for url in (self.sidecar_store, self.sidecar_webhook_url or ""):
+        other = self.control_plane_usage_ingest_url or ""
+        for url in (self.sidecar_store, self.sidecar_webhook_url or "", other):
             # As it stands in the address, and as it is meant.
             given = re.match(r"[^/?#]*//[^/?#@]*:([^/?#]*)@", url)
             if given is not None:

@@ -34,6 +34,8 @@ PLANTED = {
     "read key": "planted-read-key",
     "wrong key": "planted-wrong-key",
     "app key": "planted-app-key",
+    "control plane key": "planted-control-plane-key",
+    "control plane password": "planted-control-plane-password",
     "store password": "planted-store-password",
     "webhook secret": HOOK,
     "webhook secret, decoded": "planted-webhook-secret",
@@ -108,6 +110,11 @@ def settings(store: str, other: str, folder: Path) -> Settings:
             "subscription_api_url": f"{other}/{{app_id}}/{{user_id}}",
             "sidecar_webhook_url": f"{other}/hook",
             "sidecar_webhook_secret": f"whsec_{HOOK}",
+            "control_plane_usage_ingest_enabled": True,
+            "control_plane_usage_ingest_url": other.replace(
+                "://", f"://us:{PLANTED['control plane password']}@"
+            ),
+            "control_plane_usage_ingest_key": PLANTED["control plane key"],
             "sidecar_decision_log": folder / "log",
         }
     )
@@ -131,7 +138,7 @@ CALLS = [
         for path in (
             "/v1/entitlements?app_id=a&user_id=u", "/v1/decisions", "/v1/policies", "/v1/status",
             "/v1/subscriptions/a/u", "/v1/usage?app_id=a", "/readyz", "/healthz", "/metrics",
-            "/nowhere",
+            "/nowhere", "/v1/outbox", "/v1/usage/export",
         )
         for headers in (RUNTIME, INTERNAL, READ, WRONG)
     ],
