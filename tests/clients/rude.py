@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     asked = parser.parse_args()
     # They are to be a burden to the server, not to whoever measures it.
-    os.nice(5)
+    os.nice(2)
     told = asyncio.run(
         storm(
             Address.of(asked.url),
