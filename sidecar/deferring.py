@@ -145,8 +145,8 @@ class DeferringPDP(PDP):
         """Let what is decided by memory know of what was kept."""
         now, rules = self._clock.now(), self._policies.snapshot
         for reported in events if self._standby is not None else ():
-            request = self._priced_event(rules, reported).request
-            subscription, manifest = self._remembered(rules, request, now)
+            request = self._pricing.event(rules, reported).request
+            subscription, manifest = self._facts.remembered(rules, request, now)
             if subscription is not None and self._standby is not None:
                 charges = rules.charges(subscription, request, now, manifest)
                 self._standby.use(request.subject, charges, now)
@@ -215,9 +215,9 @@ class DeferringPDP(PDP):
         now, rules = self._clock.now(), self._policies.snapshot
         request = replace(meant.request, model=model or meant.request.model)
         event = UsageEvent(meant.event_id, meant.at, request, _total(used, meant))
-        event = self._priced_event(rules, event)
+        event = self._pricing.event(rules, event)
         subject = request.subject
-        subscription, manifest = await self._told_of(subject, since)
+        subscription, manifest = await self._facts.told(subject, since)
         charges = rules.charges(subscription, event.request, now, manifest)
         # Reports count the request when the reservation ends.
         event = replace(event, used=replace(event.used, requests=0))
@@ -232,7 +232,7 @@ class DeferringPDP(PDP):
     async def _adopt(self, meant: Provisional, since: float) -> None:
         """Let the store know a reservation that goes on, so that all can be done with it."""
         now, rules = self._clock.now(), self._policies.snapshot
-        subscription, manifest = await self._told_of(meant.request.subject, since)
+        subscription, manifest = await self._facts.told(meant.request.subject, since)
         charges = rules.charges(subscription, meant.request, now, manifest)
         await self._hold_nothing(meant, charges, since)
 

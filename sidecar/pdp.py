@@ -17,21 +17,19 @@ import contextlib
 import hashlib
 import secrets
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from sidecar.domain.decision import Decision, Effect, Reservation, RuleError, combine
 from sidecar.domain.entitlement import Entitlement, PlanSummary
 from sidecar.domain.explanation import Explanation
 from sidecar.domain.grants import GrantBalance
-from sidecar.domain.limits import Reading, takes_summaries
+from sidecar.domain.limits import Reading
 from sidecar.domain.manifest import Manifest
-from sidecar.domain.prices import NO_RATES, Rates
 from sidecar.domain.provisional import Provisional
 from sidecar.domain.request import UNTOLD, Amounts, CheckRequest, Subject
-from sidecar.domain.subscription import Subscription, never_synced
+from sidecar.domain.subscription import Subscription
 from sidecar.domain.told import AS_IT_IS, WhatIf
 from sidecar.domain.usage import (
     ChargedEvent,
@@ -44,8 +42,8 @@ from sidecar.domain.usage import (
     name_reservation,
     reservation_token,
 )
-from sidecar.domain.wallet import Wallet
 from sidecar.errors import RequestFault, Unavailable
+from sidecar.facts import Facts, unless_unavailable
 from sidecar.ports import (
     Checked,
     Clock,
@@ -58,8 +56,8 @@ from sidecar.ports import (
     Subscriptions,
     Wallets,
 )
+from sidecar.pricing import Pricing, priced, summed_up, with_cost
 
-T = TypeVar("T")
 _BATCH = 50
 _COUNTERS_LOST = RuleError(
     "store", "The store has lost what it had counted for this app; it counts anew from here."
@@ -105,9 +103,8 @@ class PDP:
         standby: Standby | None = None,
     ) -> None:
         self._policies = policies
-        self._subscriptions = subscriptions
-        self._manifests = manifests
-        self._wallets = wallets
+        self._facts = Facts(subscriptions, manifests, wallets, standby)
+        self._pricing = Pricing(log)
         self._meter = meter
         self._log = log
         self._clock = clock
@@ -121,16 +118,16 @@ class PDP:
             RequestIdReused: the request's id came before with another body.
         """
         now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
-        rates = self._rates(rules, request.model)
-        request = _with_cost(request, request.estimate, rates)
-        told, wallet = await self._facts_of(rules, request.subject, since)
-        subscription, manifest = told or self._remembered(rules, request, now)
+        rates = self._pricing.rates(rules, request.model)
+        request = with_cost(request, request.estimate, rates)
+        told, wallet = await self._facts.of(rules, request.subject, since)
+        subscription, manifest = told or self._facts.remembered(rules, request, now)
         entitlement = rules.resolve(subscription, request, now, manifest, wallet)
         hold = Hold(_new_reservation_id(request), _new_decision_id(), request, rates)
         metering = None
         if subscription is not None:
             # Of whom nothing is known, no counters are: a hold of none would be charged nothing.
-            metering = await _unless_unavailable(
+            metering = await unless_unavailable(
                 self._meter_charges(rules, hold, entitlement, now, since)
             )
         if self._standby is not None and entitlement.is_local:
@@ -143,7 +140,7 @@ class PDP:
         elif metering.reservation is not None and decision.is_denied:
             # A rule changed its mind between two readings. If this is lost, the hold still
             # ends by its own expiry.
-            await _unless_unavailable(self._meter.withdraw(metering.reservation.id, since=since))
+            await unless_unavailable(self._meter.withdraw(metering.reservation.id, since=since))
         self._log.record(Checked(request, subscription, decision, rules, manifest, wallet))
         return decision
 
@@ -169,13 +166,13 @@ class PDP:
         """
         since, rules = self._clock.monotonic(), self._policies.snapshot
         now = what_if.now or self._clock.now()
-        rates = self._rates(rules, request.model)
-        request = _with_cost(replace(request, reserve=False), request.estimate, rates)
-        told, wallet = await self._facts_of(rules, request.subject, since, what_if)
+        rates = self._pricing.rates(rules, request.model)
+        request = with_cost(replace(request, reserve=False), request.estimate, rates)
+        told, wallet = await self._facts.of(rules, request.subject, since, what_if)
         subscription, manifest = told or (what_if.subscription, None)
         entitlement = rules.resolve(subscription, request, now, manifest, wallet)
         hold = Hold("", _new_decision_id("exp_"), request, rates)
-        metering = await _unless_unavailable(self._assumed(hold, entitlement, what_if, now, since))
+        metering = await unless_unavailable(self._assumed(hold, entitlement, what_if, now, since))
         decision = _decide(rules, hold, entitlement, metering, now)
         readings = None if metering is None else metering.readings
         # Of thousands of rules this takes a while: checks go on beside it.
@@ -204,11 +201,11 @@ class PDP:
         """
         now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
         first = await self._meter.held_request(reservation_id, since=since)
-        rates = self._rates(rules, first.model)
+        rates = self._pricing.rates(rules, first.model)
         request = replace(first, ttl_s=ttl_s, request_id="")
-        request = _with_cost(request, estimate, rates)
-        subscription, manifest = await self._told_of(request.subject, since)
-        wallet = await self._wallet_of(rules, request.subject, since)
+        request = with_cost(request, estimate, rates)
+        subscription, manifest = await self._facts.told(request.subject, since)
+        wallet = await self._facts.wallet(rules, request.subject, since)
         entitlement = rules.resolve(subscription, request, now, manifest, wallet)
         # The run holds its request and its place already: a limit of which no more is asked
         # has no say, or a run in the last place could never live on. Rules see it all the same.
@@ -243,7 +240,7 @@ class PDP:
         """
         since, rules = self._clock.monotonic(), self._policies.snapshot
         if model and rules.prices is not None:
-            used = _priced(used, self._rates(rules, model))
+            used = priced(used, self._pricing.rates(rules, model))
         else:
             used = replace(used, cost=UNTOLD)
         return await self._meter.commit(reservation_id, used, final=final, since=since, model=model)
@@ -261,14 +258,14 @@ class PDP:
         now, rules = self._clock.now(), self._policies.snapshot
         by_app: dict[str, list[ChargedEvent]] = defaultdict(list)
         for reported in events:
-            event = self._priced_event(rules, reported)
+            event = self._pricing.event(rules, reported)
             subject = event.request.subject
             since = self._clock.monotonic()
-            subscription, manifest = await self._told_of(subject, since)
+            subscription, manifest = await self._facts.told(subject, since)
             charges = rules.charges(subscription, event.request, now, manifest)
             charged = ChargedEvent(event, charges)
             if event.kind is EventKind.SUMMARY:
-                charged = _summed_up(rules, charged)
+                charged = summed_up(rules, charged)
             by_app[subject.app_id].append(charged)
         # Nobody waits for this with a chat: each visit to the store has the time of its own.
         tallies = [
@@ -291,65 +288,14 @@ class PDP:
             Unavailable: subscription or counters could not be had in time.
         """
         now, since, rules = self._clock.now(), self._clock.monotonic(), self._policies.snapshot
-        subscription, manifest = await self._told_of(subject, since)
-        wallet = await self._wallet_of(rules, subject, since)
+        subscription, manifest = await self._facts.told(subject, since)
+        wallet = await self._facts.wallet(rules, subject, since)
         entitlement, plan = rules.overview(subscription, subject, now, manifest, wallet)
         metering, grants = await asyncio.gather(
             self._meter.read(subject, entitlement.charges, since=since),
             self._meter.grants(subject, since=since),
         )
         return Overview(entitlement, plan, metering.readings, grants, rules.revision)
-
-    async def _facts_of(
-        self, rules: Rules, subject: Subject, since: float, what_if: WhatIf = AS_IT_IS
-    ) -> tuple[tuple[Subscription, Manifest | None] | None, Wallet | None]:
-        """What others said of a subject, and of its balance, each None where it cannot be had."""
-        asked = _unless_unavailable(self._told_of(subject, since, what_if.subscription))
-        if not rules.has_wallets:
-            return await asked, None
-        if what_if.counters.balance is not None:
-            return await asked, what_if.counters.wallet(subject)
-        return await asyncio.gather(asked, self._wallet_of(rules, subject, since))
-
-    async def _wallet_of(self, rules: Rules, subject: Subject, since: float) -> Wallet | None:
-        """The balance of a user, None where it could not be had or nobody needs it."""
-        if not rules.has_wallets:
-            return None
-        wallet = await _unless_unavailable(self._wallets.find(subject, since=since))
-        if wallet is None or rules.prices is None:
-            return None
-        # Prices may be in another currency since it was told.
-        is_other = wallet.balance is not None and wallet.currency != rules.prices.currency
-        return None if is_other else wallet
-
-    async def _told_of(
-        self, subject: Subject, since: float, assumed: Subscription | None = None
-    ) -> tuple[Subscription, Manifest | None]:
-        """What others said of the user and of the app; both are asked for at once.
-
-        Args:
-            assumed: a subscription in the place of the user's own.
-        """
-        asked = self._manifests.find(subject.app_id, since=since)
-        subscription = assumed or await self._subscriptions.find(subject, since=since)
-        return subscription, await asked
-
-    def _rates(self, rules: Rules, model: str) -> Rates:
-        """What a model's tokens cost under these rules."""
-        if rules.prices is None:
-            return NO_RATES
-        rates = rules.prices.of(model)
-        if rates is None:
-            self._log.unknown_model(model)
-            return rules.prices.default
-        return rates
-
-    def _priced_event(self, rules: Rules, event: UsageEvent) -> UsageEvent:
-        if event.kind is EventKind.SUMMARY:
-            # What it adds is priced where it is known.
-            return event
-        request = _with_cost(event.request, event.used, self._rates(rules, event.request.model))
-        return replace(event, used=request.estimate, request=request)
 
     async def _meter_charges(
         self, rules: Rules, hold: Hold, entitlement: Entitlement, now: datetime, since: float
@@ -378,16 +324,6 @@ class PDP:
             return Metering(tuple(told.reading(charge, now) for charge in entitlement.charges))
         metering = await self._read(hold, entitlement, since)
         return replace(metering, readings=tuple(map(told.over, metering.readings)))
-
-    def _remembered(
-        self, rules: Rules, request: CheckRequest, now: datetime
-    ) -> tuple[Subscription | None, Manifest | None]:
-        """What others last said, for whose plan that is good enough."""
-        if self._standby is None:
-            return None, None
-        facts = self._standby.facts(request.subject) or (never_synced(request.subject), None)
-        is_local = rules.resolve(facts[0], request, now, facts[1]).is_local
-        return facts if is_local else (None, None)
 
     def _stood_in(
         self,
@@ -480,36 +416,6 @@ def _decide(
         degraded=verdict.degraded or counters_lost or is_remembered,
         data_age_s=metering.age_s if metering is not None else None,
     )
-
-
-def _summed_up(rules: Rules, charged: ChargedEvent) -> ChargedEvent:
-    """A summary with the counters that it goes into: it tells of no model, agent or plugin."""
-    charges = tuple(each for each in charged.charges if takes_summaries(each.counter))
-    rates = NO_RATES if rules.prices is None else rules.prices.default
-    return replace(charged, charges=charges, rates=rates)
-
-
-def _with_cost(request: CheckRequest, estimate: Amounts, rates: Rates) -> CheckRequest:
-    """The request with an estimate that says what it costs."""
-    if rates is NO_RATES and estimate is request.estimate:
-        return request
-    return replace(request, estimate=_priced(estimate, rates))
-
-
-def _priced(amounts: Amounts, rates: Rates) -> Amounts:
-    """The same units with what they cost."""
-    if rates is NO_RATES:
-        return amounts
-    cost = rates.cost(amounts.tokens, amounts.input_tokens, amounts.output_tokens)
-    return replace(amounts, cost=cost)
-
-
-async def _unless_unavailable(fact: Awaitable[T]) -> T | None:
-    """A fact, or None if it could not be had in time."""
-    try:
-        return await fact
-    except Unavailable:
-        return None
 
 
 def _new_decision_id(prefix: str = "dec_") -> str:
