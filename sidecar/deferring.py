@@ -18,6 +18,7 @@ from sidecar.domain.provisional import Provisional, read_provisional
 from sidecar.domain.request import UNTOLD, Amounts
 from sidecar.domain.usage import (
     ChargedEvent,
+    EventKind,
     Hold,
     ReservationState,
     Settlement,
@@ -145,6 +146,9 @@ class DeferringPDP(PDP):
         """Let what is decided by memory know of what was kept."""
         now, rules = self._clock.now(), self._policies.snapshot
         for reported in events if self._standby is not None else ():
+            if reported.kind is EventKind.SUMMARY:
+                # How much of it was told before, only the store knows.
+                continue
             request = self._pricing.event(rules, reported).request
             subscription, manifest = self._facts.remembered(rules, request, now)
             if subscription is not None and self._standby is not None:

@@ -26,7 +26,7 @@ from sidecar.deferring import DeferringPDP
 from sidecar.domain.decision import Decision
 from sidecar.domain.provisional import Provisional, read_provisional
 from sidecar.domain.request import UNTOLD, Amounts, CheckRequest, Subject
-from sidecar.domain.usage import OnExpiry, ReservationState, UsageEvent
+from sidecar.domain.usage import EventKind, OnExpiry, ReservationState, UsageEvent
 from sidecar.errors import ReservationEnded, Unavailable
 from sidecar.policy.reloading.kept import LoadedPolicies
 from tests.contract.conftest import Opened
@@ -379,6 +379,25 @@ async def test_what_is_reported_meanwhile_counts(local: World) -> None:
     request = CheckRequest(BOB, estimate=amounts)
     await local.pdp.record([UsageEvent("e", START, request, amounts)])
     assert (await local.check(100)).is_denied
+
+
+async def test_a_summary_of_what_was_reported_meanwhile_is_no_more_use(local: World) -> None:
+    def told(name: str, tokens: int, kind: EventKind) -> UsageEvent:
+        amounts = Amounts(tokens=tokens, requests=1 if kind is EventKind.DELTA else 0)
+        request = CheckRequest(BOB, session_id="chat", estimate=amounts)
+        return UsageEvent(name, START, request, amounts, kind=kind)
+
+    await local.pdp.record([told("before", 200, EventKind.DELTA)])
+    await local.check(0)
+    local.leave()
+    await local.pdp.record([told("delta", 100, EventKind.DELTA)])
+    await local.pdp.record([told("first", 300, EventKind.SUMMARY)])
+    await local.pdp.record([told("second", 320, EventKind.SUMMARY)])
+    assert not (await local.check(200)).is_denied
+    local.come_back()
+    await local.settled()
+
+    assert used(await local.levels()) == (320, 320, 2)
 
 
 async def test_who_was_never_seen_begins_with_nothing_and_is_bounded_all_the_same(
