@@ -101,8 +101,10 @@ class RolledMeter(GuardedMeter):
             units = await self._used(subject, noted, since)
         elif now - from_ms(counter.a) > _FRESH:
             return
-        if units > 1:
-            await self._push(subject, charge, counter.a, counter.b, units - 1, since)
+        # It may have been noted for the limit of another plan, which lets more be carried on.
+        amount = min(units - 1, charge.limit.rollover or 0)
+        if amount > 0:
+            await self._push(subject, charge, counter.a, counter.b, amount, since)
 
     async def _left(self, subject: Subject, charge: Charge, counter: Counter, since: float) -> int:
         """How much of the last period is left that may be carried into this one."""

@@ -165,6 +165,18 @@ async def test_after_an_upgrade_what_was_left_of_the_old_plan_is_left(world: Wor
     assert await replace(world, held_since=JUNE).granted(ROLLING) == 10
 
 
+async def test_a_plan_that_is_changed_in_a_period_carries_no_more_than_the_new_one_says(
+    world: World, another: World
+) -> None:
+    await world.use(ROLLING, tokens=5)
+    world.clock.set(JUNE)
+    assert await world.granted(ROLLING) == 30
+    smaller = replace(limit(50, Fixed.BILLING_MONTH, name="small"), rollover=20)
+
+    assert await world.granted(smaller) == 20
+    assert await another.granted(smaller) == 20
+
+
 async def test_of_what_was_unlimited_nothing_is_left(world: World) -> None:
     await world.use(limit(None, Fixed.BILLING_MONTH, name="free"), tokens=40)
     world.clock.set(JUNE)
