@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from structlog.testing import capture_logs
 
 from sidecar.adapters.redis.epochs import Epochs
 from sidecar.adapters.redis.meter import RedisMeter
+from sidecar.domain.event_log import Keeping
 from sidecar.domain.request import Amounts, Subject
-from tests.contract.stores import World, limit, redis_connection
+from tests.contract.logged import ids_of, logged
+from tests.contract.stores import ManualClock, World, limit, redis_connection
 from tests.processes import RedisServer, redis_server
 
 MONTHLY = limit(1_000, name="monthly")
@@ -99,3 +102,19 @@ def test_an_app_that_is_lost_twice_is_lost_twice() -> None:
     for epoch in ("1", "", "", "2", "3"):
         epochs.see("app", epoch)
     assert epochs.losses == 2
+
+
+async def test_events_of_an_app_are_found_at_once_in_an_emptied_store(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    keeping = Keeping(timedelta(days=1), most_waiting=100)
+    async with logged(server.url, tmp_path, ManualClock(), keeping) as store:
+        await store.report("before")
+        server.command("FLUSHALL")
+        # A check may be the first to notice.
+        await store.world().level(MONTHLY)
+        await store.report("after")
+        store.clock.advance(seconds=3)
+
+        assert ids_of((await store.page()).events) == ["after"]
+        assert list(await store.due()) == ["app"]

@@ -8,6 +8,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -21,7 +22,7 @@ from sidecar.adapters.redis.keys import APPS, SCHEDULE, app_prefix
 from sidecar.domain.event_log import Asked, Keeping, LoggedEvent, Page
 from sidecar.domain.usage import ChargedEvent
 from sidecar.domain.windows import from_ms, to_ms
-from sidecar.errors import NothingKept, OutboxFull, UnknownCursor
+from sidecar.errors import NothingKept, OutboxFull, Unavailable, UnknownCursor
 
 COMING: Final = Script("apps.lua")
 PAGE: Final = Script("page.lua")
@@ -58,7 +59,7 @@ class RedisEventLog:
         self._keeping = keeping
         self._arrivals = arrivals or Arrivals()
         self._now_ms = now_ms
-        self._announced: OrderedDict[str, float] = OrderedDict()
+        self._announced: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._waiting = 0
 
     async def about_to_come(
@@ -77,13 +78,33 @@ class RedisEventLog:
         most = self._keeping.most_waiting
         if most is not None and self._waiting >= most:
             raise OutboxFull
-        if self._announced.get(app_id, float("-inf")) < time.monotonic() - _AGAIN_S:
+        at, _ = self._announced.get(app_id, (float("-inf"), ""))
+        if at < time.monotonic() - _AGAIN_S:
             await self._announce(app_id, since)
         mark = "k" if most is None else "w"
         return orjson.dumps([mark, most or 0, self._keeping.kept_ms, bodies]).decode()
 
-    def has_come(self, app_id: str, accepted: int) -> None:
-        """Note that so many events were logged."""
+    async def has_come_again(self, app_id: str, *, since: float) -> None:
+        """Let an app be found once more, of which the store has lost all that it had."""
+        self._announced.pop(app_id, None)
+        # If the store does not answer, the next event does it.
+        with suppress(Unavailable):
+            await self._announce(app_id, since)
+
+    async def has_come(self, app_id: str, accepted: int, epoch: str, *, since: float) -> None:
+        """Note that so many events were logged.
+
+        Args:
+            epoch: of the app; with another one than before the store has lost what it had.
+        """
+        at, known = self._announced.get(app_id, (0.0, epoch))
+        if known not in ("", epoch):
+            # If the store does not answer now, the next event lets the app be found.
+            del self._announced[app_id]
+            with suppress(Unavailable):
+                await self._announce(app_id, since)
+        elif at:
+            self._announced[app_id] = at, epoch
         if accepted and self._keeping.most_waiting is not None:
             self._waiting += accepted
             self._arrivals.note(app_id)
@@ -111,7 +132,7 @@ class RedisEventLog:
             await self._connection.run(COMING, APPS, (app_id, now, horizon), since=since)
         if self._keeping.most_waiting is not None:
             await self._connection.command("ZADD", SCHEDULE, "NX", now, app_id, since=since)
-        self._announced[app_id] = time.monotonic()
+        self._announced[app_id] = time.monotonic(), ""
         self._announced.move_to_end(app_id)
         if len(self._announced) > _APPS:
             self._announced.popitem(last=False)

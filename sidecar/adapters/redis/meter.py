@@ -171,7 +171,7 @@ class RedisMeter:
             raise OutboxFull
         tally = Tally(int(reply[2]), int(reply[3]), tokens=int(reply[4]))
         if self._log is not None and logged:
-            self._log.has_come(app_id, tally.accepted)
+            await self._log.has_come(app_id, tally.accepted, reply[1], since=since)
         return tally
 
     async def grant(self, grant: Grant, *, since: float) -> tuple[GrantOutcome, GrantBalance]:
