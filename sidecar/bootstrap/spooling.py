@@ -32,4 +32,6 @@ def spool_of(settings: Settings, pdp: DeferringPDP, store: Store) -> SpooledEntr
         may_count,
         SystemClock(),
         most_bytes=settings.sidecar_spool_max_mb << 20,
+        # The control plane gets events in the order in which they are counted.
+        in_order=settings.control_plane_usage_ingest_enabled,
     )

@@ -122,6 +122,29 @@ async def test_what_is_kept_is_counted_in_its_order_when_the_store_is_there(tmp_
         assert list((tmp_path / "spool").iterdir()) == []
 
 
+async def test_events_of_an_app_are_counted_one_after_another_where_their_order_is_told(
+    tmp_path: Path,
+) -> None:
+    store = Counting()
+    store.is_there = False
+    kept = [event(f"e-{number}") for number in range(3)]
+
+    async def count(deferred: Deferred, at: datetime) -> None:
+        for _ in range(5 if deferred == kept[0] else 0):
+            # A large report takes many visits to the store.
+            await asyncio.sleep(0)
+        await store.count(deferred, at)
+
+    told = SpooledEntries(tmp_path, count, store.ping, SystemClock(), most_bytes=MB, in_order=True)
+    async with told.opened():
+        for each in kept:
+            await told.keep(each)
+        store.is_there = True
+        await becomes(lambda: len(store.counted) == len(kept))
+
+    assert store.entries == kept
+
+
 async def test_what_another_process_left_behind_is_taken_over(tmp_path: Path) -> None:
     away, store = Counting(), Counting()
     away.is_there = False
@@ -162,7 +185,7 @@ async def test_an_entry_that_meets_a_defect_is_set_aside_whole(tmp_path: Path) -
     async with spool(tmp_path, store).opened() as kept:
         await kept.keep(event("bad"))
         await kept.keep(event("good"))
-        await becomes(lambda: kept.report.bytes == 0)
+        await becomes(lambda: kept.report.bytes == 0 and len(list(tmp_path.iterdir())) == 1)
 
     assert store.entries == [event("good")]
     assert _found_in(tmp_path) == [event("bad")]

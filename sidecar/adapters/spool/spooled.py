@@ -46,6 +46,7 @@ class SpooledEntries:
         count: counts an entry that came at an instant; raises `Unavailable` if it cannot yet.
         may_count: returns if the store takes writes, else raises `Unavailable`.
         most_bytes: of the folder.
+        in_order: whether events of an app are counted one after another, as they came.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class SpooledEntries:
         clock: Clock,
         *,
         most_bytes: int,
+        in_order: bool = False,
     ) -> None:
         self._folder = folder
         self._count = count
         self._may_count = may_count
         self._clock = clock
+        self._in_order = in_order
         self._segments = Segments(folder, most_bytes)
         self._thread = ThreadPoolExecutor(1, "spool")
         self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
@@ -179,7 +182,7 @@ class SpooledEntries:
             _log.error("spool_damaged", segment=segment.path.name, lost=lost)
         segment.entries = len(entries)
         put_off = 0
-        for together in _independent(entries[segment.counted :]):
+        for together in _independent(entries[segment.counted :], in_order=self._in_order):
             left = await asyncio.gather(*map(self._is_counted, together))
             again = [
                 entry for entry, is_counted in zip(together, left, strict=True) if not is_counted
@@ -220,12 +223,14 @@ class SpooledEntries:
         return await loop.run_in_executor(self._thread, work, *arguments)
 
 
-def _independent(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+def _independent(entries: Sequence[Entry], *, in_order: bool) -> Iterator[list[Entry]]:
     """The entries in their order, those together that do not wait for one another."""
     together: list[Entry] = []
     names: set[str] = set()
     for entry in entries:
         own = _reservations_of(entry.deferred)
+        if in_order and isinstance(entry.deferred, DeferredEvents):
+            own |= {f"app {event.request.subject.app_id}" for event in entry.deferred.events}
         if len(together) == _AT_ONCE or not names.isdisjoint(own):
             yield together
             together, names = [], set()
