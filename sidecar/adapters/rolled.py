@@ -102,9 +102,9 @@ class RolledMeter(GuardedMeter):
         elif now - from_ms(counter.a) > _FRESH:
             return
         # It may have been noted for the limit of another plan, which lets more be carried on.
-        amount = min(units - 1, charge.limit.rollover or 0)
-        if amount > 0:
-            await self._push(subject, charge, counter.a, counter.b, amount, since)
+        carried = min(units - 1, charge.limit.rollover or 0)
+        if carried > 0:
+            await self._push(subject, charge, counter.a, counter.b, carried, since)
 
     async def _left(self, subject: Subject, charge: Charge, counter: Counter, since: float) -> int:
         """How much of the last period is left that may be carried into this one."""
