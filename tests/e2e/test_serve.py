@@ -158,10 +158,19 @@ def test_a_store_that_cannot_be_reached_is_not_ready_and_not_the_end(tmp_path: P
     assert answer.status_code == 503
     assert answer.json()["reasons"][0]["code"] == "subscription_unavailable"
     assert answer.json()["degraded"] is True
-    assert (usage.status_code, usage.headers["retry-after"]) == (503, "1")
+    assert (usage.status_code, usage.json()["degraded"]) == (202, True)
     for text in (banner, errors, ready.text, answer.text, usage.text):
         assert "Traceback" not in text
         assert "planted-secret" not in text
+
+
+def test_without_a_spool_use_is_refused_while_the_store_is_away(tmp_path: Path) -> None:
+    store = f"redis://127.0.0.1:{free_port()}/0"
+    with Sidecar(store=store, cwd=tmp_path, env={"SIDECAR_SPOOL": ""}) as sidecar:
+        usage = sidecar.client.post("/v1/usage", json={"app_id": "a", "user_id": "u"})
+
+    assert (usage.status_code, usage.headers["retry-after"]) == (503, "1")
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_store_that_comes_later_makes_it_ready(tmp_path: Path) -> None:
