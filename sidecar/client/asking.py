@@ -136,6 +136,11 @@ class Questions:
         assert reply.body is not None  # `answered` sees to it
         return Entitlement.read(reply.body)
 
+    def event(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A usage event as it is sent: of an app, if one is known, and with an id."""
+        known = {} if self._app_id is None else {"app_id": self._app_id}
+        return {**known, "event_id": secrets.token_hex(16), **event}
+
     def settle(self, ask: Ask) -> Flow[None]:
         """Commit or release, if somebody listens.
 

@@ -64,9 +64,10 @@ class _Client:
         """Send a usage event in the background; False if there is no room for it.
 
         Args:
-            event: as `POST /v1/usage` takes it, with an `event_id`, so that it counts once.
+            event: as `POST /v1/usage` takes it. Without an `app_id` it is of the client's app, and
+                without an `event_id` it gets one of its own, so that it counts once.
         """
-        return self.background.report(event)
+        return self.background.report(self.questions.event(event))
 
     @property
     def dropped(self) -> int:

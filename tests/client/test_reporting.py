@@ -36,6 +36,18 @@ def test_closing_sends_what_is_left(sidecar: Sidecar, user: str) -> None:
     assert used(sidecar, user) == (7, 0)
 
 
+def test_an_event_without_app_and_id_is_of_the_clients_app_and_no_other_one(
+    sidecar: Sidecar, user: str
+) -> None:
+    told = {"user_id": user, "total_tokens": 4}
+    with Entitlements(sidecar.url, key="runtime-key", app_id="acme") as client:
+        assert client.report(told)
+        assert client.report(told)
+        assert client.flush()
+
+    assert used(sidecar, user) == (8, 0)
+
+
 def test_an_event_that_is_wrong_is_said_and_stops_no_other(
     sidecar: Sidecar, user: str, caplog: pytest.LogCaptureFixture
 ) -> None:
