@@ -107,8 +107,10 @@ def _begin(found: Verified, file: Path, link: dict[str, Any] | None) -> None:
     """Look at what the first line goes on from."""
     if link is None:
         return
-    if _seq(file, 1, link) > 0:
-        found.notes.append(f"{link['seq']} earlier lines are not here any more")
+    if (seq := _seq(file, 1, link)) > 0:
+        if _is_first(file):
+            raise _Broken(file, 1, f"the first {seq:,} of its lines were left out")
+        found.notes.append(f"earlier lines ({seq:,}) are not here any more")
         return
     after = link.get("after")
     if after is None:
@@ -125,6 +127,11 @@ def _begin(found: Verified, file: Path, link: dict[str, Any] | None) -> None:
             last = line
     if last is None or hash_of(last) != link.get("prev"):
         raise _Broken(before, 0, f"its last line is not the one that {file.name} follows")
+
+
+def _is_first(file: Path) -> bool:
+    """Whether its process has written no file before it, as its name says."""
+    return file.stem.rsplit("-", 2)[1:2] == ["0001"]
 
 
 def _compare(found: Verified, file: Path, number: int, link: dict[str, Any], seq: int) -> None:
