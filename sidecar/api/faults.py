@@ -13,6 +13,19 @@ from sidecar.api.known_fields import known_fields
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:mozaiks:sidecar:problem:"
 _LONGEST_NAME = 64
+_SAME = {
+    "session_id": ("chat_id",),
+    "chat_id": ("session_id",),
+    "model": ("model_name",),
+    "model_name": ("model",),
+    "workflow": ("workflow_name",),
+    "agent": ("agent_name",),
+    "input_tokens": ("prompt_tokens",),
+    "output_tokens": ("completion_tokens",),
+    "prompt_tokens": ("input_tokens",),
+    "completion_tokens": ("output_tokens",),
+}
+"""Checks and events call some things differently; what only looks alike would mislead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,9 @@ def _message(schema: str, found: ErrorDetails) -> str:
         return found["msg"].removeprefix("Value error, ")
     known = known_fields(schema, found["loc"][:-1])
     name = str(found["loc"][-1])
-    near = difflib.get_close_matches(name, known, n=1) if len(name) <= _LONGEST_NAME else []
+    near = [other for other in _SAME.get(name, ()) if other in known]
+    if not near and len(name) <= _LONGEST_NAME:
+        near = difflib.get_close_matches(name, known, n=1)
     return (
         f"unknown field; did you mean {near[0]!r}?"
         if near

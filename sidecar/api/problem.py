@@ -101,4 +101,4 @@ def of_invalid_body(error: InvalidBody, status: int = 422) -> Response:
     members = {
         "errors": [{"field": fault.field, "message": fault.message} for fault in error.faults]
     }
-    return problem(status, "invalid_body", "The body is not valid", str(error), members=members)
+    return problem(status, "invalid_body", "The request is not valid", str(error), members=members)

@@ -64,7 +64,7 @@ class Wallets:
     def _refuse_other_currency(self, pushed: Wallet) -> None:
         prices = self._policies.snapshot.prices
         if prices is None:
-            fault = "without SIDECAR_PRICES nothing costs anything, in whatever currency"
+            fault = "nothing costs anything here yet: name a price file as SIDECAR_PRICES"
         elif pushed.currency != prices.currency:
             fault = f"prices are in {prices.currency}, so that balances must be too"
         else:

@@ -17,6 +17,7 @@ from sidecar.bootstrap.policies import find_policies
 from sidecar.bootstrap.server import create_app
 from sidecar.bootstrap.stores import StoreReport, describe_store, is_in_memory, look_at_store
 from sidecar.bootstrap.tracing import demand_tracing
+from sidecar.cli.beside import lines_beside
 from sidecar.cli.http import BoundedHttp, Bounds
 from sidecar.cli.listening import allow_connections, file_mode, listen, listen_on_file
 from sidecar.cli.published import published_policies
@@ -173,6 +174,8 @@ def _introduce(settings: Settings, policies_found: Found, address: str, found: S
             click.echo(f"  note      the shadow policies are wrong: {refused.message}", err=True)
     store = describe_store(settings.sidecar_store)
     click.echo(f"  store     {store}" + (f"  NOT READY: {found.fault}" if found.fault else ""))
+    for name, told in lines_beside(settings):
+        click.echo(f"  {name:<9} {told}")
     click.echo(f"  callers   {'show a key' if settings.has_keys else 'need no key'}")
     for note in [*filter(None, [found.note]), *unread_variables()]:
         click.echo(f"  note      {note}", err=True)

@@ -52,6 +52,28 @@ def test_it_says_where_it_listens_and_what_it_enforces_and_why(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("enabled", "expected"),
+    [
+        ("true", "posts each event to https://cp.invalid:8443, as summary"),
+        ("false", "off: set CONTROL_PLANE_USAGE_INGEST_ENABLED=true to post events"),
+    ],
+)
+def test_it_says_where_events_and_decisions_go_and_no_password(
+    enabled: str, expected: str, tmp_path: Path
+) -> None:
+    env = {
+        "CONTROL_PLANE_USAGE_INGEST_ENABLED": enabled,
+        "CONTROL_PLANE_USAGE_INGEST_URL": "https://us:planted@cp.invalid:8443/planted",
+        "SIDECAR_DECISION_LOG": str(tmp_path / "log"),
+    }
+    with Sidecar(store=SQLITE, cwd=tmp_path, env=env) as sidecar:
+        *_, outbox, record, _ = sidecar.banner
+
+    assert outbox == f"  outbox    {expected}"
+    assert record == f"  record    decisions are written to {tmp_path}/log"
+
+
+@pytest.mark.parametrize(
     ("policies", "env", "expected"),
     [
         ("policies/self-hosted", {}, "advisory: as the files say"),

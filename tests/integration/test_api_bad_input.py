@@ -329,6 +329,24 @@ async def test_a_slash_too_many_is_a_problem_and_leads_nowhere(
     assert "location" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "meant"),
+    [
+        ("/v1/usage", "session_id", "chat_id"),
+        ("/v1/usage", "input_tokens", "prompt_tokens"),
+        ("/v1/usage/summary", "session_id", "chat_id"),
+        ("/v1/check", "chat_id", "session_id"),
+        ("/v1/check", "model_name", "model"),
+    ],
+)
+async def test_what_checks_and_events_call_differently_is_named(
+    path: str, name: str, meant: str, client: httpx.AsyncClient
+) -> None:
+    answer = await client.post(path, json=WHO | {name: "c-1"})
+    told = {fault["field"]: fault["message"] for fault in answer.json()["errors"]}
+    assert told[name] == f"unknown field; did you mean {meant!r}?"
+
+
 async def test_an_unknown_path_is_a_problem_too(client: httpx.AsyncClient) -> None:
     assert_problem(await client.get("/v1/nothing"), 404, "not_found")
 

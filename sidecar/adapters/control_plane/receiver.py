@@ -19,6 +19,7 @@ _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(minutes=5)
 _LONGEST_ASKED: Final = timedelta(hours=1)
 """How long a `Retry-After` is heeded."""
 _PATIENCE_S: Final = 4.0
+_HINT: Final = "`sidecar outbox list` shows it; mend the cause, then `sidecar outbox retry --all`"
 """How long events are sent before it is noted what became of them."""
 
 _log = structlog.get_logger("sidecar.outbox")
@@ -63,7 +64,7 @@ class Receiver:
                 return await self._tell_apart(message, taken.tries, done, aside)
             else:
                 aside[message[0].place] = status
-                _log.error("event_set_aside", id=message[0].id, fault=fault)
+                _log.error("event_set_aside", id=message[0].id, fault=fault, hint=_HINT)
             if self._clock.monotonic() - begun > _PATIENCE_S:
                 break
         return Settled(tuple(done), aside)
