@@ -14,8 +14,10 @@ run: $(VENV)/run
 test: system-packages helm-tool $(VENV)/dev
 	$(MAKE) --no-print-directory check
 
+# A file of tests stays with one process; they share nothing but the machine.
+PROCESSES ?= 2
 check: lint test-policies
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile
 
 # The shipped policies, each with the tests that stand beside it.
 .PHONY: test-policies
@@ -64,7 +66,7 @@ lock: $(VENV)/bin/python
 	.lock/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	.lock/bin/pip freeze --exclude-editable | grep -v '^mozaiks-sidecar' > $(LOCK)
 	.lock/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
-	.lock/bin/uv $(COMPILE) pyproject.toml -o helm/image.lock
+	.lock/bin/uv $(COMPILE) --extra otel pyproject.toml -o helm/image.lock
 	echo 'hatchling>=1.27,<2' | .lock/bin/uv $(COMPILE) - -o helm/build.lock
 	rm -rf .lock
 
