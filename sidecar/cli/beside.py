@@ -16,6 +16,8 @@ def lines_beside(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "outbox", "off: set CONTROL_PLANE_USAGE_INGEST_ENABLED=true to post events"
     if settings.sidecar_decision_log:
         yield "record", f"decisions are written to {settings.sidecar_decision_log}"
+    elif settings.sidecar_decision_log_chain:
+        yield "record", "off: set SIDECAR_DECISION_LOG to a directory, so that there is a chain"
 
 
 def _host(url: str) -> str:

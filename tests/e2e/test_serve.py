@@ -73,6 +73,12 @@ def test_it_says_where_events_and_decisions_go_and_no_password(
     assert record == f"  record    decisions are written to {tmp_path}/log"
 
 
+def test_it_says_that_a_chain_needs_a_log(tmp_path: Path) -> None:
+    env = {"SIDECAR_DECISION_LOG_CHAIN": "true"}
+    with Sidecar(store="sqlite://", cwd=tmp_path, env=env) as sidecar:
+        assert sidecar.banner[-2].startswith("  record    off: set SIDECAR_DECISION_LOG ")
+
+
 @pytest.mark.parametrize(
     ("policies", "env", "expected"),
     [
