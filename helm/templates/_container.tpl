@@ -166,8 +166,10 @@ seccompProfile: {type: RuntimeDefault}
     exec: {command: [python, -m, sidecar.alive, "{{ $base }}/healthz"]}
     periodSeconds: 20
     timeoutSeconds: 3
+  # A pod is ready when all of its containers are: while Redis is away the runtime goes on, as the
+  # failure modes say, and so must its pod.
   readinessProbe:
-    exec: {command: [python, -m, sidecar.alive, "{{ $base }}/readyz"]}
+    exec: {command: [python, -m, sidecar.alive, "{{ $base }}/healthz"]}
     periodSeconds: 10
     timeoutSeconds: 3
   resources:

@@ -188,6 +188,8 @@ def test_a_parent_has_it_as_a_native_sidecar_over_a_socket(parent: Path) -> None
     sidecar = container(manifests)
     assert sidecar["restartPolicy"] == "Always"
     assert sidecar in deployment["spec"]["template"]["spec"]["initContainers"]
+    # Else a Redis that is away would take the runtime out of its service too.
+    assert sidecar["readinessProbe"]["exec"]["command"][-1].endswith("/healthz")
     assert "/run/sidecar/sidecar.sock" in sidecar["args"]
 
 
