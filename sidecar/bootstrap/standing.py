@@ -63,7 +63,9 @@ def _parts(settings: Settings, observed: Observed) -> Iterator[tuple[str, Told]]
     yield "outbox", lambda: _outbox(observed.outbox)
     yield "leases", lambda: _leases(settings, store)
     yield "traces", lambda: _traces(settings)
-    yield "process", _process
+    # Of this server: another one may have been in this process before.
+    before = ends_of_work()
+    yield "process", lambda: _process(before)
 
 
 async def _store(settings: Settings, store: Store) -> Standing:
@@ -254,8 +256,12 @@ def _traces(settings: Settings) -> Standing:
     return Standing(State.OFF) if exporter is None else Standing(State.OK, {"exporter": exporter})
 
 
-def _process() -> Standing:
-    ended = dict(ends_of_work())
+def _process(before: Mapping[str, int]) -> Standing:
+    ended = {
+        name: times - before.get(name, 0)
+        for name, times in ends_of_work().items()
+        if times > before.get(name, 0)
+    }
     facts = {"pid": os.getpid(), "tasks": len(asyncio.all_tasks()), "ended": sum(ended.values())}
     if ended:
         return Standing(State.DEGRADED, facts, f"begun again after a defect: {', '.join(ended)}")
