@@ -32,17 +32,14 @@ from sidecar.errors import (
     Unavailable,
     UnknownReservation,
 )
+from sidecar.facts import Facts
 from sidecar.pdp import PDP
 from sidecar.ports import (
     Clock,
     DecisionLog,
-    Manifests,
     Meter,
     Policies,
     Spool,
-    Standby,
-    Subscriptions,
-    Wallets,
 )
 
 _OLDEST: Final = timedelta(days=7)
@@ -59,16 +56,13 @@ class DeferringPDP(PDP):
     def __init__(
         self,
         policies: Policies,
-        subscriptions: Subscriptions,
-        manifests: Manifests,
-        wallets: Wallets,
+        facts: Facts,
         meter: Meter,
         log: DecisionLog,
         clock: Clock,
         spool: Spool | None = None,
-        standby: Standby | None = None,
     ) -> None:
-        super().__init__(policies, subscriptions, manifests, wallets, meter, log, clock, standby)
+        super().__init__(policies, facts, meter, log, clock)
         self.spool = spool
 
     async def record(self, events: Sequence[UsageEvent]) -> Tally:

@@ -33,7 +33,7 @@ class Facts:
         self._subscriptions = subscriptions
         self._manifests = manifests
         self._wallets = wallets
-        self._standby = standby
+        self.standby = standby
 
     async def of(
         self, rules: Rules, subject: Subject, since: float, what_if: WhatIf = AS_IT_IS
@@ -73,9 +73,9 @@ class Facts:
         self, rules: Rules, request: CheckRequest, now: datetime
     ) -> tuple[Subscription | None, Manifest | None]:
         """What others last said, for whose plan that is good enough."""
-        if self._standby is None:
+        if self.standby is None:
             return None, None
-        facts = self._standby.facts(request.subject) or (never_synced(request.subject), None)
+        facts = self.standby.facts(request.subject) or (never_synced(request.subject), None)
         is_local = rules.resolve(facts[0], request, now, facts[1]).is_local
         return facts if is_local else (None, None)
 

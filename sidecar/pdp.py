@@ -48,13 +48,9 @@ from sidecar.ports import (
     Checked,
     Clock,
     DecisionLog,
-    Manifests,
     Meter,
     Policies,
     Rules,
-    Standby,
-    Subscriptions,
-    Wallets,
 )
 from sidecar.pricing import Pricing, priced, summed_up, with_cost
 
@@ -94,21 +90,18 @@ class PDP:
     def __init__(
         self,
         policies: Policies,
-        subscriptions: Subscriptions,
-        manifests: Manifests,
-        wallets: Wallets,
+        facts: Facts,
         meter: Meter,
         log: DecisionLog,
         clock: Clock,
-        standby: Standby | None = None,
     ) -> None:
         self._policies = policies
-        self._facts = Facts(subscriptions, manifests, wallets, standby)
+        self._facts = facts
         self._pricing = Pricing(log)
         self._meter = meter
         self._log = log
         self._clock = clock
-        self._standby = standby
+        self._standby = facts.standby
         self._undoing: set[asyncio.Task[None]] = set()
 
     async def check(self, request: CheckRequest) -> Decision:

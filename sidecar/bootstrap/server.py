@@ -41,6 +41,7 @@ from sidecar.bootstrap.spooling import PATIENCE_S, spool_of
 from sidecar.bootstrap.standing import parts_of
 from sidecar.bootstrap.stores import store_of
 from sidecar.bootstrap.tracing import Tracing, tracing_of
+from sidecar.facts import Facts
 from sidecar.logs import configure_logging
 from sidecar.pdp import PDP
 from sidecar.policy.reloading.kept import Found, LoadedPolicies
@@ -61,9 +62,7 @@ async def running(
         yield (
             PDP(
                 LoadedPolicies(policies),
-                store.subscriptions,
-                store.manifests,
-                store.wallets,
+                Facts(store.subscriptions, store.manifests, store.wallets),
                 store.meter,
                 log,
                 clock,
@@ -133,15 +132,12 @@ def create_app(
     def deciding(clock: Clock, standby: RememberedFacts | None = None) -> CountedPDP:
         return CountedPDP(
             in_force,
-            subscriptions,
-            store.manifests,
-            wallets,
+            Facts(subscriptions, store.manifests, wallets, standby),
             store.meter,
             DecisionLogs(*logs),
             clock,
             counted=observing.decisions,
             instruments=observing.instruments,
-            standby=standby,
         )
 
     pdp = deciding(SystemClock(), RememberedFacts())

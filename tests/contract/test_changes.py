@@ -54,7 +54,7 @@ async def test_what_one_is_told_the_others_know_within_a_second(open_one: Open) 
                 await other.plan(user)
             await one.subscriptions.sync(state, since=since())
             for other in others:
-                await until(lambda: _is(other.plan(user), plan), SEEN_S)  # noqa: B023
+                await until(lambda: _is(other.plan(user), plan), SEEN_S)  # noqa: B023 # awaited at once
 
 
 async def test_a_manifest_is_known_to_the_others_within_a_second(open_one: Open) -> None:
@@ -63,7 +63,7 @@ async def test_a_manifest_is_known_to_the_others_within_a_second(open_one: Open)
         for number in range(4):
             tier = f"tier-{number}"
             await one.manifests.sync(Manifest("app", f"{number}", tier=tier), since=since())
-            await until(lambda: _is(other.tier(), tier), SEEN_S)  # noqa: B023
+            await until(lambda: _is(other.tier(), tier), SEEN_S)  # noqa: B023 # awaited at once
         assert await other.tier("another") is None
 
 
@@ -88,7 +88,7 @@ async def test_odd_names_are_announced_as_they_are(open_one: Open) -> None:
         for name in names:
             await other.plan(name)
             await one.subscriptions.sync(pushed("pro", user=name), since=since())
-            await until(lambda: _is(other.plan(name), "pro"), SEEN_S)  # noqa: B023
+            await until(lambda: _is(other.plan(name), "pro"), SEEN_S)  # noqa: B023 # awaited at once
 
 
 async def test_a_replica_that_comes_later_knows_what_was_pushed_before(open_one: Open) -> None:

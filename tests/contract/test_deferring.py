@@ -28,6 +28,7 @@ from sidecar.domain.provisional import Provisional, read_provisional
 from sidecar.domain.request import UNTOLD, Amounts, CheckRequest, Subject
 from sidecar.domain.usage import EventKind, OnExpiry, ReservationState, UsageEvent
 from sidecar.errors import ReservationEnded, Unavailable
+from sidecar.facts import Facts
 from sidecar.policy.reloading.kept import LoadedPolicies
 from tests.contract.conftest import Opened
 from tests.contract.stores import START, ManualClock
@@ -132,13 +133,15 @@ async def _world(
         meter = GuardedMeter(inner, breaker)
         pdp = DeferringPDP(
             LoadedPolicies(policies(folder, policy)),
-            GuardedSubscriptions(SqliteSubscriptions(facts), of_facts),
-            CachedManifests(GuardedManifests(SqliteManifests(facts), breaker)),
-            SqliteWallets(facts),
+            Facts(
+                GuardedSubscriptions(SqliteSubscriptions(facts), of_facts),
+                CachedManifests(GuardedManifests(SqliteManifests(facts), breaker)),
+                SqliteWallets(facts),
+                RememberedFacts(),
+            ),
             meter,
             NoDecisions(),
             times,
-            standby=RememberedFacts(),
         )
         spool = SpooledEntries(
             folder / "spool", pdp.count_deferred, may_count, times, most_bytes=1 << 20

@@ -110,7 +110,7 @@ def test_an_upgrade_that_one_is_told_of_is_seen_by_a_check_of_any_within_a_secon
         state = {"userId": "bob", "appId": app, "plan": plan, "status": "active"}
         assert processes.tell(SUBSCRIPTION, state, turn)["status"] == "synced"
         processes.await_answers(
-            lambda answer: (answer["plan"], answer["effect"]) == expected,  # noqa: B023
+            lambda answer: (answer["plan"], answer["effect"]) == expected,  # noqa: B023 # awaited at once
             plugin="pro_tool",
         )
 
@@ -126,7 +126,7 @@ def test_a_manifest_that_one_is_told_of_is_seen_by_a_check_of_any_within_a_secon
         processes.tell(MANIFEST, manifest | {"plugins": {"blocked": blocked}}, turn)
         effect = "deny" if blocked else "allow"
         processes.await_answers(
-            lambda answer: answer["effect"] == effect,  # noqa: B023
+            lambda answer: answer["effect"] == effect,  # noqa: B023 # awaited at once
             **asked,
         )
 

@@ -18,6 +18,7 @@ from sidecar.domain.limits import Charge
 from sidecar.domain.modes import Ceiling
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.usage import Hold, Metering
+from sidecar.facts import Facts
 from sidecar.pdp import PDP
 from sidecar.policy.load import load, shipped
 from sidecar.policy.reloading.kept import LoadedPolicies
@@ -45,9 +46,9 @@ async def test_a_decision_on_lost_counters_is_degraded_and_says_why(
     try:
         pdp = PDP(
             policies,
-            SqliteSubscriptions(database),
-            SqliteManifests(database),
-            SqliteWallets(database),
+            Facts(
+                SqliteSubscriptions(database), SqliteManifests(database), SqliteWallets(database)
+            ),
             ForgetfulMeter(database),
             NoDecisions(),
             SystemClock(),

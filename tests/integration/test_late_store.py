@@ -16,6 +16,7 @@ from sidecar.domain.modes import Ceiling
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.usage import Hold, Metering
 from sidecar.errors import MeterUnavailable
+from sidecar.facts import Facts
 from sidecar.pdp import PDP
 from sidecar.policy.load import load, shipped
 from sidecar.policy.reloading.kept import LoadedPolicies
@@ -41,9 +42,9 @@ async def reserved_after(request_id: str, tmp_path: Path) -> int:
         clock = SystemClock()
         pdp = PDP(
             policies,
-            SqliteSubscriptions(database),
-            SqliteManifests(database),
-            SqliteWallets(database),
+            Facts(
+                SqliteSubscriptions(database), SqliteManifests(database), SqliteWallets(database)
+            ),
             meter,
             NoDecisions(),
             clock,

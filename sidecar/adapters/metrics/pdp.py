@@ -10,15 +10,12 @@ from sidecar.deferring import DeferringPDP
 from sidecar.domain.decision import Decision
 from sidecar.domain.request import Amounts, CheckRequest
 from sidecar.domain.usage import ReservationState, Settlement, Tally, UsageEvent
+from sidecar.facts import Facts
 from sidecar.ports import (
     Clock,
     DecisionLog,
-    Manifests,
     Meter,
     Policies,
-    Standby,
-    Subscriptions,
-    Wallets,
 )
 
 
@@ -33,20 +30,15 @@ class CountedPDP(DeferringPDP):
     def __init__(
         self,
         policies: Policies,
-        subscriptions: Subscriptions,
-        manifests: Manifests,
-        wallets: Wallets,
+        facts: Facts,
         meter: Meter,
         log: DecisionLog,
         clock: Clock,
         *,
         counted: CountedDecisions,
         instruments: Instruments,
-        standby: Standby | None = None,
     ) -> None:
-        super().__init__(
-            policies, subscriptions, manifests, wallets, meter, log, clock, standby=standby
-        )
+        super().__init__(policies, facts, meter, log, clock)
         self._decided = counted.decided
 
         def event(name: str) -> Counter:
