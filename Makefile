@@ -35,8 +35,8 @@ format: $(VENV)/dev
 	$(BIN)/ruff format
 
 # Programs that tests run for real. Installs what is missing as root, else says how.
-SYSTEM_PROGRAMS := redis-server curl go faketime
-SYSTEM_PACKAGES := redis-server curl golang-go faketime python3-venv
+SYSTEM_PROGRAMS := redis-server curl go faketime chromium
+SYSTEM_PACKAGES := redis-server curl golang-go faketime chromium fonts-dejavu-core python3-venv
 system-packages:
 	@missing=""; for program in $(SYSTEM_PROGRAMS); do \
 	  command -v $$program >/dev/null || missing="$$missing $$program"; done; \
