@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from operator import ge, itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -156,6 +156,9 @@ async def _meet(
     await asyncio.to_thread(fault.end, place)
     over = time.monotonic()
     await _becomes(lambda: _is_normal(ledger, over), f"normal again after: {name}")
+    # What still goes on in the machine has begun while this was seen.
+    heard = [made + 2 for made in ledger.rounds]
+    await _becomes(lambda: all(map(ge, ledger.rounds, heard)), "the machine was heard")
     back = next(
         each for each in ledger.answers[first:]
         if each.what == "check" and each.began > over and not each.is_degraded

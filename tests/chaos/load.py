@@ -53,13 +53,15 @@ class Ledger:
     """What callers were answered, and what they have used.
 
     Attributes:
-        noise: calls that need no store, each with a sync of the disk, made all the while: what
-            they take the machine takes.
+        noise: calls that need no store, each with a sync of the disk, made all the while, and
+            pauses that were longer than asked for: what they take the machine takes.
+        rounds: of those who make them, how many each has made.
         unanswered: calls that found no server.
     """
 
     answers: list[Answer] = field(default_factory=list)
     noise: list[tuple[float, float]] = field(default_factory=list)
+    rounds: list[int] = field(default_factory=lambda: [0] * _LISTENERS)
     unanswered: int = 0
     used: int = 0
     requests: int = 0
@@ -94,8 +96,8 @@ class Callers:
         async with self._client, asyncio.TaskGroup() as group:
             for _ in range(callers):
                 group.create_task(self._run())
-            for _ in range(_LISTENERS):
-                group.create_task(self._listen())
+            for number in range(_LISTENERS):
+                group.create_task(self._listen(number))
             try:
                 yield self.ledger
             finally:
@@ -156,8 +158,9 @@ class Callers:
         self.ledger.answers.append(answer)
         return answer
 
-    async def _listen(self) -> None:
+    async def _listen(self, number: int) -> None:
         while not self._is_over:
+            self.ledger.rounds[number] += 1
             began = time.monotonic()
             try:
                 await asyncio.to_thread(self._sync)
@@ -165,8 +168,10 @@ class Callers:
             except httpx.TransportError:
                 await asyncio.sleep(0.05)
                 continue
-            self.ledger.noise.append((began, time.monotonic()))
+            ended = time.monotonic()
             await asyncio.sleep(_PAUSE_S)
+            # A machine that stands still does so during a pause as well.
+            self.ledger.noise += [(began, ended), (ended + _PAUSE_S, time.monotonic())]
 
     def _sync(self) -> None:
         with self._disk.open("ab", buffering=0) as file:
