@@ -18,7 +18,7 @@ import hashlib
 import secrets
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sidecar.domain.decision import Decision, Effect, Reservation, RuleError, combine
@@ -42,6 +42,7 @@ from sidecar.domain.usage import (
     name_reservation,
     reservation_token,
 )
+from sidecar.domain.value import value
 from sidecar.errors import RequestFault, Unavailable
 from sidecar.facts import Facts, unless_unavailable
 from sidecar.ports import (
@@ -60,7 +61,7 @@ _COUNTERS_LOST = RuleError(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Overview:
     """A subject's entitlement as a settings page shows it."""
 
@@ -76,7 +77,7 @@ class Overview:
         return next((it for it in self.readings if it.limit.base is not None), None)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Explained:
     """A decision and what each part of the policies had to do with it."""
 

@@ -15,10 +15,12 @@ from sidecar.domain.limits import Dimension, Limit
 from sidecar.domain.modes import Mode
 from sidecar.domain.request import Amounts, CheckRequest, MeterKind, Subject
 from sidecar.domain.subscription import Change, Status, Subscription
+from sidecar.domain.value import fields_of
 from sidecar.domain.windows import Fixed, parse_window
 
 # What it costs is not asked: prices may have changed when the same request comes again.
-_ASKED = tuple(name for name in Amounts.__slots__ if name != "cost")
+_ASKED = tuple(name for name in fields_of(Amounts) if name != "cost")
+_SUBJECT = fields_of(Subject)
 _KEPT = 4096
 # The limits of a plan are written for each of its users' holds. That they stand beside their text
 # keeps their identities from being given to others.
@@ -35,7 +37,7 @@ def write_request(request: CheckRequest) -> str:
             "workflow": request.workflow, "agent": request.agent, "model": request.model,
             "session_id": request.session_id, "attributes": request.attributes,
             "reserve": request.reserve, "ttl_s": request.ttl_s, "request_id": request.request_id,
-            "subject": {name: getattr(subject, name) for name in Subject.__slots__},
+            "subject": {name: getattr(subject, name) for name in _SUBJECT},
             "estimate": {name: getattr(estimate, name) for name in _ASKED},
         }
     )  # fmt: skip
@@ -74,7 +76,7 @@ def write_subscription(state: Subscription) -> str:
 def read_subscription(text: str) -> Subscription:
     """The subscription of `write_subscription`; what a later version adds is left aside."""
     written: dict[str, Any] = orjson.loads(text)
-    fields = {name: written[name] for name in Subscription.__slots__ if name in written}
+    fields = {name: written[name] for name in fields_of(Subscription) if name in written}
     for name in _DATES:
         fields[name] = fields.get(name) and datetime.fromisoformat(fields[name])
     fields["status"] = Status(fields["status"])

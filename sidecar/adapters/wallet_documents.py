@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from sidecar.domain.value import fields_of
 from sidecar.domain.wallet import Wallet
 
 
@@ -19,6 +20,6 @@ def write_wallet(wallet: Wallet) -> str:
 def read_wallet(text: str) -> Wallet:
     """The balance of `write_wallet`; what a later version adds is left aside."""
     written: dict[str, Any] = orjson.loads(text)
-    fields = {name: written[name] for name in Wallet.__slots__ if name in written}
+    fields = {name: written[name] for name in fields_of(Wallet) if name in written}
     fields["as_of"] = datetime.fromisoformat(fields["as_of"])
     return Wallet(**fields)

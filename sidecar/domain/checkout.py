@@ -1,9 +1,9 @@
 """Where does a user go to buy a plan?"""
 
-from dataclasses import dataclass
+from sidecar.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Checkout:
     """A page on which a user pays; nothing here changes until the billing side says so.
 
@@ -15,7 +15,7 @@ class Checkout:
     session_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OnBehalf:
     """For whom the payment side is asked.
 

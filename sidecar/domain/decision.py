@@ -1,12 +1,12 @@
 """The answer: allow, warn or deny, with every reason and what would help."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from sidecar.domain.limits import Reading
 from sidecar.domain.modes import Mode, Refusal
+from sidecar.domain.value import value
 
 
 class Effect(StrEnum):
@@ -36,7 +36,7 @@ class ReasonCode(StrEnum):
     UNKNOWN_PLAN = "unknown_plan"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reason:
     """One thing that speaks against the request, or for care.
 
@@ -69,7 +69,7 @@ class RemedyKind(StrEnum):
     WAIT = "wait"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Remedy:
     """One thing that the user or the caller can do about a refusal."""
 
@@ -80,7 +80,7 @@ class Remedy:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RuleError:
     """A condition that could not be evaluated: neither true nor false."""
 
@@ -88,7 +88,7 @@ class RuleError:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reservation:
     """Units held until they are committed or released, or until they expire."""
 
@@ -97,7 +97,7 @@ class Reservation:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """The whole answer to one check.
 

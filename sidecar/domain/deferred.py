@@ -1,19 +1,18 @@
 """What was acknowledged and could not be counted yet?"""
 
-from dataclasses import dataclass
-
 from sidecar.domain.request import Amounts
 from sidecar.domain.usage import UsageEvent
+from sidecar.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DeferredEvents:
     """Reports of use; each counts once by its id, whenever that is."""
 
     events: tuple[UsageEvent, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DeferredCommit:
     """What a reservation's run has used; to say so twice is harmless."""
 
@@ -23,7 +22,7 @@ class DeferredCommit:
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DeferredRelease:
     """A reservation that gives back what it holds; to say so twice is harmless."""
 

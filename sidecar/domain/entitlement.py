@@ -1,17 +1,18 @@
 """What a subject may have: its plan, and what that plan says of plugins, features and limits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sidecar.domain.decision import Reason, RuleError
 from sidecar.domain.limits import Charge
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.modes import FailureMode, Mode
 from sidecar.domain.subscription import Standing, Subscription
+from sidecar.domain.value import value
 from sidecar.domain.wallet import Wallet
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Entitlement:
     """What the policies say of one request before any counter is read.
 
@@ -54,7 +55,7 @@ class Entitlement:
         return any(reason.refuses for reason in (*self.reasons, *self.rule_reasons.values()))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PlanSummary:
     """What a settings page shows of a plan."""
 

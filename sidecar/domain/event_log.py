@@ -1,11 +1,12 @@
 """Which accepted events are kept, and what becomes of those that the control plane is to have?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sidecar.domain.usage import app_named_in, name_in_app
+from sidecar.domain.value import value
 
 _KIND = "evt_"
 
@@ -17,7 +18,7 @@ class Format(StrEnum):
     EVENTS = "events"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Keeping:
     """What of the accepted events is kept.
 
@@ -40,7 +41,7 @@ class Keeping:
         return bool(self.kept) or self.most_waiting is not None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LoggedEvent:
     """An accepted event.
 
@@ -67,7 +68,7 @@ def whereabouts(entry_id: str) -> tuple[str, str] | None:
     return None if app_id is None else (app_id, entry_id.partition(".")[2])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Taken:
     """Events of one app that somebody delivers now, in their order.
 
@@ -79,7 +80,7 @@ class Taken:
     tries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settled:
     """What became of events that were taken.
 
@@ -96,7 +97,7 @@ class Settled:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Backlog:
     """How much waits for the control plane.
 
@@ -117,7 +118,7 @@ class Backlog:
         return max(0.0, (now - self.oldest_at).total_seconds())
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AppLine:
     """The events of one app that wait.
 
@@ -136,7 +137,7 @@ class AppLine:
     fault: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetAside:
     """An event that the control plane refused, and when."""
 
@@ -145,7 +146,7 @@ class SetAside:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Page:
     """Some of the accepted events.
 
@@ -159,7 +160,7 @@ class Page:
     has_more: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Asked:
     """Which accepted events are asked for.
 

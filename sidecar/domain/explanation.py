@@ -1,6 +1,6 @@
 """Why is the answer what it is? Every limit and every rule with what it saw, as plain values."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from functools import cache
@@ -8,6 +8,7 @@ from typing import Any
 
 from sidecar.domain.decision import Effect
 from sidecar.domain.modes import Mode
+from sidecar.domain.value import value
 
 
 class Does(StrEnum):
@@ -50,7 +51,7 @@ class RuleState(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Place:
     """Where something is written; line and column from 1."""
 
@@ -63,7 +64,7 @@ class Place:
         return place if self.column is None else f"{place}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Step:
     """One part of an expression and what it came to, written as the language writes it.
 
@@ -77,7 +78,7 @@ class Step:
     place: Place | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Evaluated:
     """An expression that was evaluated.
 
@@ -96,7 +97,7 @@ class Evaluated:
     steps: tuple[Step, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ExplainedPlan:
     """The subscription, and the plan that follows from it.
 
@@ -117,7 +118,7 @@ class ExplainedPlan:
     place: Place | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ExplainedName:
     """The plugin or the feature that was asked for.
 
@@ -134,7 +135,7 @@ class ExplainedName:
     place: Place | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ExplainedOverride:
     """Another maximum: whether it holds for the subject now."""
 
@@ -145,7 +146,7 @@ class ExplainedOverride:
     place: Place | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Numbers:
     """What a limit's counter held before the request, and what is asked of it."""
 
@@ -157,7 +158,7 @@ class Numbers:
     resets_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ExplainedLimit:
     """A limit of the plan.
 
@@ -188,7 +189,7 @@ class ExplainedLimit:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ExplainedRule:
     """A rule of the directory.
 
@@ -210,7 +211,7 @@ class ExplainedRule:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Counts:
     """How much there was to do.
 
@@ -229,7 +230,7 @@ class Counts:
     cost: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Explanation:
     """A decision taken apart.
 

@@ -1,16 +1,16 @@
 """Which units has a subject beside its plan's allowance, and what is left of them?"""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from sidecar.domain.request import MeterKind
+from sidecar.domain.value import value
 
 MOST_GRANTS = 64
 """Of one user of an app that are not over."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Grant:
     """Units that somebody sold or gave to a user of an app: a top-up, a promotion, a rollover.
 
@@ -39,7 +39,7 @@ class Grant:
         return f"={self.limit}" if self.meter is None else self.meter.value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GrantBalance:
     """A grant and what became of its units.
 

@@ -1,7 +1,7 @@
 """How much may be used, in which counter it is counted, and what was read there."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sidecar.domain.modes import FailureMode, Mode, Refusal
 from sidecar.domain.request import MAX_INTEGER, CheckRequest, MeterKind
+from sidecar.domain.value import value
 from sidecar.domain.windows import BillingCycle, Fixed, Sliding, Window
 
 
@@ -56,7 +57,7 @@ def escaped(value: str) -> str:
     return value if value.isalnum() else _escaped(value)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Limit:
     """A bound on one meter over one window.
 
@@ -171,7 +172,7 @@ _UNKNOWN_TO_SUMMARIES = (
 """What only the keys of counters have that summaries pass by: dimensions, and of a `when`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Charge:
     """Units asked of one limit.
 
@@ -194,7 +195,7 @@ class Charge:
         return self.amount or int(self.is_asked)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reading:
     """What a limit's counter held at one instant, before the request's own charge.
 

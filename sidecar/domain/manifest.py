@@ -1,7 +1,7 @@
 """What does the platform say of a whole app, and what becomes of it when it says it anew?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
@@ -12,6 +12,7 @@ from sidecar.domain.request import MAX_INTEGER, CheckRequest, MeterKind, Subject
 from sidecar.domain.rollover import note, noting, of_past
 from sidecar.domain.subscription import SyncOutcome
 from sidecar.domain.usage import ChargedEvent
+from sidecar.domain.value import value
 from sidecar.domain.windows import BillingCycle, Fixed, Period, Window, from_ms, to_ms
 
 _NO_CYCLE = BillingCycle()
@@ -35,7 +36,7 @@ _MODES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Budget:
     """How much all users of an app may use together.
 
@@ -88,7 +89,7 @@ class Budget:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Override:
     """Another maximum of one budget for a time, None for no bound and no end."""
 
@@ -100,7 +101,7 @@ class Override:
         return self.until is None or now < self.until
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Manifest:
     """What holds for every user of an app, beside each user's own plan.
 
@@ -164,7 +165,7 @@ class Manifest:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Carry:
     """Where it stands what a budget has left of the last period.
 

@@ -1,7 +1,6 @@
 """What is the outside told of its own accord, and when is that the same thing again?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -9,6 +8,7 @@ from sidecar.domain.decision import Decision, ReasonCode
 from sidecar.domain.limits import Reading
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.shown import limits_shown
+from sidecar.domain.value import value
 from sidecar.domain.wallet import Wallet
 from sidecar.domain.windows import Sliding
 
@@ -26,7 +26,7 @@ class NoticeKind(StrEnum):
     POLICY_REJECTED = "policy.rejected"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Notice:
     """Something to be told once.
 
@@ -41,7 +41,7 @@ class Notice:
     data: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Message:
     """A notice on its way.
 

@@ -1,12 +1,12 @@
 """What can be told of the policies in force, and of those that were refused?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from sidecar.domain.decision import Effect
 from sidecar.domain.modes import Mode
+from sidecar.domain.value import value
 
 
 class Outcome(StrEnum):
@@ -28,7 +28,7 @@ class Fault(StrEnum):
     DEFECT = "defect"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FileDigest:
     """One file of a snapshot; its kind is `policy`, `test` or `prices`."""
 
@@ -37,7 +37,7 @@ class FileDigest:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PlanName:
     """A plan, by its id and by what people call it."""
 
@@ -46,7 +46,7 @@ class PlanName:
     mode: Mode
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tested:
     """The tests beside a policy that is in force: none of them failed."""
 
@@ -54,7 +54,7 @@ class Tested:
     skipped: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InForce:
     """One snapshot, described.
 
@@ -76,7 +76,7 @@ class InForce:
     tested: Tested | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Finding:
     """One thing that is wrong, and where; the code of a test that failed is `TEST`."""
 
@@ -90,7 +90,7 @@ class Finding:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rejection:
     """Content that was refused.
 
@@ -108,7 +108,7 @@ class Rejection:
     stands: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PolicyReport:
     """How it stands with one directory.
 
@@ -122,7 +122,7 @@ class PolicyReport:
     rejection: Rejection | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reloaded:
     """What an attempt came to, and how it stands after it."""
 
@@ -130,7 +130,7 @@ class Reloaded:
     report: PolicyReport
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Difference:
     """A decision that a candidate would have made otherwise.
 
@@ -152,7 +152,7 @@ class Difference:
     shadow_reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Comparison:
     """What a candidate would change, of the decisions since both revisions are in force.
 

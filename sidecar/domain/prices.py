@@ -1,14 +1,13 @@
 """What do tokens cost?"""
 
-from dataclasses import dataclass
-
 from sidecar.domain.request import MAX_INTEGER
+from sidecar.domain.value import value
 
 PER = 1_000_000
 """Tokens that a rate is for."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rates:
     """Micro-units of the currency for a million tokens, at most 10^9 each.
 

@@ -6,12 +6,12 @@ stands the id of the hold that was asked of the store: it may have been made all
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.usage import app_of
+from sidecar.domain.value import value
 from sidecar.domain.windows import from_ms, to_ms
 
 _DOT: Final = "."
@@ -20,7 +20,7 @@ _NAMES: Final = ("model", "plugin", "session_id", "workflow", "agent", "feature"
 """What a request is counted by beside its subject; where an id would be too long, the last go."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Provisional:
     """What the id of such a reservation says.
 

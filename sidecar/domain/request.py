@@ -1,8 +1,10 @@
 """What is asked: by whom, for what, and how much it may use."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from sidecar.domain.value import value
 
 MAX_INTEGER = 2**53 - 1
 """The greatest count that JSON, Lua and SQLite all hold exactly."""
@@ -23,7 +25,7 @@ class MeterKind(StrEnum):
     CONCURRENCY = "concurrency"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Subject:
     """Whose entitlement it is: a user of an app, of a tenant where the app has tenants."""
 
@@ -32,7 +34,7 @@ class Subject:
     tenant_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Amounts:
     """Units of each meter; tokens and requests are counts, cost is in micro-units.
 
@@ -52,7 +54,7 @@ class Amounts:
         return units
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CheckRequest:
     """One pre-flight question; text that was not sent is empty, numbers are 0.
 

@@ -1,8 +1,10 @@
 """How is a part of the server doing?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from sidecar.domain.value import value
 
 
 class State(StrEnum):
@@ -14,7 +16,7 @@ class State(StrEnum):
     DOWN = "down"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Standing:
     """How a part stands.
 

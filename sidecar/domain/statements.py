@@ -1,12 +1,12 @@
 """What was used of a limit within one billing period, as an invoice is made from it?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from sidecar.domain.value import value
 from sidecar.domain.windows import from_ms, to_ms
 
 _HOUR_MS = 3_600_000
@@ -32,7 +32,7 @@ class StatementKey(NamedTuple):
     start_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Amended:
     """What came within one hour after the end of a period; it may be less than nothing.
 
@@ -46,7 +46,7 @@ class Amended:
     granted: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Statement:
     """What one counter came to within one billing period.
 
@@ -110,7 +110,7 @@ class Statement:
         return {name: unquote(value) for name, mark, value in parts if mark and name[0] != "#"}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StatementPage:
     """Some statements in their order.
 

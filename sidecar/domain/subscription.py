@@ -1,11 +1,12 @@
 """What has the billing side said of this user, and does it still hold at this instant?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from sidecar.domain.request import Subject
+from sidecar.domain.value import value
 from sidecar.domain.windows import BillingCycle
 
 HISTORY_LENGTH = 128
@@ -31,7 +32,7 @@ class Status(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Change:
     """One state that the billing side reported, as the history keeps it."""
 
@@ -60,7 +61,7 @@ KNOWN_CYCLES = tuple(filter(None, _CYCLE_MONTHS))
 """Words for a billing cycle, in any case; none is a month too."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Subscription:
     """The state of one user's subscription, for one app or, with an empty `app_id`, for all.
 
@@ -177,7 +178,7 @@ def _change(state: Subscription) -> Change:
     return Change(state.updated_at, state.status, state.plan, state.event_id)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Terms:
     """What the policy makes of a status.
 

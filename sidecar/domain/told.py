@@ -1,17 +1,18 @@
 """What is told instead of read: counters of a test, and facts of a question that begins with if."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from sidecar.domain.limits import Charge, Reading
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription
+from sidecar.domain.value import value
 from sidecar.domain.wallet import Wallet, no_wallet
 from sidecar.domain.windows import Sliding, from_ms, to_ms
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Told:
     """What counters hold, by the id of the limit that reads them; what is not told is 0.
 
@@ -63,7 +64,7 @@ class Told:
         return {*self.used, *self.reserved, *self.granted}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WhatIf:
     """Facts that are taken for granted in a question; where nothing is said they are as they are.
 

@@ -3,7 +3,7 @@
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
@@ -11,6 +11,7 @@ from sidecar.domain.decision import Reservation
 from sidecar.domain.limits import Charge, Reading
 from sidecar.domain.prices import NO_RATES, Rates
 from sidecar.domain.request import Amounts, CheckRequest
+from sidecar.domain.value import value
 
 
 class EventKind(StrEnum):
@@ -20,7 +21,7 @@ class EventKind(StrEnum):
     SUMMARY = "summary"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UsageEvent:
     """One report of use after the fact.
 
@@ -43,7 +44,7 @@ class UsageEvent:
     told: Mapping[str, object] | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChargedEvent:
     """A usage event with the counters that it goes into.
 
@@ -65,7 +66,7 @@ class ReservationState(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settlement:
     """A reservation after a commit or a release, with its limits after it.
 
@@ -82,7 +83,7 @@ class Settlement:
     degraded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tally:
     """What became of a batch of usage events.
 
@@ -97,7 +98,7 @@ class Tally:
     tokens: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hold:
     """What a reservation is made of, beside its charges.
 
@@ -113,7 +114,7 @@ class Hold:
     rates: Rates = NO_RATES
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Metering:
     """What one visit to the counters gave.
 
@@ -145,7 +146,7 @@ class OnExpiry(StrEnum):
     CHARGE = "charge"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UsageRow:
     """What was used within one hour by one user with one model, workflow, agent and plugin.
 

@@ -4,7 +4,7 @@ The sidecar reads a balance and holds spend against it. It never changes one: wh
 it was told is what the user's counter has grown by since.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -13,6 +13,7 @@ from sidecar.domain.limits import Dimension, Limit
 from sidecar.domain.modes import FailureMode, Mode
 from sidecar.domain.request import CheckRequest, MeterKind, Subject
 from sidecar.domain.subscription import SyncOutcome
+from sidecar.domain.value import value
 from sidecar.domain.windows import Fixed
 
 WALLET: Final = "wallet"
@@ -21,7 +22,7 @@ _KEPT: Final = 4_096
 _NOBODY_TOLD: Final = "No balance is known of this wallet."
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wallet:
     """A balance that somebody else keeps, as it was told last.
 
@@ -48,7 +49,7 @@ def no_wallet(subject: Subject) -> Wallet:
     return Wallet(subject.app_id, subject.user_id)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WalletTerms:
     """What a plan says of its users' wallets.
 

@@ -2,10 +2,11 @@
 
 import calendar
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
+
+from sidecar.domain.value import value
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BUCKETS = 60
@@ -37,7 +38,7 @@ def parse_duration(text: str) -> timedelta | None:
     return timedelta(milliseconds=length_ms) if length_ms <= _LONGEST_SLIDING_MS else None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Period:
     """A half-open span [start, end) in milliseconds since the epoch; `end_ms` None never ends."""
 
@@ -49,7 +50,7 @@ class Period:
         return self.start_ms <= at_ms and (self.end_ms is None or at_ms < self.end_ms)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BillingCycle:
     """How the subscription's own periods lie in time.
 
@@ -87,7 +88,7 @@ class BillingCycle:
         return max(slice_start, start), min(slice_end, end)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sliding:
     """The last `length_ms` milliseconds, wherever they lie."""
 

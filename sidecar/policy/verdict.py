@@ -1,7 +1,6 @@
 """What follows from the facts: limits against readings, rules against everything."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sidecar.domain.decision import Effect, Reason, ReasonCode, Remedy, RuleError, combine
@@ -9,6 +8,7 @@ from sidecar.domain.entitlement import Entitlement
 from sidecar.domain.limits import Limit, Reading
 from sidecar.domain.modes import FailureMode, Mode, Refusal
 from sidecar.domain.request import CheckRequest, MeterKind
+from sidecar.domain.value import value
 from sidecar.domain.windows import Fixed, Sliding
 from sidecar.policy.compiled import CompiledPlan
 from sidecar.policy.conditions import Context
@@ -16,7 +16,7 @@ from sidecar.policy.ruling import reason_of
 from sidecar.policy.wallets import is_unread
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verdict:
     """The effect in force, why, and what would help."""
 

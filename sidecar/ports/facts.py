@@ -1,13 +1,13 @@
 """What was said of a subject by others, and what time is it?"""
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome
+from sidecar.domain.value import value
 from sidecar.domain.wallet import Wallet
 
 
@@ -43,7 +43,7 @@ class Subscriptions(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ManifestSync:
     """What a push of a manifest did.
 

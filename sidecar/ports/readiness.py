@@ -1,10 +1,11 @@
 """What has to be so before a process should be asked?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from sidecar.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Fact:
     """One thing that a process needs, beside its store.
 

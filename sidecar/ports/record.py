@@ -1,18 +1,18 @@
 """Where is a decision told, and where is it found again?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar.domain.decision import Decision
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.subscription import Subscription
+from sidecar.domain.value import value
 from sidecar.domain.wallet import Wallet
 from sidecar.ports.rules import Rules
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Checked:
     """A decision beside the facts that it was made from; all of it stays as it was.
 

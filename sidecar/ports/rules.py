@@ -1,7 +1,6 @@
 """What do the policies say, and which are in force?"""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from sidecar.domain.policies import Comparison, PolicyReport, Reloaded
 from sidecar.domain.prices import Rates
 from sidecar.domain.request import CheckRequest, Subject
 from sidecar.domain.subscription import Subscription
+from sidecar.domain.value import value
 from sidecar.domain.wallet import Wallet
 
 
@@ -172,7 +172,7 @@ class Directory(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Directories:
     """The directories that an installation names.
 

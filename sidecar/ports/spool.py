@@ -1,12 +1,12 @@
 """Where is kept what the store cannot take just now?"""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar.domain.deferred import Deferred
+from sidecar.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SpoolReport:
     """How a spool stands, for whoever watches; of this process alone.
 

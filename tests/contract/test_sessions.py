@@ -8,6 +8,7 @@ from sidecar.domain.limits import Dimension
 from sidecar.domain.prices import Rates
 from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, MeterKind
 from sidecar.domain.usage import ReservationState, Tally
+from sidecar.domain.value import fields_of
 from sidecar.domain.windows import Fixed
 from tests.contract.stores import START, World, limit
 
@@ -50,7 +51,7 @@ async def reported(world: World, user: str | None = None) -> dict[str, Amounts]:
 
 
 def plus(one: Amounts, other: Amounts) -> Amounts:
-    return Amounts(*(getattr(one, name) + getattr(other, name) for name in Amounts.__slots__))
+    return Amounts(*(getattr(one, name) + getattr(other, name) for name in fields_of(Amounts)))
 
 
 # -- summaries and events -----------------------------------------------------------------------

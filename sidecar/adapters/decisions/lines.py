@@ -14,11 +14,13 @@ from sidecar.adapters.decisions.hidden import Hidden, without
 from sidecar.domain.request import Amounts, CheckRequest, Subject
 from sidecar.domain.shown import limits_shown, reasons_shown
 from sidecar.domain.subscription import Change, Status, Subscription
+from sidecar.domain.value import fields_of
 from sidecar.domain.wallet import Wallet, no_wallet
 from sidecar.ports import Checked
 
 Explain = Callable[[Checked], object]
 
+_AMOUNTS: Final = fields_of(Amounts)
 _TEXTS: Final = (
     "plugin", "feature", "action", "workflow", "agent", "model", "session_id", "request_id",
 )  # fmt: skip
@@ -88,7 +90,7 @@ class Lines:
             text = getattr(request, name)
             if text:
                 written[name] = text
-        written["estimate"] = {name: getattr(request.estimate, name) for name in Amounts.__slots__}
+        written["estimate"] = {name: getattr(request.estimate, name) for name in _AMOUNTS}
         secrets: list[str] = []
         if request.attributes:
             written["attributes"], secrets = self._hidden.veil(request.attributes)
