@@ -23,18 +23,20 @@ class Asked:
         is_named_here: whether it came without a name, and has needed one since.
     """
 
-    __slots__ = ("_id", "is_named_here")
+    __slots__ = ("_headers", "_id", "is_named_here")
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self._headers = headers
         self._id = ""
         self.is_named_here = False
-        for name, value in headers:
-            if name == b"x-request-id" and 0 < len(value) <= _LONGEST_ID and value.isascii():
-                self._id = value.decode("ascii")
 
     @property
     def id(self) -> str:
         """As it was sent, else one that is made when it is needed first."""
+        if not self._id:
+            for name, value in self._headers:
+                if name == b"x-request-id" and 0 < len(value) <= _LONGEST_ID and value.isascii():
+                    self._id = value.decode("ascii")
         if not self._id:
             self._id = "req_" + secrets.token_urlsafe(12)
             self.is_named_here = True

@@ -5,10 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -28,6 +27,7 @@ from sidecar.api.health import Health
 from sidecar.api.manifests import Manifests
 from sidecar.api.metrics import Metrics
 from sidecar.api.observed import Observed, Traced, paths_of
+from sidecar.api.often import Often
 from sidecar.api.outbox import Outbox
 from sidecar.api.periods import Periods
 from sidecar.api.policies import PolicyFiles
@@ -38,7 +38,6 @@ from sidecar.api.status import Status
 from sidecar.api.subscriptions import Subscriptions
 from sidecar.api.usage import Usage
 from sidecar.api.wallets import Tell, Wallets
-from sidecar.logs import REQUEST
 from sidecar.pdp import PDP
 from sidecar.ports import Clock, Directories, EventLog, Fact, Meter, Payments, Policies, Statements
 from sidecar.ports import Decisions as DecisionsPort
@@ -52,8 +51,6 @@ _CALLERS = (Role.RUNTIME, Role.INTERNAL)
 _READERS = (Role.RUNTIME, Role.INTERNAL, Role.READ)
 _REPORTED = (Role.INTERNAL, Role.READ)
 _INTERNAL = (Role.INTERNAL,)
-
-_log = structlog.get_logger("sidecar.api")
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[Mapping[str, object]]]
 
@@ -128,18 +125,19 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
         # In one route, so that another method is answered with both names.
         return Route(path, Either(getting, posting), methods=["GET", "POST"])
 
+    check = Endpoint(checks.check, keys, _CALLERS)
+    several = Endpoint(checks.checks, keys, _CALLERS, body_limit=BATCH_LIMIT)
+    commit = Endpoint(reservations.commit, keys, _CALLERS)
+    release = Endpoint(reservations.release, keys, _CALLERS)
+    report = Endpoint(usage.report, keys, _CALLERS, body_limit=BATCH_LIMIT)
     routes: list[BaseRoute] = [
-        post("/v1/check", Endpoint(checks.check, keys, _CALLERS)),
-        post("/v1/checks", Endpoint(checks.checks, keys, _CALLERS, body_limit=BATCH_LIMIT)),
+        post("/v1/check", check),
+        post("/v1/checks", several),
         post("/v1/explain", Endpoint(explaining.explain, keys, _READERS)),
-        post("/v1/reservations/{id}/commit", Endpoint(reservations.commit, keys, _CALLERS)),
-        post("/v1/reservations/{id}/release", Endpoint(reservations.release, keys, _CALLERS)),
+        post("/v1/reservations/{id}/commit", commit),
+        post("/v1/reservations/{id}/release", release),
         post("/v1/reservations/{id}/extend", Endpoint(reservations.extend, keys, _CALLERS)),
-        get_and_post(
-            "/v1/usage",
-            Endpoint(reports.usage, keys, _REPORTED),
-            Endpoint(usage.report, keys, _CALLERS, body_limit=BATCH_LIMIT),
-        ),
+        get_and_post("/v1/usage", Endpoint(reports.usage, keys, _REPORTED), report),
         post("/v1/usage/summary", Endpoint(usage.summarize, keys, _CALLERS)),
         get("/v1/usage/periods", Endpoint(periods.show, keys, _REPORTED)),
         get("/v1/usage/export", Endpoint(export.show, keys, _REPORTED)),
@@ -171,37 +169,24 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
         get("/openapi.json", Endpoint(described, anyone, ())),
         get("/docs", Endpoint(shown, anyone, ())),
     ]
-    handlers = {HTTPException: _http_problem, Exception: _unexpected}
-    app = Starlette(
-        routes=routes,
-        exception_handlers=handlers,
-        lifespan=lifespan,
-        middleware=_watched(watching, routes),
+    often = Often(
+        {"/v1/check": check, "/v1/checks": several, "/v1/usage": report},
+        {"commit": commit, "release": release},
     )
+    app = Starlette(routes=routes, lifespan=lifespan)
     # A redirect would lead to whatever host the request named.
     app.router.redirect_slashes = False
+    # Starlette's own would stand around each answer, for defects that are answered here.
+    table = ExceptionMiddleware(app.router, {HTTPException: _http_problem})
+    observed = Observed(table, often, paths_of(routes), watching.listeners)
+    traces = watching.traces
+    app.middleware_stack = observed if traces is None else Traced(observed, traces)
     return app
-
-
-def _watched(watching: Watching, routes: Sequence[BaseRoute]) -> list[Middleware]:
-    observed = Middleware(Observed, paths_of(routes), watching.listeners)
-    if watching.traces is None:
-        return [observed]
-    return [Middleware(Traced, watching.traces), observed]
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # registered for nothing else
     return _echoed(request, of_status(error.status_code, error.headers))
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    _log.error("unexpected", path=request.url.path, exc_info=error)
-    response = _echoed(request, of_status(500))
-    asked = REQUEST.get()
-    if asked is not None and asked.is_named_here:
-        response.headers["X-Request-ID"] = asked.id
-    return response
 
 
 def _echoed(request: Request, response: Response) -> Response:

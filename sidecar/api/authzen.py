@@ -13,11 +13,12 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.authzen_body import FROM_CONTEXT, Evaluation, Evaluations, Semantic
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody, NotJson, fault_of
 from sidecar.api.problem import fault_body, of_invalid_body
-from sidecar.api.render import decision_body, json_response
+from sidecar.api.render import decision_body
 from sidecar.api.schemas import CHECK
 from sidecar.domain.decision import Decision, Reason
 from sidecar.domain.request import CheckRequest

@@ -4,12 +4,12 @@ import secrets
 
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.auth import Keys
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody
 from sidecar.api.fields import MAX_TEXT
 from sidecar.api.problem import problem
-from sidecar.api.render import json_response
 from sidecar.api.schemas import CANCEL, CHECKOUT
 from sidecar.domain.checkout import OnBehalf
 from sidecar.errors import PaymentsRefused, PaymentsUnavailable

@@ -1,11 +1,14 @@
 """`/v1/check` and `/v1/checks`: the question before a request."""
 
+from pydantic_core import to_json
 from starlette.responses import Response
 
+from sidecar.api.answer import Answer
 from sidecar.api.endpoint import Call
 from sidecar.api.problem import fault_body
-from sidecar.api.render import decision_body, decision_response, json_response
+from sidecar.api.render import decision_response
 from sidecar.api.schemas import CHECK, CHECKS
+from sidecar.api.written import decision_json
 from sidecar.errors import RequestFault
 from sidecar.pdp import PDP
 
@@ -23,14 +26,10 @@ class Checks:
     async def checks(self, call: Call) -> Response:
         """Up to a hundred decisions, always with 200; each has its own status inside."""
         requests = [body.request() for body in call.read(CHECKS).checks]
-        answers = await self._pdp.check_all(requests)
-        return json_response(
-            {
-                "decisions": [
-                    fault_body(answer)
-                    if isinstance(answer, RequestFault)
-                    else decision_body(answer)
-                    for answer in answers
-                ]
-            }
-        )
+        answers = [
+            to_json(fault_body(answer))
+            if isinstance(answer, RequestFault)
+            else decision_json(answer)
+            for answer in await self._pdp.check_all(requests)
+        ]
+        return Answer(b'{"decisions":[%b]}' % b",".join(answers))

@@ -2,10 +2,10 @@
 
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
 from sidecar.api.problem import problem
 from sidecar.api.queries import DECISIONS_QUERY
-from sidecar.api.render import json_response
 from sidecar.ports import Decisions as DecisionsPort
 
 

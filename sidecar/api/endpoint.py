@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
 import structlog
@@ -88,6 +88,12 @@ def echo_request_id(headers: Mapping[bytes, bytes], response: Response) -> None:
         response.headers["X-Request-ID"] = request_id.decode("ascii")
 
 
+def _query(written: bytes) -> dict[str, str]:
+    if not written:
+        return {}
+    return dict(parse_qsl(written.decode("latin-1"), keep_blank_values=True))
+
+
 def _refuse_long_names(call: Call) -> None:
     given = [
         (name, value, MAX_CURSOR if name == "cursor" else MAX_TEXT)
@@ -104,6 +110,44 @@ def _refuse_long_names(call: Call) -> None:
     ]
     if faults:
         raise InvalidBody(faults)
+
+
+_FORESEEN: Final = (
+    Unauthenticated, Forbidden, BodyTooLarge, NotJson, InvalidBody, RequestFault, OutboxFull,
+    Unavailable,
+)  # fmt: skip
+
+
+def _failure(error: Exception, path: str) -> Response:
+    """What is answered in the place of whatever was asked for."""
+    match error:
+        case Unauthenticated():
+            _log.warning("no_valid_key", path=path)
+            detail = "Give a key as Authorization: Bearer … or as X-Internal-API-Key."
+            challenge = {"WWW-Authenticate": "Bearer"}
+            return problem(401, "unauthenticated", "No valid key", detail, headers=challenge)
+        case Forbidden():
+            _log.warning("key_of_another_role", path=path)
+            detail = f"This takes a key of the role {' or '.join(error.roles)}."
+            return problem(403, "forbidden", "The key is for something else", detail)
+        case BodyTooLarge():
+            return problem(413, "body_too_large", "The body is too large", str(error))
+        case NotJson():
+            return problem(400, "not_json", "The body is not JSON", str(error))
+        case InvalidBody():
+            return of_invalid_body(error)
+        case RequestFault():
+            return of_fault(error)
+        case OutboxFull():
+            _log.error("outbox_full", path=path)
+            detail = f"Nothing is counted: {error}. Sending the same again is harmless."
+            wait = {"Retry-After": "30"}
+            return problem(503, "outbox_full", "Too much waits", detail, headers=wait)
+        case _:
+            _log.warning("unavailable", path=path, error=str(error))
+            detail = "The store did not answer in time; sending the same again is harmless."
+            wait = {"Retry-After": "1"}
+            return problem(503, "store_unavailable", "Try again", detail, headers=wait)
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -127,51 +171,34 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        headers = dict(scope["headers"])
         try:
-            response = await self._answer(scope, headers, receive)
+            response = await self.answer(scope, receive)
         except ClientDisconnect:
             return
-        echo_request_id(headers, response)
         await response(scope, receive, send)
 
-    async def _answer(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
-    ) -> Response:
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
+        """The answer to one request.
+
+        Raises:
+            ClientDisconnect: nobody waits for it any more.
+        """
+        headers = dict(scope["headers"])
         try:
             self._keys.require(self._roles, headers)
             body = await self._read_body(headers, receive)
-            query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+            asked = scope["query_string"]
+            query = (
+                dict(parse_qsl(asked.decode("latin-1"), keep_blank_values=True)) if asked else {}
+            )
             call = Call(scope["path_params"], query, body, headers)
-            _refuse_long_names(call)
-            return await self._handle(call)
-        except Unauthenticated:
-            _log.warning("no_valid_key", path=scope["path"])
-            detail = "Give a key as Authorization: Bearer … or as X-Internal-API-Key."
-            challenge = {"WWW-Authenticate": "Bearer"}
-            return problem(401, "unauthenticated", "No valid key", detail, headers=challenge)
-        except Forbidden as error:
-            _log.warning("key_of_another_role", path=scope["path"])
-            detail = f"This takes a key of the role {' or '.join(error.roles)}."
-            return problem(403, "forbidden", "The key is for something else", detail)
-        except BodyTooLarge as error:
-            return problem(413, "body_too_large", "The body is too large", str(error))
-        except NotJson as error:
-            return problem(400, "not_json", "The body is not JSON", str(error))
-        except InvalidBody as error:
-            return of_invalid_body(error)
-        except RequestFault as fault:
-            return of_fault(fault)
-        except OutboxFull as error:
-            _log.error("outbox_full", path=scope["path"])
-            detail = f"Nothing is counted: {error}. Sending the same again is harmless."
-            wait = {"Retry-After": "30"}
-            return problem(503, "outbox_full", "Too much waits", detail, headers=wait)
-        except Unavailable as error:
-            _log.warning("unavailable", path=scope["path"], error=str(error))
-            detail = "The store did not answer in time; sending the same again is harmless."
-            wait = {"Retry-After": "1"}
-            return problem(503, "store_unavailable", "Try again", detail, headers=wait)
+            if query or call.path:
+                _refuse_long_names(call)
+            response = await self._handle(call)
+        except _FORESEEN as error:
+            response = _failure(error, scope["path"])
+        echo_request_id(headers, response)
+        return response
 
     async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         declared = headers.get(b"content-length", b"0")

@@ -2,8 +2,9 @@
 
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
-from sidecar.api.render import json_response, overview_body
+from sidecar.api.render import overview_body
 from sidecar.domain.request import Subject
 from sidecar.pdp import PDP
 

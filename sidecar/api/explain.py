@@ -5,10 +5,11 @@ from collections.abc import Iterable
 
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
 from sidecar.api.explain_schemas import EXPLAIN, ExplainBody
 from sidecar.api.faults import FieldFault, InvalidBody
-from sidecar.api.render import decision_body, json_response
+from sidecar.api.render import decision_body
 from sidecar.domain.explanation import Explanation
 from sidecar.pdp import PDP, Explained
 from sidecar.ports import Clock

@@ -3,10 +3,11 @@
 import structlog
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import misfit
 from sidecar.api.pushes import GRANT
-from sidecar.api.render import grant_body, json_response
+from sidecar.api.render import grant_body
 from sidecar.domain.grants import Grant
 from sidecar.domain.request import MeterKind
 from sidecar.ports import Clock, Meter, Policies

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import structlog
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
 from sidecar.api.problem import problem
-from sidecar.api.render import json_response
 from sidecar.errors import Unavailable
 from sidecar.ports import Clock, Fact, Meter, Policies
 

@@ -3,10 +3,10 @@
 import structlog
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody
 from sidecar.api.manifest_body import MANIFEST
-from sidecar.api.render import json_response
 from sidecar.ports import Clock, Policies
 from sidecar.ports import Manifests as ManifestsPort
 

@@ -2,9 +2,10 @@
 
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
 from sidecar.api.queries import OUTBOX_QUERY
-from sidecar.api.render import json_response, outbox_body
+from sidecar.api.render import outbox_body
 from sidecar.domain.event_log import whereabouts
 from sidecar.errors import UnknownEntry
 from sidecar.ports import Clock

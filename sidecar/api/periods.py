@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody
 from sidecar.api.queries import PERIODS_QUERY, PeriodsQuery
-from sidecar.api.render import json_response
 from sidecar.domain.statements import Amended, Statement, StatementKey
 from sidecar.domain.windows import from_ms
 from sidecar.ports import Clock, Statements

@@ -2,9 +2,9 @@
 
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
 from sidecar.api.problem import problem
-from sidecar.api.render import json_response
 from sidecar.domain.policies import (
     Comparison,
     Finding,

@@ -1,128 +1,44 @@
 """How does a decision, a limit, a subscription look in JSON and in headers?"""
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime
 
 from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
-from sidecar.api.faults import MEDIA_TYPE, TYPE_PREFIX
-from sidecar.domain.decision import Decision, Reason, ReasonCode, Remedy, RemedyKind
+from sidecar.api.answer import Answer
+from sidecar.api.faults import MEDIA_TYPE
+from sidecar.api.rate_limit import rate_limit
+from sidecar.api.refusals import retry_after
+from sidecar.api.written import decision_json
+from sidecar.domain.decision import Decision
 from sidecar.domain.event_log import AppLine, Backlog, LoggedEvent, SetAside
 from sidecar.domain.grants import GrantBalance
 from sidecar.domain.limits import Reading
-from sidecar.domain.modes import Refusal
-from sidecar.domain.shown import limits_shown, reasons_shown
+from sidecar.domain.shown import limits_shown
 from sidecar.domain.subscription import Subscription
-from sidecar.domain.usage import Settlement
-from sidecar.domain.wallet import WALLET, Wallet
-from sidecar.domain.windows import Sliding
+from sidecar.domain.wallet import Wallet
 from sidecar.pdp import Overview
-
-_WAITING_HELPS = timedelta(days=1)
-
-_TITLES = {
-    ReasonCode.QUOTA_EXCEEDED: "The quota is used up",
-    ReasonCode.QUOTA_WARNING: "The quota is nearly used up",
-    ReasonCode.PLUGIN_NOT_IN_PLAN: "The plan does not include this plugin",
-    ReasonCode.FEATURE_NOT_IN_PLAN: "The plan does not include this feature",
-    ReasonCode.SUBSCRIPTION_INACTIVE: "There is no active subscription",
-    ReasonCode.SUBSCRIPTION_EXPIRED: "The subscription has ended",
-    ReasonCode.RULE_DENIED: "A rule forbids this",
-    ReasonCode.RULE_WARNED: "A rule warns",
-    ReasonCode.RULE_ERROR: "A rule could not be evaluated",
-    ReasonCode.INSUFFICIENT_BALANCE: "The balance is too low",
-    ReasonCode.CONCURRENCY_EXCEEDED: "Too many requests run at once",
-    ReasonCode.STORE_UNAVAILABLE: "The usage counters cannot be read",
-    ReasonCode.SUBSCRIPTION_UNAVAILABLE: "The subscription cannot be read",
-    ReasonCode.UNKNOWN_PLAN: "The plan is unknown",
-}
-_TOO_LARGE = "The request is larger than the limit"
-
-
-def json_response(
-    body: object, status: int = 200, media_type: str = "application/json"
-) -> Response:
-    """A JSON body that no cache keeps."""
-    response = Response(to_json(body), status, media_type=media_type)
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 def decision_response(decision: Decision) -> Response:
     """200 for allow and warn, the refusal's own status as a problem for deny."""
-    body = decision_body(decision)
+    body = decision_json(decision)
     if not decision.is_denied:
-        response = json_response(body)
+        response = Answer(body)
     else:
-        response = json_response(body, decision.status, MEDIA_TYPE)
-        seconds = _retry_after(decision)
+        response = Answer(body, decision.status, MEDIA_TYPE)
+        seconds = retry_after(decision)
         if seconds is not None:
-            response.headers["Retry-After"] = str(seconds)
-    response.headers.update(_rate_limit(decision))
+            response.raw_headers.append((b"retry-after", b"%d" % seconds))
+    response.raw_headers += rate_limit(decision)
     return response
 
 
 def decision_body(decision: Decision) -> dict[str, object]:
-    """The whole decision; a deny carries the members of a problem beside it."""
-    reservation = decision.reservation
-    body: dict[str, object] = {
-        "decision_id": decision.id,
-        "effect": decision.effect,
-        "allowed": not decision.is_denied,
-        "status": decision.status,
-        "mode": decision.mode,
-        "plan": decision.plan,
-        "subscription_status": decision.subscription_status,
-        "reasons": reasons_shown(decision.reasons),
-        "would_deny": decision.would_deny,
-        "limits": limits_shown(decision.readings),
-        "reservation": None
-        if reservation is None
-        else {
-            "id": reservation.id,
-            "expires_at": reservation.expires_at,
-            "granted": {"tokens": reservation.tokens},
-        },
-        "remedies": [_remedy(remedy) for remedy in decision.remedies],
-        "retryable": decision.is_denied and _retry_after(decision) is not None,
-        "policy": {"revision": decision.revision},
-        "errors": [{"id": error.id, "message": error.message} for error in decision.errors],
-        "degraded": decision.degraded,
-    }
-    if decision.degraded:
-        body["data_age_s"] = decision.data_age_s
-    if decision.is_denied:
-        first = decision.reasons[0]
-        body["type"] = TYPE_PREFIX + first.code
-        body["title"] = _title(first, decision.readings)
-        body["detail"] = first.message
-        body["instance"] = f"urn:mozaiks:sidecar:decision:{decision.id}"
+    """The whole decision, for whoever takes parts of it."""
+    body: dict[str, object] = from_json(decision_json(decision))
     return body
-
-
-def _title(first: Reason, readings: Iterable[Reading]) -> str:
-    if first.code is ReasonCode.STORE_UNAVAILABLE and first.id == WALLET:
-        return "The balance cannot be read"
-    # Where even an empty counter has no room, "used up" would send the user off to wait.
-    too_large = {reading.limit.id for reading in readings if reading.never_fits}
-    if first.code is ReasonCode.QUOTA_EXCEEDED and first.id in too_large:
-        return _TOO_LARGE
-    return _TITLES[first.code]
-
-
-def settlement_body(settlement: Settlement) -> dict[str, object]:
-    """A reservation after a commit or a release."""
-    return {
-        "reservation": {
-            "id": settlement.reservation_id,
-            "state": settlement.state,
-            "expires_at": settlement.expires_at,
-            "granted": {"tokens": settlement.tokens},
-        },
-        "limits": limits_shown(settlement.readings),
-        "degraded": settlement.degraded,
-    }
 
 
 def subscription_body(state: Subscription) -> dict[str, object]:
@@ -257,56 +173,3 @@ def overview_body(overview: Overview) -> dict[str, object]:
         "subscription": entitlement.subscription and subscription_body(entitlement.subscription),
         "policy": {"revision": overview.revision},
     }
-
-
-def _remedy(remedy: Remedy) -> dict[str, object]:
-    match remedy.kind:
-        case RemedyKind.UPGRADE:
-            return {"type": remedy.kind, "plan": remedy.plan, "url": remedy.url}
-        case RemedyKind.TOP_UP:
-            return {"type": remedy.kind, "limit": remedy.limit, "url": remedy.url}
-        case RemedyKind.WAIT:
-            return {"type": remedy.kind, "until": remedy.until}
-
-
-def _retry_after(decision: Decision) -> int | None:
-    """Seconds after which the same request may pass, where that is within a day."""
-    if decision.reasons[0].refusal is Refusal.UNAVAILABLE:
-        return 1
-    for remedy in decision.remedies:
-        if remedy.until is not None and remedy.until - decision.at <= _WAITING_HELPS:
-            return _seconds_until(remedy.until, decision.at)
-    return None
-
-
-def _seconds_until(at: datetime, now: datetime) -> int:
-    return max(0, -((now - at) // timedelta(seconds=1)))
-
-
-def _rate_limit(decision: Decision) -> Mapping[str, str]:
-    """The fields of draft-ietf-httpapi-ratelimit-headers-10, for the limit that binds."""
-    binding = _binding(decision)
-    if binding is None or binding.limit.maximum is None:
-        return {}
-    limit = binding.limit
-    policy = f'"{limit.id}";q={max(0, binding.limit.maximum)}'
-    if isinstance(limit.window, Sliding):
-        policy += f";w={limit.window.length_ms // 1000}"
-    state = f'"{limit.id}";r={binding.remaining}'
-    if binding.resets_at is not None:
-        state += f";t={_seconds_until(binding.resets_at, decision.at)}"
-    return {"RateLimit-Policy": policy, "RateLimit": state}
-
-
-def _binding(decision: Decision) -> Reading | None:
-    """The limit that refuses first, else the one with the least part of it left."""
-    bounded = [reading for reading in decision.readings if reading.limit.maximum is not None]
-    refusing = {reason.id for reason in decision.reasons if reason.refuses}
-    for reading in bounded:
-        if reading.limit.id in refusing:
-            return reading
-    return min(
-        bounded,
-        key=lambda reading: (reading.remaining or 0) / (reading.limit.maximum or 1),
-        default=None,
-    )

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody, misfit
 from sidecar.api.queries import USAGE_QUERY, UsageQuery
-from sidecar.api.render import json_response
 from sidecar.domain.request import Amounts
 from sidecar.domain.usage import UsageRow
 from sidecar.ports import Clock, Meter, Policies, Prices

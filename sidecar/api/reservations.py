@@ -2,9 +2,11 @@
 
 from starlette.responses import Response
 
+from sidecar.api.answer import Answer
 from sidecar.api.endpoint import Call
-from sidecar.api.render import decision_response, json_response, settlement_body
+from sidecar.api.render import decision_response
 from sidecar.api.schemas import COMMIT, EXTEND
+from sidecar.api.written import settlement_json
 from sidecar.pdp import PDP
 
 
@@ -20,11 +22,11 @@ class Reservations:
         settled = await self._pdp.commit(
             call.path["id"], body.amounts(), final=body.final, model=body.model or ""
         )
-        return json_response(settlement_body(settled))
+        return Answer(settlement_json(settled))
 
     async def release(self, call: Call) -> Response:
         """Give all back; the limits after it."""
-        return json_response(settlement_body(await self._pdp.release(call.path["id"])))
+        return Answer(settlement_json(await self._pdp.release(call.path["id"])))
 
     async def extend(self, call: Call) -> Response:
         """Hold longer and, with an estimate, more; a refusal leaves the hold as it was."""

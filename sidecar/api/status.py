@@ -8,8 +8,8 @@ from typing import Final
 from starlette.responses import Response
 
 from sidecar import __version__
+from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
-from sidecar.api.render import json_response
 from sidecar.domain.standing import Standing, State, worst
 from sidecar.ports import Clock
 from sidecar.ports.watching import Part

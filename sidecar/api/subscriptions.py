@@ -3,12 +3,13 @@
 import structlog
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.auth import Keys, Role
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody, misfit
 from sidecar.api.pushes import SUBSCRIPTION
 from sidecar.api.queries import SUBSCRIPTION_QUERY
-from sidecar.api.render import history_body, json_response, subscription_body
+from sidecar.api.render import history_body, subscription_body
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import KNOWN_CYCLES
 from sidecar.ports import Clock, Policies

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.cloudevents import (
     envelope_of,
     event_of,
@@ -14,7 +15,6 @@ from sidecar.api.cloudevents import (
 )
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody, fault_of, misfit
-from sidecar.api.render import json_response
 from sidecar.api.usage_schemas import (
     MAX_EVENTS,
     USAGE_EVENT,

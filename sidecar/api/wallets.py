@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
+from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody, misfit
 from sidecar.api.pushes import WALLET
-from sidecar.api.render import json_response, wallet_body
+from sidecar.api.render import wallet_body
 from sidecar.domain.notices import Notice, is_low, of_balance
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import SyncOutcome

@@ -130,23 +130,41 @@ async def test_a_problem_of_the_address_bears_the_request_id_too(
     assert (answer.status_code, answer.headers["x-request-id"]) == (status, "abc")
 
 
-async def test_a_defect_of_ours_bears_the_request_id_and_tells_nothing() -> None:
-    nothing = cast("Any", object())
+class Heard:
+    """Keeps what each request was answered with."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Keep one."""
+        assert (method, route[0]) == ("POST", "/")
+        self.statuses.append(status)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/v1/check", WHO), ("/v1/reservations/res_1/extend", {})]
+)
+async def test_a_defect_of_ours_bears_the_request_id_and_tells_nothing(
+    path: str, body: dict[str, object]
+) -> None:
+    nothing, heard = cast("Any", object()), Heard()
     named = {each.name: nothing for each in fields(Parts)}
     known = {
         "clock": SystemClock(),
         "keys": Keys(),
         "directories": Directories(nothing, None, nothing),
-        "watching": Watching(nothing, (), nothing, ()),
+        "watching": Watching(nothing, (heard,), nothing, ()),
     }
     app = build_app(Parts(**named | known))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://sidecar") as client:
-        answer = await client.get("/readyz", headers={"X-Request-ID": "abc"})
+        answer = await client.post(path, json=body, headers={"X-Request-ID": "abc"})
 
     assert (answer.status_code, answer.headers["x-request-id"]) == (500, "abc")
     assert answer.headers["content-type"] == "application/problem+json"
     assert "object" not in answer.text
+    assert heard.statuses == [500]
 
 
 async def test_many_checks_are_answered_in_their_order(client: httpx.AsyncClient) -> None:
