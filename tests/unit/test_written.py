@@ -102,6 +102,16 @@ def decisions(draw: st.DrawFn) -> Decision:
     )
 
 
+def remedy_shown(remedy: Remedy) -> dict[str, object]:
+    """What would help, with what belongs to its kind."""
+    members: dict[RemedyKind, dict[str, object]] = {
+        RemedyKind.UPGRADE: {"plan": remedy.plan, "url": remedy.url},
+        RemedyKind.TOP_UP: {"limit": remedy.limit, "url": remedy.url},
+        RemedyKind.WAIT: {"until": remedy.until},
+    }
+    return {"type": remedy.kind, **members[remedy.kind]}
+
+
 def whole(decision: Decision) -> dict[str, object]:
     """What the answer to a check has, as the contract has it."""
     held = decision.reservation
@@ -122,15 +132,7 @@ def whole(decision: Decision) -> dict[str, object]:
             "expires_at": held.expires_at,
             "granted": {"tokens": held.tokens},
         },
-        "remedies": [
-            {"type": remedy.kind}
-            | {
-                RemedyKind.UPGRADE: {"plan": remedy.plan, "url": remedy.url},
-                RemedyKind.TOP_UP: {"limit": remedy.limit, "url": remedy.url},
-                RemedyKind.WAIT: {"until": remedy.until},
-            }[remedy.kind]
-            for remedy in decision.remedies
-        ],
+        "remedies": [*map(remedy_shown, decision.remedies)],
         "retryable": decision.is_denied and retry_after(decision) is not None,
         "policy": {"revision": decision.revision},
         "errors": [{"id": error.id, "message": error.message} for error in decision.errors],
