@@ -35,8 +35,8 @@ format: $(VENV)/dev
 	$(BIN)/ruff format
 
 # Programs that tests run for real. Installs what is missing as root, else says how.
-SYSTEM_PROGRAMS := redis-server curl go faketime chromium
-SYSTEM_PACKAGES := redis-server curl golang-go faketime chromium fonts-dejavu-core python3-venv
+SYSTEM_PROGRAMS := redis-server curl go faketime chromium wrk
+SYSTEM_PACKAGES := redis-server curl golang-go faketime chromium fonts-dejavu-core wrk python3-venv
 system-packages:
 	@missing=""; for program in $(SYSTEM_PROGRAMS); do \
 	  command -v $$program >/dev/null || missing="$$missing $$program"; done; \
@@ -85,7 +85,7 @@ helm-tool: .tools/helm
 	@ln -sf $(HELM_KEPT)/helm .tools/helm
 
 bench: $(VENV)/dev
-	$(BIN)/python -m tests.benchmarks.check
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 bench-meter: $(VENV)/dev
 	$(BIN)/python -m tests.benchmarks.meter

@@ -113,11 +113,16 @@ class Sidecar:
 
 
 class RedisServer:
-    """A real redis-server on a unix socket, with nothing on disk."""
+    """A real redis-server on a unix socket, with nothing on disk.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        port: where it listens besides, if that is not 0.
+    """
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
         _demand_redis()
         self._folder = folder
+        self._port = port
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
 
@@ -125,7 +130,7 @@ class RedisServer:
         """Start, and return when it answers."""
         self.process = subprocess.Popen(
             [
-                "redis-server", "--port", "0", "--unixsocket", str(self.socket),
+                "redis-server", "--port", str(self._port), "--unixsocket", str(self.socket),
                 "--save", "", "--appendonly", "no", "--dir", str(self._folder),
                 "--maxmemory-policy", "noeviction",
             ],
@@ -158,9 +163,9 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
+def redis_server(folder: Path, port: int = 0) -> Iterator[RedisServer]:
     """A running redis-server."""
-    server = RedisServer(folder)
+    server = RedisServer(folder, port)
     server.start()
     try:
         yield server

@@ -77,6 +77,11 @@ class ObservedRedis:
         while int(self.ask("INFO", "clients")["connected_clients"]) > 1:
             assert time.monotonic() < deadline, "somebody stays connected"
             await asyncio.sleep(0.01)
+        return self.used_memory
+
+    @property
+    def used_memory(self) -> int:
+        """Bytes that it uses, connections and all."""
         return int(self.ask("INFO", "memory")["used_memory"])
 
     def weight(self, key: str) -> int:

@@ -1,0 +1,150 @@
+"""`make bench`: what does a check cost beside a bare echo of the same bytes?
+
+Every server has a process, a port and a Redis of its own, is asked who it is, and the scripts
+that its Redis ran are held to the requests that were answered. A check holds, and the commit
+after it counts as a request too. Alternating rounds, medians and spread: read the ratios,
+absolute figures are this machine's.
+
+    python -m tests.benchmarks [--only echo check ...] [--rounds 10] [--seconds 3] [--quick]
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from tests.benchmarks import load, report, starting
+from tests.benchmarks.contestants import (
+    ECHO,
+    EXACT,
+    MILLION,
+    NAMES,
+    Arena,
+    Contestant,
+    demand_wrk,
+)
+from tests.benchmarks.cores import places
+from tests.benchmarks.load import Crowd
+from tests.benchmarks.rounds import Round, Rounds, alternate, closed, median, open_loop
+from tests.benchmarks.shows import Measured, Start, shows_of
+
+HALF: Final = "half"
+STARTS: Final = "starts"
+FURTHER: Final = (HALF, STARTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is measured.
+
+    Attributes:
+        half_s: of a round at half of the capacity.
+        subjects: where there are many.
+    """
+
+    rounds: int
+    seconds: float
+    half_s: float
+    subjects: int
+    starts: int
+
+
+def main(arguments: Sequence[str] | None = None) -> Measured:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    every = (*NAMES, *FURTHER)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="of " + ", ".join(every))
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a round of one server")
+    parser.add_argument("--half-seconds", type=float, default=12.0, help="at half of the capacity")
+    parser.add_argument("--starts", type=int, default=5, help="of a worker, one after another")
+    parser.add_argument("--subjects", type=int, default=MILLION, help="where there are many")
+    parser.add_argument("--quick", action="store_true", help="too short to say anything")
+    given = parser.parse_args(arguments)
+    wanted = list(given.only or every)
+    unknown = [name for name in wanted if name not in every]
+    if unknown:
+        parser.error(f"nothing is called {', '.join(unknown)}; there are {', '.join(every)}")
+    extent = Extent(given.rounds, given.seconds, given.half_seconds, given.subjects, given.starts)
+    if given.quick:
+        extent = Extent(2, 1.0, 1.0, 10_000, 1)
+    demand_wrk()
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        return _run(Path(name), wanted, extent)
+
+
+def _note(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def _run(folder: Path, wanted: Sequence[str], extent: Extent) -> Measured:
+    begun = time.monotonic()
+    print(report.setting())
+    print(f"{places().told}; {extent.rounds} alternating rounds: medians, and least-most beneath")
+    starts: list[Start] = []
+    with Arena(folder, subjects=extent.subjects) as arena:
+        if STARTS in wanted:
+            store, _, _ = arena.redis(_made(folder / "starts"))
+            starts = [starting.start_once(store, folder) for _ in range(extent.starts)]
+        servers: list[Contestant] = []
+        for name in NAMES:
+            if name in wanted:
+                _note(f"begins: {name}")
+                servers.append(arena.begin(name))
+        for users in {each.users for each in servers}:
+            load.write(folder / "loads" / str(users), Crowd(users))
+        full = alternate(
+            servers,
+            extent.rounds,
+            partial(closed, loads=folder / "loads", seconds=extent.seconds),
+            _note,
+        )
+        half = _at_half(servers, full, extent) if HALF in wanted else {}
+    measured = Measured(full, half, starts)
+    _print(measured, servers)
+    print(f"\n{time.monotonic() - begun:.0f} s in all; {report.setting()}")
+    return measured
+
+
+def _at_half(servers: Sequence[Contestant], full: Rounds, extent: Extent) -> Rounds:
+    """Each at half of what it could do before, at a constant rate."""
+    chosen = [each for each in servers if each.name in (ECHO, EXACT)]
+
+    def measure(each: Contestant) -> Round:
+        return open_loop(each, median(full[each.name], "rate") / 2, extent.half_s)
+
+    return alternate(chosen, extent.rounds, measure, _note)
+
+
+def _print(measured: Measured, servers: Sequence[Contestant]) -> None:
+    print("\nAs much as can be, 32 connections (wrk)")
+    print("\n".join(report.table(measured.closed, ECHO)))
+    if measured.half:
+        print("\nAt half of that, at a constant rate, from the instant at which each was due")
+        print("\n".join(report.table(measured.half, ECHO)))
+        late = max(each.late for rounds in measured.half.values() for each in rounds)
+        print(f"the client itself was late by at most {late:.2f} ms at the 99th percentile")
+    for each in servers:
+        for what, figure in each.told.items():
+            print(f"{each.name}: {figure:.0f} {what}")
+    print("\nFor the README")
+    print("\n".join(report.markdown(measured.closed, measured.half, ECHO)))
+    print()
+    for show in shows_of(measured):
+        print(show)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+if __name__ == "__main__":
+    main()

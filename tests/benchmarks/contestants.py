@@ -1,0 +1,239 @@
+"""Which servers are measured? Each has a process and a port of its own, and is asked who it is."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from sidecar.domain.modes import Ceiling
+from sidecar.policy.load import load
+from tests.benchmarks.cores import Cores, begun_on, listens, places
+from tests.benchmarks.load import INTERNAL_KEY, POLICIES, RUNTIME_KEY, USERS
+from tests.benchmarks.many import fill, push_subscriptions
+from tests.benchmarks.observed import ObservedRedis
+from tests.benchmarks.policy import write_others
+from tests.processes import ROOT, START_S, Sidecar, clean_environment, free_port, redis_server
+
+MILLION: Final = 1_000_000
+ECHO: Final = "echo"
+EXACT: Final = "check"
+LEASED: Final = "check, leases"
+SQLITE: Final = "check, SQLite"
+RULES: Final = "check, 2,000 rules"
+SUBJECTS: Final = "check, 10^6 subjects"
+WORKERS: Final = "check, two workers"
+ECHO_WORKERS: Final = "echo, two workers"
+RECORDED: Final = "check, decisions recorded"
+SHADOWED: Final = "check, beside a shadow"
+USUAL: Final = "FastAPI, cel-python, limits"
+
+KEYS: Final = {
+    "MOZAIKS_MODE": "platform",
+    "SIDECAR_RUNTIME_KEYS": RUNTIME_KEY,
+    "INTERNAL_API_KEY": INTERNAL_KEY,
+    # What is late is to be seen in the figures, not as a refusal.
+    "SIDECAR_STORE_TIMEOUT_MS": "5000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A server that runs, and what is behind it.
+
+    Attributes:
+        users: of the crowd that asks it.
+        connections: that ask it at once, fewer where an answer takes long.
+        calls: scripts that Redis runs for each request, None where that is not fixed.
+        redis: that it counts on, and whose number of process.
+        told: what else is to be said of it.
+    """
+
+    name: str
+    url: str
+    process: int
+    users: int = USERS
+    redis: ObservedRedis | None = None
+    redis_process: int = 0
+    connections: int = 32
+    calls: int | None = None
+    told: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port = urlsplit(self.url).port
+        assert port is not None
+        return port
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How a sidecar differs from the reference: in each, what is not said is as there."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    is_embedded: bool = False
+    workers: int = 1
+    users: int = USERS
+    others: int = 0
+    """Rules besides, that concern other plugins."""
+    own_folder: tuple[str, ...] = ()
+    """Settings whose value is a folder of its own."""
+
+
+SIDECARS: Final[Mapping[str, _Kind]] = {
+    EXACT: _Kind(),
+    LEASED: _Kind(env={"SIDECAR_LEASES": "true"}),
+    SQLITE: _Kind(is_embedded=True),
+    RULES: _Kind(others=1_980),
+    SUBJECTS: _Kind(users=MILLION),
+    WORKERS: _Kind(workers=2),
+    RECORDED: _Kind(own_folder=("SIDECAR_DECISION_LOG",)),
+    SHADOWED: _Kind(env={"SIDECAR_SHADOW_POLICIES": str(ROOT / "policies/platform")}),
+}
+_APPLICATIONS: Final = {
+    ECHO: ("tests.benchmarks.echo:app", "echo", 1),
+    ECHO_WORKERS: ("tests.benchmarks.echo:app", "echo", 2),
+    USUAL: ("tests.benchmarks.usual:app", "usual", 1),
+}
+NAMES: Final = (
+    ECHO, EXACT, LEASED, SQLITE, RULES, SUBJECTS, ECHO_WORKERS, WORKERS, RECORDED, SHADOWED, USUAL,
+)  # fmt: skip
+
+
+class Arena:
+    """Begins servers, and ends them with itself.
+
+    Args:
+        folder: for what they keep.
+        subjects: how many there are where there are many.
+    """
+
+    def __init__(self, folder: Path, *, subjects: int = MILLION) -> None:
+        self._folder = folder
+        self._subjects = subjects
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def begin(self, name: str) -> Contestant:
+        """Begin one, and make sure that it is who it should be."""
+        begun = self._application(name) if name in _APPLICATIONS else self._sidecar(name)
+        assert listens(begun.process, begun.port), f"{name}: somebody else has port {begun.port}"
+        return begun
+
+    def _sidecar(self, name: str) -> Contestant:
+        kind, home = SIDECARS[name], self._home(name)
+        policies = POLICIES
+        if kind.others:
+            policies = write_others(home / "policies", POLICIES, kind.others)
+        env = KEYS | {"PYTHONPATH": str(ROOT)} | dict(kind.env)
+        env |= {setting: str(home / setting.lower()) for setting in kind.own_folder}
+        redis, process = None, 0
+        store = f"sqlite:///{home}/counters.db"
+        if not kind.is_embedded:
+            store, redis, process = self.redis(home)
+        arguments = ("--workers", str(kind.workers)) if kind.workers > 1 else ()
+        cores = places().workers if kind.workers > 1 else places().server
+        with begun_on(cores):
+            sidecar = self._stack.enter_context(
+                Sidecar(policies=policies, store=store, cwd=home, env=env, arguments=arguments)
+            )
+        users = kind.users if kind.users == USERS else self._subjects
+        contestant = Contestant(
+            name,
+            sidecar.url,
+            sidecar.process.pid,
+            users,
+            redis=redis,
+            redis_process=process,
+            calls=None if redis is None or name == LEASED else 1,
+        )
+        _identify(sidecar.client, policies, store)
+        if redis is not None and kind.users != USERS:
+            contestant.told["bytes a subject"] = fill(sidecar.client, redis, users)
+        else:
+            push_subscriptions(sidecar.client, users)
+        return contestant
+
+    def _application(self, name: str) -> Contestant:
+        application, identity, workers = _APPLICATIONS[name]
+        env, redis, process = clean_environment() | {"PYTHONPATH": str(ROOT)}, None, 0
+        if name == USUAL:
+            store, redis, process = self.redis(self._home(name))
+            env |= {"REDIS": store}
+        cores = places().workers if workers > 1 else places().server
+        url, server = self._uvicorn(application, env, cores, workers)
+        _await(lambda: httpx.get(f"{url}/readyz").json() == {"server": identity}, name)
+        told = Contestant(name, url, server.pid, redis=redis, redis_process=process)
+        return replace(told, connections=4) if name == USUAL else told
+
+    def redis(self, home: Path) -> tuple[str, ObservedRedis, int]:
+        """A Redis of its own that counts from nothing: its address, and how it is observed."""
+        port = free_port()
+        with begun_on(places().redis):
+            server = self._stack.enter_context(redis_server(home, port))
+        observed = ObservedRedis(server.socket)
+        self._stack.callback(observed.close)
+        return f"redis://127.0.0.1:{port}", observed, server.process.pid
+
+    def _uvicorn(
+        self, application: str, env: Mapping[str, str], cores: Cores, workers: int
+    ) -> tuple[str, "subprocess.Popen[bytes]"]:
+        port = free_port()
+        command = [sys.executable, "-m", "uvicorn", application, "--port", str(port)]
+        command += ["--no-access-log", "--log-level", "error", "--workers", str(workers)]
+        with begun_on(cores):
+            process = subprocess.Popen(command, cwd=ROOT, env=dict(env))
+        self._stack.callback(process.wait)
+        self._stack.callback(process.terminate)
+        return f"http://127.0.0.1:{port}", process
+
+    def _home(self, name: str) -> Path:
+        home = self._folder / "".join(letter if letter.isalnum() else "-" for letter in name)
+        home.mkdir()
+        return home
+
+
+def _identify(client: httpx.Client, policies: Path, store: str) -> None:
+    """Hold what a server says of itself to what was asked for."""
+    expected = load(policies, ceiling=Ceiling.RAISED)
+    told: dict[str, Any] = client.get(
+        "/v1/status", headers={"X-Internal-API-Key": INTERNAL_KEY}
+    ).json()
+    parts = {name: part["facts"] for name, part in told["parts"].items()}
+    where = store.removeprefix("sqlite:///")
+    assert parts["policies"]["revision"] == expected.revision, told
+    assert where in parts["store"]["address"], told
+
+
+def _await(holds: Callable[[], bool], name: str) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            if holds():
+                return
+        except httpx.TransportError:
+            time.sleep(0.02)
+        assert time.monotonic() < deadline, f"{name} did not start"
+
+
+def demand_wrk() -> None:
+    """Say what is missing.
+
+    Raises:
+        AssertionError: there is no wrk.
+    """
+    if shutil.which("wrk") is None:
+        raise AssertionError("wrk is missing: run `make system-packages`")

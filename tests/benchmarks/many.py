@@ -1,0 +1,64 @@
+"""A million subjects on Redis: a few are asked about in earnest, and the others get the same."""
+
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from tests.benchmarks.load import (
+    APPS,
+    INTERNAL_KEY,
+    PLANS,
+    RUNS,
+    RUNTIME_KEY,
+    body_of,
+    name_of,
+    subscriptions,
+    used_of,
+)
+from tests.benchmarks.observed import ObservedRedis
+
+MODELS: Final = APPS * len(PLANS)
+"""Users of whom each app has one of each plan; every other user is like one of them."""
+
+_FILL: Final = Path(__file__).with_name("fill.lua").read_text()
+
+
+def push_subscriptions(client: httpx.Client, users: int) -> None:
+    """Let the server know the plans of all of them, as a control plane would."""
+    headers = {"X-Internal-API-Key": INTERNAL_KEY}
+    for state in subscriptions(users):
+        answer = client.post("/api/internal/subscription/sync", json=state, headers=headers)
+        assert answer.json()["status"] in {"synced", "duplicate", "stale"}, answer.text
+
+
+def ask_once(client: httpx.Client, user: int) -> None:
+    """A check that holds, and the commit after it."""
+    headers = {"Authorization": f"Bearer {RUNTIME_KEY}", "Content-Type": "application/json"}
+    run = RUNS[user % len(RUNS)]
+    checked = client.post("/v1/check", content=body_of(run, user), headers=headers)
+    assert checked.json()["effect"] == "allow", checked.text
+    name = checked.json()["reservation"]["id"]
+    path = f"/v1/reservations/{name}/commit"
+    committed = client.post(path, content=used_of(run), headers=headers)
+    assert committed.status_code == 200, committed.text
+
+
+def fill(client: httpx.Client, redis: ObservedRedis, users: int) -> float:
+    """Let so many users have counters, reports and a subscription; bytes of Redis for each."""
+    push_subscriptions(client, MODELS)
+    for user in range(MODELS):
+        ask_once(client, user)
+    before, made = redis.used_memory, 0
+    script = redis.ask("SCRIPT", "LOAD", _FILL)
+    for model in range(MODELS):
+        name = name_of(model)
+        keys = [key for key in redis.keys(f"*{name}*") if ":r:" not in key]
+        app = keys[0].partition(":")[2].partition(":")[0]
+        keys += [
+            key for key in redis.keys(f"*{app}:p*")
+            if redis.ask("TYPE", key) == "zset"
+        ]  # fmt: skip
+        further = model + MODELS, users - 1, MODELS
+        made += int(redis.ask("EVALSHA", script, len(keys), *keys, name, *further))
+    return (redis.used_memory - before) / max(1, made)

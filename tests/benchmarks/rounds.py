@@ -1,0 +1,170 @@
+"""How fast was a server in a round, what did it cost, and did it do what was asked?"""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.benchmarks.contestants import Contestant
+from tests.benchmarks.cores import begun_on, cpu_s, family_of, places, resident_mb
+from tests.processes import ROOT
+
+_SCRIPT: Final = Path(__file__).with_name("closed.lua")
+_FIGURES: Final = "figures "
+
+
+class Mismatch(AssertionError):
+    """What was measured is not what was meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One server in one round; times are in milliseconds, costs in microseconds a request.
+
+    Attributes:
+        rate: answers in a second.
+        slow: answers after more than 50 ms, where that was counted.
+        late: how late the client was itself, where it knows.
+        calls: scripts that Redis ran, for each request.
+        resident_mb: memory of the server's largest process.
+        unanswered: requests that the client may have sent and not counted.
+    """
+
+    requests: int
+    rate: float
+    p50: float
+    p99: float
+    p999: float
+    most: float
+    server_us: float
+    redis_us: float
+    client_us: float
+    calls: float
+    resident_mb: float
+    slow: int = 0
+    late: float = 0.0
+    unanswered: int = 0
+
+
+Rounds = dict[str, list[Round]]
+"""By the name of the server."""
+
+
+def closed(contestant: Contestant, loads: Path, seconds: float) -> Round:
+    """As many as it can answer to some who each wait for their answer (wrk)."""
+    # wrk knows whole seconds.
+    lasts = max(1, round(seconds))
+    command = ["wrk", "-t1", f"-c{contestant.connections}", f"-d{lasts}", "-s", str(_SCRIPT)]
+    command += [contestant.url, "--", str(loads / str(contestant.users))]
+
+    def figures(shown: str) -> str:
+        return next(
+            line.removeprefix(_FIGURES) for line in shown.splitlines() if line.startswith(_FIGURES)
+        )
+
+    return _round(contestant, command, figures, unanswered=contestant.connections)
+
+
+def open_loop(contestant: Contestant, rate: float, seconds: float) -> Round:
+    """At a constant rate."""
+    command = [sys.executable, "-m", "tests.benchmarks.open_loop", contestant.url]
+    command += ["--rate", f"{rate:.1f}", "--seconds", str(seconds)]
+    command += ["--users", str(contestant.users)]
+    return _round(contestant, command, str.strip, unanswered=0)
+
+
+def _round(
+    contestant: Contestant,
+    command: Sequence[str],
+    figures: Callable[[str], str],
+    *,
+    unanswered: int,
+) -> Round:
+    """Let a client ask, and look at everybody before and after.
+
+    Args:
+        unanswered: requests that the client may have sent and not counted.
+    """
+    redis = contestant.redis
+    if redis is not None:
+        redis.forget_calls()
+    before = _used(contestant)
+    with begun_on(places().client):
+        done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    after = _used(contestant)
+    told = json.loads(figures(done.stdout))
+    count = told["requests"]
+    if told["refused"] or told.get("broken"):
+        raise Mismatch(f"{contestant.name}: answers that are none: {told}")
+    if not count:
+        raise Mismatch(f"{contestant.name}: no answer at all")
+    server, store, client = (
+        (b - a) / count * 1e6 for a, b in zip(before, after, strict=True)
+    )  # fmt: skip
+    calls = 0 if redis is None else redis.scripts[0]
+    if contestant.calls is not None and not (
+        contestant.calls * count <= calls <= contestant.calls * (count + unanswered)
+    ):
+        raise Mismatch(f"{contestant.name}: {count} requests, {calls} calls of scripts")
+    return Round(
+        requests=count,
+        rate=count / told["us"] * 1e6,
+        p50=told["p50"] / 1e3,
+        p99=told["p99"] / 1e3,
+        p999=told["p999"] / 1e3,
+        most=told["most"] / 1e3,
+        server_us=server,
+        redis_us=store,
+        client_us=client,
+        calls=calls / count,
+        resident_mb=max(map(resident_mb, family_of(contestant.process))),
+        slow=told.get("slow", 0),
+        late=told.get("late", 0) / 1e3,
+        unanswered=unanswered,
+    )
+
+
+def _used(contestant: Contestant) -> tuple[float, float, float]:
+    """Seconds of processors until now: of the server, of its Redis, of all clients."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    redis = cpu_s(contestant.redis_process) if contestant.redis_process else 0.0
+    return cpu_s(contestant.process), redis, children.ru_utime + children.ru_stime
+
+
+def alternate(
+    contestants: Sequence[Contestant],
+    rounds: int,
+    measure: Callable[[Contestant], Round],
+    note: Callable[[str], None],
+) -> Rounds:
+    """Every server in every round, another one first each time."""
+    measured: Rounds = {each.name: [] for each in contestants}
+    for turn in range(rounds):
+        first = turn % len(contestants)
+        begun = time.monotonic()
+        for each in (*contestants[first:], *contestants[:first]):
+            measured[each.name].append(measure(each))
+        note(f"round {turn + 1} of {rounds}: {time.monotonic() - begun:.0f} s")
+    return measured
+
+
+def median(rounds: Sequence[Round], part: str) -> float:
+    """The median of one figure."""
+    return float(statistics.median(getattr(each, part) for each in rounds))
+
+
+def spread(rounds: Sequence[Round], part: str) -> tuple[float, float]:
+    """The least and the most of one figure."""
+    figures = [getattr(each, part) for each in rounds]
+    return min(figures), max(figures)
+
+
+def ratios(one: Sequence[Round], other: Sequence[Round], part: str) -> list[float]:
+    """One server's figure to another's, round by round."""
+    return [getattr(a, part) / getattr(b, part) for a, b in zip(one, other, strict=True)]

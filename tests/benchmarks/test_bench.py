@@ -1,0 +1,143 @@
+"""A short form of the benchmark: every server is the one that is meant, and did what is counted."""
+
+import os
+import socket
+import subprocess
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sidecar.domain.modes import Ceiling
+from sidecar.policy.load import load as load_policies
+from tests.benchmarks import __main__ as bench
+from tests.benchmarks import load
+from tests.benchmarks.contestants import ECHO, EXACT, LEASED, RULES, SQLITE, USUAL, Arena
+from tests.benchmarks.cores import listens, places
+from tests.benchmarks.load import Crowd
+from tests.benchmarks.open_loop import Client
+from tests.benchmarks.rounds import Mismatch, Round, closed, open_loop
+from tests.benchmarks.shows import Measured, Start, shows_of
+
+ROUND = Round(
+    requests=1_000, rate=500.0, p50=1.0, p99=4.0, p999=6.0, most=9.0, server_us=60.0,
+    redis_us=50.0, client_us=20.0, calls=1.0, resident_mb=60.0,
+)  # fmt: skip
+
+
+def test_every_server_is_measured_and_every_claim_has_its_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # How fast each is on a busy machine is for a person to read, not for a test.
+    servers = (ECHO, EXACT, LEASED, SQLITE, USUAL)
+    short = ("--rounds", "1", "--seconds", "1", "--half-seconds", "0.5", "--starts", "1")
+
+    measured = bench.main(["--only", *servers, bench.HALF, bench.STARTS, *short])
+
+    shown = capsys.readouterr().out
+    assert list(measured.closed) == list(servers)
+    assert list(measured.half) == [ECHO, EXACT]
+    assert all(row in shown for row in servers)
+    assert places().told in shown
+    assert measured.half[EXACT][0].calls == 1.0
+    assert measured.closed[ECHO][0].calls == 0.0
+    assert shown.count("(goal ") == len(shows_of(measured)) == 10
+
+
+def test_a_round_is_no_figure_if_redis_did_something_else(tmp_path: Path) -> None:
+    with Arena(tmp_path) as arena:
+        server = arena.begin(EXACT)
+
+        assert open_loop(server, 100, 0.5).calls == 1.0
+        with pytest.raises(Mismatch, match="calls of scripts"):
+            open_loop(replace(server, calls=2), 100, 0.5)
+
+
+def test_a_round_is_no_figure_if_the_server_refuses(tmp_path: Path) -> None:
+    with Arena(tmp_path) as arena:
+        server = arena.begin(ECHO)
+        loads = load.write(tmp_path / "loads" / str(server.users), Crowd()).parent
+        pieces = loads / str(server.users) / "requests.lua"
+        pieces.write_text(pieces.read_text().replace("/v1/check", "/v1/nothing"))
+
+        with pytest.raises(Mismatch, match="answers that are none"):
+            closed(server, loads, 1)
+
+
+def test_a_port_belongs_to_the_process_that_listens_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        assert listens(os.getpid(), port)
+        with subprocess.Popen(["sleep", "60"]) as other:
+            assert not listens(other.pid, port)
+            other.kill()
+        server.close()
+        assert not listens(os.getpid(), port)
+
+
+def test_a_server_that_stands_still_is_charged_for_all_that_was_due_meanwhile() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            taken, _ = server.accept()
+            with taken:
+                for _ in range(10):
+                    taken.recv(65_536)
+                    # Each takes five times as long as there is until the next one is due.
+                    paused.wait(0.05)
+                    taken.sendall(answer)
+
+        paused = threading.Event()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = server.getsockname()[1]
+        client = Client(f"http://127.0.0.1:{port}", connections=1, crowd=Crowd(10))
+        told = client.drive(rate=100, count=10)
+        client.close()
+        thread.join()
+
+    # The last was due after 90 ms, and nine others of 50 ms stood before it.
+    assert told.requests == 10
+    assert told.most >= (10 * 50 - 90) * 1_000
+    assert told.slow >= 9
+
+
+def test_the_reference_policies_are_of_20_rules_5_plans_and_3_limits_each() -> None:
+    policies = load_policies(load.POLICIES, ceiling=Ceiling.RAISED)
+
+    assert [plan.id for plan in policies.plans] == list(load.PLANS)
+    assert all(len(plan.limits) == 3 for plan in policies.plans)
+    assert len(policies.rules) == 20
+
+
+def test_a_few_users_ask_much_and_all_bodies_have_one_length() -> None:
+    turns = Crowd().turns
+    sizes = {len(load.body_of(load.RUNS[0], user)) for user in turns[:1_000]}
+
+    assert 0.10 < turns.count(0) / len(turns) < 0.16
+    assert len(set(turns)) > 900
+    assert len(sizes) == 1
+    assert {load.plan_of(user) for user in range(load.USERS)} == set(load.PLANS)
+
+
+def test_what_is_slower_than_claimed_is_missed() -> None:
+    echo = replace(ROUND, rate=1_000.0, calls=0.0)
+    good, bad = replace(ROUND, rate=650.0), replace(ROUND, rate=590.0)
+    slow = replace(ROUND, slow=3, p99=9.0)
+
+    def verdicts(exact: Round, half: Round, start: Start) -> list[bool]:
+        measured = Measured(
+            {ECHO: [echo], EXACT: [exact], RULES: [exact]},
+            {ECHO: [echo], EXACT: [half]},
+            [start],
+            {"policy": 0.05},
+        )
+        return [show.is_met for show in shows_of(measured)]
+
+    assert verdicts(good, ROUND, Start(0.9, 70.0)) == [True] * 9
+    assert verdicts(bad, slow, Start(1.6, 81.0)) == [
+        False, True, True, True, False, True, False, False, False,
+    ]  # fmt: skip
