@@ -66,7 +66,7 @@ lock: $(VENV)/bin/python
 	.lock/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	.lock/bin/pip freeze --exclude-editable | grep -v '^mozaiks-sidecar' > $(LOCK)
 	.lock/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
-	.lock/bin/uv $(COMPILE) --extra otel pyproject.toml -o helm/image.lock
+	.lock/bin/uv $(COMPILE) --extra otel --extra jwt pyproject.toml -o helm/image.lock
 	echo 'hatchling>=1.27,<2' | .lock/bin/uv $(COMPILE) - -o helm/build.lock
 	rm -rf .lock
 

@@ -6,9 +6,11 @@
         SubscriptionsUnavailable
         MeterUnavailable
         PaymentsUnavailable
+        IdentityUnavailable
         NotKept
       OutboxFull                   too much waits for the control plane to count more
       PaymentsRefused              the payment side said no
+      IdentityRefused              a token is for nobody here
       RequestFault                 the caller asked for what cannot be
         UnknownReservation
         ReservationEnded
@@ -53,6 +55,10 @@ class PaymentsUnavailable(Unavailable):
     """The payment side did not answer, or not in a way that could be understood."""
 
 
+class IdentityUnavailable(Unavailable):
+    """The keys that users' tokens are signed with could not be had."""
+
+
 class NotKept(Unavailable):
     """Nothing takes what was to be counted now, not even to be counted later."""
 
@@ -63,6 +69,10 @@ class PaymentsRefused(SidecarError):
     def __init__(self, status: int) -> None:
         super().__init__(f"the payment side answered {status}")
         self.status = status
+
+
+class IdentityRefused(SidecarError):
+    """A user's token that says nothing here; the message never quotes it."""
 
 
 class RequestFault(SidecarError):

@@ -28,7 +28,6 @@ from sidecar.errors import ConfigurationError
 DEFAULT_STORE = "sqlite:///./data/sidecar.db"
 
 _OURS = ("SIDECAR_", "MOZAIKS_", "CONTROL_PLANE_USAGE_INGEST_")
-_NOT_READ_YET = ("SIDECAR_JWKS_URL",)
 
 
 class Deployment(StrEnum):
@@ -66,6 +65,27 @@ def _unset_if_empty(value: object) -> object:
     return None if value == "" else value
 
 
+def _long_enough(secrets: list[SecretStr]) -> list[SecretStr]:
+    if any(len(secret.get_secret_value()) < _SHORTEST_SECRET for secret in secrets):
+        raise ValueError(
+            f"a secret has {_SHORTEST_SECRET} characters or more; openssl rand -hex 32 makes one"
+        )
+    return secrets
+
+
+def _ancestors(value: object) -> object:
+    """Origins with spaces between them, as a browser reads `frame-ancestors`."""
+    if not isinstance(value, str):
+        return value
+    found = [part.strip("'") for part in value.replace(",", " ").split()]
+    if found in ([], ["none"]):
+        return "'none'"
+    for each in found:
+        if each != "self" and not _ORIGIN.fullmatch(each):
+            raise ValueError("knows none, self and origins such as https://app.example.com")
+    return " ".join("'self'" if each == "self" else each for each in found)
+
+
 def _span(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -90,6 +110,11 @@ def _kept(value: object) -> object:
 _SECRETIVE = (
     "*password*", "*secret*", "*token", "*apikey*", "*api_key*", "*authorization*", "*cookie*",
 )  # fmt: skip
+
+_SHORTEST_SECRET = 32
+_ORIGIN = re.compile(
+    r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?"
+)
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
 Keys = Annotated[list[SecretStr], NoDecode, BeforeValidator(_keys)]
@@ -212,6 +237,46 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="What notices are signed with: whsec_ and base64; several, with commas, while "
         "one takes the place of another.",
+    )
+    sidecar_portal_secret: Annotated[Keys, AfterValidator(_long_enough)] = Field(
+        [],
+        description="What portal tokens are signed with, 32 characters or more; several, with "
+        "commas: the first signs, all are taken. Unset: made from INTERNAL_API_KEY and "
+        "SIDECAR_RUNTIME_KEYS.",
+    )
+    sidecar_portal_url: Annotated[
+        Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/[^?#\s]*$")] | None,
+        BeforeValidator(_unset_if_empty),
+    ] = Field(
+        None,
+        description="Where users' browsers reach `/portal`, as https://usage.example.com/portal; "
+        "it begins the `url` of a portal token. Unset: the path alone.",
+    )
+    sidecar_portal_ancestors: Annotated[str, BeforeValidator(_ancestors)] = Field(
+        "'none'",
+        description="Origins whose pages may frame `/portal`, such as https://app.example.com, "
+        "with commas; self is its own. Unset, none may.",
+    )
+    sidecar_jwks_url: Annotated[
+        Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/\S*$")] | None,
+        BeforeValidator(_unset_if_empty),
+    ] = Field(
+        None,
+        description="The key set of the app's identity provider: users may come with its tokens "
+        "(JWT) too. Needs issuer and audience, and the extra jwt.",
+    )
+    sidecar_jwt_issuer: str = Field("", description="What such a token's `iss` is, to the letter.")
+    sidecar_jwt_audience: Names = Field(
+        [], description="What is among its `aud`; one of several, with commas."
+    )
+    sidecar_jwt_app_claim: Annotated[str, Field(min_length=1)] = Field(
+        "app_id", description="The claim of such a token that names the app."
+    )
+    sidecar_jwt_user_claim: Annotated[str, Field(min_length=1)] = Field(
+        "sub", description="The claim of such a token that names the user."
+    )
+    sidecar_jwt_tenant_claim: str = Field(
+        "", description="The claim of such a token that names the tenant, where apps have tenants."
     )
     control_plane_usage_ingest_enabled: bool = Field(
         False, description="true: each accepted event is posted to the control plane."
@@ -360,7 +425,10 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> list[str]:
         """Every secret that is set: none of them is ever written."""
-        keys = (*self.internal_api_keys, *self.sidecar_runtime_keys, *self.sidecar_read_keys)
+        keys = (
+            *self.internal_api_keys, *self.sidecar_runtime_keys, *self.sidecar_read_keys,
+            *self.sidecar_portal_secret,
+        )  # fmt: skip
         told = [key.get_secret_value() for key in keys]
         theirs = (self.mozaiks_app_key, self.control_plane_usage_ingest_key)
         told += [key.get_secret_value() for key in theirs if key is not None]
@@ -385,9 +453,7 @@ def unread_variables() -> list[str]:
     known = [variable(name) for name in Settings.model_fields]
     notes = []
     for name in sorted(os.environ):
-        if name in _NOT_READ_YET:
-            notes.append(f"{name} is set, and this version does not read it")
-        elif name.startswith(_OURS) and name not in known:
+        if name.startswith(_OURS) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             notes.append(f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else ""))
     return notes

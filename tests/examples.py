@@ -24,6 +24,9 @@ _OF_TODAY = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "<digest>"),
     (_IDS, "<id>"),
 )
+_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
+_AS_A_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJl"
+"""What is shown for one: none that was ever good for anything."""
 _OF_THE_RUN = {
     "python", "uptime_s", "latency_ms", "for_s", "pid", "tasks", "entries", "hits", "misses",
     "waiting",
@@ -52,7 +55,7 @@ def without_today(value: Any) -> Any:
 async def asked() -> list[tuple[Example, httpx.Response, Any]]:
     """Each example with its answer, and the answer's body as it can be shown."""
     real: dict[str, str] = {}
-    found = []
+    found, token = [], ""
     prices = ROOT / "policies/prices/example.yaml"
     async with application("policies/quickstart", sidecar_prices=prices) as client:
         for example in examples():
@@ -61,8 +64,11 @@ async def asked() -> list[tuple[Example, httpx.Response, Any]]:
                 _path(example, real),
                 params={name: _real(value, real) for name, value in example.query.items()},
                 content=None if example.body is None else json.dumps(example.body),
-                headers={"Content-Type": example.media_type},
+                headers={"Content-Type": example.media_type}
+                | ({"Authorization": f"Bearer {token}"} if example.personal else {}),
             )
+            given = _TOKEN.search(answer.text)
+            token = given[0] if given else token
             body = _shown(answer)
             real |= _ids_of(example.answer, body)
             found.append((example, answer, body))
@@ -70,7 +76,7 @@ async def asked() -> list[tuple[Example, httpx.Response, Any]]:
 
 
 def _shown(answer: httpx.Response) -> Any:
-    text = answer.text.replace(str(ROOT), _FOLDER)
+    text = _TOKEN.sub(_AS_A_TOKEN, answer.text.replace(str(ROOT), _FOLDER))
     return text if answer.headers["content-type"] == "application/x-ndjson" else json.loads(text)
 
 
@@ -101,7 +107,7 @@ async def _write() -> None:
             "answer": body,
             "path": {name: _real(value, shown) for name, value in example.path.items()},
         }
-        as_always: tuple[object, ...] = (None, {}, "application/json")
+        as_always: tuple[object, ...] = (None, {}, "application/json", False)
         written.append({name: of for name, of in told.items() if of not in as_always})
     FILE.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n")
 

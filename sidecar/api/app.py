@@ -31,6 +31,9 @@ from sidecar.api.often import Often
 from sidecar.api.outbox import Outbox
 from sidecar.api.periods import Periods
 from sidecar.api.policies import PolicyFiles
+from sidecar.api.portal.own import Own, Shop
+from sidecar.api.portal.personal import Personal
+from sidecar.api.portal.tokens import PortalTokens
 from sidecar.api.problem import of_status
 from sidecar.api.reports import Reports
 from sidecar.api.reservations import Reservations
@@ -39,7 +42,17 @@ from sidecar.api.subscriptions import Subscriptions
 from sidecar.api.usage import Usage
 from sidecar.api.wallets import Tell, Wallets
 from sidecar.pdp import PDP
-from sidecar.ports import Clock, Directories, EventLog, Fact, Meter, Payments, Policies, Statements
+from sidecar.ports import (
+    Clock,
+    Directories,
+    EventLog,
+    Fact,
+    Identities,
+    Meter,
+    Payments,
+    Policies,
+    Statements,
+)
 from sidecar.ports import Decisions as DecisionsPort
 from sidecar.ports import Manifests as ManifestsPort
 from sidecar.ports import Outbox as OutboxPort
@@ -74,6 +87,21 @@ class Watching:
 
 
 @dataclass(frozen=True, slots=True)
+class Portal:
+    """What users are shown what is theirs with.
+
+    Attributes:
+        page: where their browsers reach it.
+        ancestors: which pages may frame it, as `frame-ancestors` has it.
+    """
+
+    identities: Identities
+    shop: Shop
+    page: str
+    ancestors: str
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """What the paths are answered with."""
 
@@ -93,6 +121,7 @@ class Parts:
     events: EventLog
     outbox: OutboxPort
     wallets: WalletsPort
+    portal: Portal
     facts: Sequence[Fact] = ()
     tell: Tell | None = None
 
@@ -113,6 +142,9 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
     periods = Periods(parts.statements, clock, parts.settle)
     export, outbox = Export(parts.events, clock), Outbox(parts.outbox, clock)
     checkouts = Checkouts(parts.payments, policies, keys)
+    portal_tokens = PortalTokens(parts.portal.identities, parts.portal.page)
+    personal = Personal(parts.portal.identities, keys)
+    own = Own(pdp, reports, policies, parts.portal.shop)
     metrics, status = Metrics(watching.exposition), Status(watching.parts, clock)
 
     def post(path: str, endpoint: Endpoint) -> Route:
@@ -163,6 +195,9 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
         get("/v1/policies", Endpoint(standing.show, keys, _REPORTED)),
         post("/v1/policies/reload", Endpoint(standing.reload, keys, _INTERNAL)),
         get("/v1/status", Endpoint(status.show, keys, _REPORTED)),
+        post("/v1/portal-tokens", Endpoint(portal_tokens.issue, keys, _CALLERS)),
+        get("/v1/me/entitlements", Endpoint(personal(own.entitlements), anyone, ())),
+        get("/v1/me/usage", Endpoint(personal(own.usage), anyone, ())),
         get("/metrics", Endpoint(metrics.show, anyone, ())),
         get("/healthz", Endpoint(health.alive, anyone, ())),
         get("/readyz", Endpoint(health.ready, anyone, ())),

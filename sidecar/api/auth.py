@@ -75,9 +75,16 @@ class Keys:
         if known.isdisjoint(roles):
             raise Forbidden(roles)
 
+    def knows(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a caller shows one of these keys, whatever it is for."""
+        shown = (bearer(headers), headers.get(b"x-internal-api-key", b""))
+        # All are compared, as above.
+        ours = [hmac.compare_digest(key.secret, each) for key in self._keys for each in shown]
+        return any(ours)
+
     def of_the_user(self, headers: Mapping[bytes, bytes]) -> str:
         """The `Authorization` of whoever the caller speaks for; never one of these keys."""
-        credentials = _bearer(headers)
+        credentials = bearer(headers)
         # All are compared, as above.
         ours = [hmac.compare_digest(key.secret, credentials) for key in self._keys]
         if any(ours):
@@ -87,9 +94,10 @@ class Keys:
 
 def _presented(headers: Mapping[bytes, bytes]) -> bytes:
     internal = headers.get(b"x-internal-api-key")
-    return _bearer(headers) if internal is None else internal
+    return bearer(headers) if internal is None else internal
 
 
-def _bearer(headers: Mapping[bytes, bytes]) -> bytes:
+def bearer(headers: Mapping[bytes, bytes]) -> bytes:
+    """What stands behind `Authorization: Bearer`, empty where nothing does."""
     scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
     return credentials.strip() if scheme.lower() == b"bearer" else b""

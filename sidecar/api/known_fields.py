@@ -6,6 +6,7 @@ from sidecar.api.queries import (
     DecisionsQuery,
     ExportQuery,
     OutboxQuery,
+    OwnUsageQuery,
     PeriodsQuery,
     UsageQuery,
 )
@@ -17,6 +18,7 @@ from sidecar.api.schemas import (
     CommitBody,
     EstimateBody,
     ExtendBody,
+    PortalTokenBody,
 )
 from sidecar.api.usage_schemas import UsageEventBody, UsageSummaryBody
 
@@ -45,12 +47,14 @@ _BODIES: dict[str, type[Body]] = {
         UsageEventBody,
         UsageSummaryBody,
         UsageQuery,
+        OwnUsageQuery,
         PeriodsQuery,
         DecisionsQuery,
         ExportQuery,
         OutboxQuery,
         CheckoutBody,
         CancelBody,
+        PortalTokenBody,
     )
 }
 _PARTS: dict[str, type[Body]] = {

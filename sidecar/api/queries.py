@@ -32,11 +32,9 @@ def _groups(value: object) -> object:
     return tuple(name for name in GROUPS if name in names)
 
 
-class UsageQuery(Body):
-    """The parameters of `GET /v1/usage`; it tells whole hours."""
+class OwnUsageQuery(Body):
+    """The parameters of `GET /v1/me/usage`; it tells whole hours."""
 
-    app_id: Name
-    user_id: Name | None = None
     from_: Instant | None = Field(None, alias="from")
     to: Instant | None = None
     granularity: Literal["hour", "day"] = "hour"
@@ -57,6 +55,15 @@ class UsageQuery(Body):
         if (end_hour - first) * _HOUR > LONGEST_REPORT:
             raise ValueError(f"from: more than {LONGEST_REPORT.days} days before to")
         return first, end_hour
+
+
+class _Whose(Body):
+    app_id: Name
+    user_id: Name | None = None
+
+
+class UsageQuery(OwnUsageQuery, _Whose):
+    """The parameters of `GET /v1/usage`: of whom, and the same."""
 
 
 class DecisionsQuery(Body):
@@ -109,6 +116,7 @@ class OutboxQuery(Body):
 
 
 USAGE_QUERY = TypeAdapter(UsageQuery)
+OWN_USAGE_QUERY = TypeAdapter(OwnUsageQuery)
 DECISIONS_QUERY = TypeAdapter(DecisionsQuery)
 SUBSCRIPTION_QUERY = TypeAdapter(SubscriptionQuery)
 PERIODS_QUERY = TypeAdapter(PeriodsQuery)

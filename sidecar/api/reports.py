@@ -9,7 +9,7 @@ from starlette.responses import Response
 from sidecar.api.answer import json_response
 from sidecar.api.endpoint import Call
 from sidecar.api.faults import FieldFault, InvalidBody, misfit
-from sidecar.api.queries import USAGE_QUERY, UsageQuery
+from sidecar.api.queries import USAGE_QUERY, OwnUsageQuery
 from sidecar.domain.request import Amounts
 from sidecar.domain.usage import UsageRow
 from sidecar.ports import Clock, Meter, Policies, Prices
@@ -32,6 +32,19 @@ class Reports:
     async def usage(self, call: Call) -> Response:
         """Of an app or of one of its users."""
         asked = call.asked(USAGE_QUERY)
+        return json_response(await self.report(asked.app_id, asked.user_id, asked))
+
+    async def report(
+        self, app_id: str, user_id: str | None, asked: OwnUsageQuery
+    ) -> dict[str, object]:
+        """What is shown of it.
+
+        Args:
+            user_id: None for all users together.
+
+        Raises:
+            InvalidBody: it is asked for no time, or for too much.
+        """
         try:
             first, end = asked.hours(self._clock.now())
         except ValueError as error:
@@ -40,7 +53,7 @@ class Reports:
         for begin, last in _days(first, end):
             # A day at a time: no store and no other caller waits for all of them.
             rows = await self._meter.usage(
-                asked.app_id, asked.user_id, begin, last, since=self._clock.monotonic()
+                app_id, user_id, begin, last, since=self._clock.monotonic()
             )
             for row in rows:
                 key = _key(asked, row)
@@ -48,7 +61,8 @@ class Reports:
             if len(series) > _MOST_ROWS:
                 message = f"more than {_MOST_ROWS:,} rows; ask for days, a shorter time or less"
                 raise InvalidBody([FieldFault("group_by", message)])
-        return json_response(_body(asked, first, end, series, self._policies.snapshot.prices))
+        whose: dict[str, object] = {"app_id": app_id, "user_id": user_id}
+        return whose | _body(asked, first, end, series, self._policies.snapshot.prices)
 
 
 def _days(first: int, end: int) -> Iterator[tuple[int, int]]:
@@ -59,7 +73,7 @@ def _days(first: int, end: int) -> Iterator[tuple[int, int]]:
         first = midnight
 
 
-def _key(asked: UsageQuery, row: UsageRow) -> _Key:
+def _key(asked: OwnUsageQuery, row: UsageRow) -> _Key:
     start = row.hour
     if asked.granularity == "day":
         start -= start % _HOURS_A_DAY
@@ -77,7 +91,7 @@ def _sum(one: Amounts, other: Amounts) -> Amounts:
 
 
 def _body(
-    asked: UsageQuery,
+    asked: OwnUsageQuery,
     first: int,
     end: int,
     series: Mapping[_Key, Amounts],
@@ -87,8 +101,6 @@ def _body(
     for used in series.values():
         total = _sum(total, used)
     return {
-        "app_id": asked.app_id,
-        "user_id": asked.user_id,
         "from": _instant(first),
         "to": _instant(end),
         "granularity": asked.granularity,

@@ -9,6 +9,7 @@ from pydantic import (
 )
 
 from sidecar.api.fields import Attributes, Body, Count, Name, Text
+from sidecar.domain.identity import LONGEST_TOKEN_S
 from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, CheckRequest, Subject
 
 MAX_TTL_S = 86_400
@@ -154,9 +155,23 @@ class CancelBody(Body):
     user_id: Name
 
 
+class PortalTokenBody(Body):
+    """`POST /v1/portal-tokens`."""
+
+    app_id: Name
+    user_id: Name
+    tenant_id: Text | None = None
+    ttl_s: Annotated[int, Field(ge=1, le=LONGEST_TOKEN_S)] = 900
+
+    def subject(self) -> Subject:
+        """Whom the token is for."""
+        return Subject(self.app_id, self.user_id, self.tenant_id or "")
+
+
 CHECK = TypeAdapter(CheckBody)
 CHECKS = TypeAdapter(ChecksBody)
 COMMIT = TypeAdapter(CommitBody)
 EXTEND = TypeAdapter(ExtendBody)
 CHECKOUT = TypeAdapter(CheckoutBody)
 CANCEL = TypeAdapter(CancelBody)
+PORTAL_TOKEN = TypeAdapter(PortalTokenBody)

@@ -24,10 +24,12 @@ from sidecar.adapters.shadow.log import ShadowDecisions
 from sidecar.adapters.standby.remembered import RememberedFacts
 from sidecar.adapters.watches import StoreWatches
 from sidecar.adapters.web import Web
-from sidecar.api.app import Parts, Watching, build_app
+from sidecar.api.app import Parts, Portal, Watching, build_app
 from sidecar.api.auth import Keys
 from sidecar.api.observed import AccessLog
+from sidecar.api.portal.own import Shop
 from sidecar.bootstrap.ending import ENDING, Ending
+from sidecar.bootstrap.identity import identities_of
 from sidecar.bootstrap.observing import Observed, Observing, count_reloads
 from sidecar.bootstrap.outside import (
     event_deliveries_of,
@@ -36,7 +38,12 @@ from sidecar.bootstrap.outside import (
     wallets_of,
     webhooks_of,
 )
-from sidecar.bootstrap.policies import find_policies, followed_policies, watched_policies
+from sidecar.bootstrap.policies import (
+    find_policies,
+    followed_policies,
+    urls_of,
+    watched_policies,
+)
 from sidecar.bootstrap.spooling import PATIENCE_S, spool_of
 from sidecar.bootstrap.standing import parts_of
 from sidecar.bootstrap.stores import store_of
@@ -205,9 +212,21 @@ def create_app(
             parts=parts_of(settings, observed),
             traces=None if tracing is None else tracing.requests,
         ),
+        portal=_portal(settings, web),
         tell=None if webhooks is None else webhooks.noticed.tell,
     )
     return build_app(parts, lifespan)
+
+
+def _portal(settings: Settings, web: Web) -> Portal:
+    """Who tells users apart, and where they are sent."""
+    urls = urls_of(settings)
+    return Portal(
+        identities_of(settings, web),
+        Shop(urls.upgrade_to, urls.top_up_of),
+        settings.sidecar_portal_url or "/portal",
+        settings.sidecar_portal_ancestors,
+    )
 
 
 def _listeners(settings: Settings, observing: Observing, tracing: Tracing | None) -> list[Requests]:

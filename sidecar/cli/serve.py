@@ -13,6 +13,7 @@ import click
 import uvicorn
 from starlette.applications import Starlette
 
+from sidecar.bootstrap.identity import demand_identity, with_portal_secret
 from sidecar.bootstrap.policies import find_policies
 from sidecar.bootstrap.server import create_app
 from sidecar.bootstrap.stores import StoreReport, describe_store, is_in_memory, look_at_store
@@ -84,6 +85,9 @@ def serve(
             "its check, and callers of several workers cannot choose; use --workers 1 or no leases"
         )
     demand_tracing(settings)
+    demand_identity(settings)
+    # Whatever is made for want of a setting is made once for all workers.
+    settings = with_portal_secret(settings)
     policies_found = find_policies(settings)
     found = asyncio.run(look_at_store(settings))
     listener, address = listen(host, port) if uds is None else listen_on_file(uds, uds_mode)

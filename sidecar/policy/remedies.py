@@ -33,6 +33,10 @@ class Urls:
         """Where a subject gets another plan, None where nobody said so."""
         return _filled(self.upgrade, subject, {"{plan}": plan})
 
+    def top_up_of(self, limit: str, subject: Subject) -> str | None:
+        """Where a subject gets further units of a limit, None where nobody said so."""
+        return _filled(self.top_up, subject, {"{limit}": limit})
+
 
 def remedies(
     verdict: Verdict,
@@ -58,7 +62,7 @@ def remedies(
     for limit in _short_of_units(verdict, readings):
         # A balance is filled somewhere, even if nobody said where.
         if urls.top_up is not None or limit == WALLET:
-            url = _filled(urls.top_up, subject, {"{limit}": limit})
+            url = urls.top_up_of(limit, subject)
             found.append(Remedy(RemedyKind.TOP_UP, limit=limit, url=url))
     until = _wait(verdict, readings)
     if until is not None:

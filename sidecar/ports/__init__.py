@@ -7,6 +7,7 @@ one request together are bounded.
 
 from sidecar.ports.event_log import EventLog, Outbox
 from sidecar.ports.facts import Clock, Manifests, ManifestSync, Subscriptions, Wallets
+from sidecar.ports.identity import Identities
 from sidecar.ports.meter import Meter
 from sidecar.ports.outside import Notices, Payments
 from sidecar.ports.readiness import Fact
@@ -25,6 +26,7 @@ __all__ = [
     "Directory",
     "EventLog",
     "Fact",
+    "Identities",
     "ManifestSync",
     "Manifests",
     "Meter",

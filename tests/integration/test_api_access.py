@@ -22,6 +22,7 @@ RUNTIME_PATHS = [
     ("POST", "/v1/reservations/res_YQ.x/extend", {}),
     ("POST", "/v1/checkout", WHO | {"plan": "pro"}),
     ("POST", "/v1/checkout/cancel", WHO),
+    ("POST", "/v1/portal-tokens", WHO),
     ("POST", "/access/v1/evaluation", {}),
     ("POST", "/access/v1/evaluations", {}),
 ]

@@ -39,6 +39,7 @@ PLANTED = {
     "store password": "planted-store-password",
     "webhook secret": HOOK,
     "webhook secret, decoded": "planted-webhook-secret",
+    "portal secret": "planted-portal-secret-0123456789",
     "token of a user": "eyJhbGciOi.planted-user-token.c2ln",
     "hidden attribute": "planted-attribute",
     "hidden metadata": "planted-metadata",
@@ -47,7 +48,9 @@ RUNTIME = {"Authorization": f"Bearer {PLANTED['runtime key']}"}
 INTERNAL = {"X-Internal-API-Key": PLANTED["internal key"]}
 READ = {"Authorization": f"Bearer {PLANTED['read key']}"}
 USER = INTERNAL | {"Authorization": f"Bearer {PLANTED['token of a user']}"}
+BROWSER = {"Authorization": f"Bearer {PLANTED['token of a user']}"}
 WRONG = {"Authorization": f"Bearer {PLANTED['wrong key']}"}
+WHO = {"app_id": "a", "user_id": "u"}
 ASK = {
     "app_id": "a",
     "user_id": "u",
@@ -105,6 +108,7 @@ def settings(store: str, other: str, folder: Path) -> Settings:
             f"{PLANTED['runtime key, the one before']}",
             "internal_api_keys": PLANTED["internal key"],
             "sidecar_read_keys": PLANTED["read key"],
+            "sidecar_portal_secret": PLANTED["portal secret"],
             "mozaiks_app_key": PLANTED["app key"],
             "mozaiks_gateway_url": other,
             "subscription_api_url": f"{other}/{{app_id}}/{{user_id}}",
@@ -133,6 +137,11 @@ CALLS = [
     ("POST", "/v1/checkout/cancel", {"app_id": "a", "user_id": "u"}, USER),
     ("POST", "/v1/usage", {"app_id": "a", "user_id": "u", "total_tokens": 5}, RUNTIME),
     ("POST", "/v1/policies/reload", {}, INTERNAL),
+    *[
+        ("GET", path, None, headers)
+        for path in ("/v1/me/usage", "/v1/me/entitlements")
+        for headers in (BROWSER, RUNTIME, READ, WRONG)
+    ],
     *[
         ("GET", path, None, headers)
         for path in (
@@ -169,8 +178,21 @@ def assert_shown_to_whoever_may(said: str) -> str:
     return said
 
 
-async def plant(store: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was answered while everything else went wrong; objects are looked at on the way."""
+async def ask_as_a_user(client: httpx.AsyncClient) -> str:
+    """A token that holds, with which everything of its user was asked for."""
+    given = await client.post("/v1/portal-tokens", json=WHO, headers=RUNTIME)
+    token = str(given.json()["token"])
+    for path in ("/v1/me/usage", "/v1/me/entitlements", "/v1/me/usage?token=" + token):
+        await client.get(path, headers={"Authorization": f"Bearer {token}"})
+    await client.get("/v1/usage?app_id=a", headers={"Authorization": f"Bearer {token}"})
+    return token
+
+
+async def plant(store: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], str]:
+    """What was answered while everything else went wrong; objects are looked at on the way.
+
+    A user's token that holds stands beside it.
+    """
     answers = []
     async with hostile() as other:
         app = create_app(settings(store, other, folder), "json")
@@ -181,8 +203,10 @@ async def plant(store: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> li
                 for method, path, body, headers in CALLS:
                     answer = await client.request(method, path, json=body, headers=headers)
                     answers.append(told_by(answer))
+                token = await ask_as_a_user(client)
                 for said in told_by_objects():
                     assert_untold("an object", said)
+                    assert token not in said
 
                 def crash(self: GatewayPayments, *_: object, **__: object) -> None:
                     raise RuntimeError("a defect")
@@ -192,7 +216,7 @@ async def plant(store: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> li
                 crashed = await client.post("/v1/checkout", json=body, headers=USER)
                 assert crashed.status_code == 500
                 answers.append(told_by(crashed))
-    return answers
+    return answers, token
 
 
 async def test_nothing_tells_a_secret_while_the_store_answers(
@@ -205,7 +229,7 @@ async def test_nothing_tells_a_secret_while_the_store_answers(
     with redis_server(tmp_path / "redis") as server:
         server.command("CONFIG", "SET", "requirepass", PLANTED["store password"])
         store = f"unix://:{PLANTED['store password']}@{server.socket}"
-        answers = await plant(store, tmp_path, monkeypatch)
+        answers, token = await plant(store, tmp_path, monkeypatch)
 
     written = "".join(file.read_text() for file in (tmp_path / "log").iterdir())
     log = "".join(capfd.readouterr())
@@ -216,6 +240,7 @@ async def test_nothing_tells_a_secret_while_the_store_answers(
         assert_untold("an answer", assert_shown_to_whoever_may(said))
     assert_untold("the record of decisions", written)
     assert_untold("the log", log)
+    assert token not in log + written
 
 
 async def test_nothing_tells_a_secret_while_the_store_is_gone(
@@ -225,13 +250,15 @@ async def test_nothing_tells_a_secret_while_the_store_is_gone(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     store = f"redis://user:{PLANTED['store password']}@127.0.0.1:{free_port()}/0"
-    answers = await plant(store, tmp_path, monkeypatch)
+    answers, token = await plant(store, tmp_path, monkeypatch)
 
     for said in answers:
         assert_untold("an answer", assert_shown_to_whoever_may(said))
     written = "".join(file.read_text() for file in (tmp_path / "log").iterdir())
     assert_untold("the record of decisions", written)
-    assert_untold("the log", "".join(capfd.readouterr()))
+    log = "".join(capfd.readouterr())
+    assert_untold("the log", log)
+    assert token not in log + written
 
 
 def test_what_lives_for_one_request_tells_no_secret_either(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.bootstrap.identity import demand_identity
 from sidecar.domain.usage import OnExpiry
 from sidecar.errors import ConfigurationError
 from sidecar.settings import read_settings, unread_variables
@@ -36,6 +37,11 @@ def test_what_expires_is_given_back_unless_something_else_is_said(
         ("SIDECAR_ON_EXPIRY", "keep", "SIDECAR_ON_EXPIRY: Input should be 'release' or 'charge'"),
         ("SIDECAR_TOP_UP_URL", "{plan}",
          "SIDECAR_TOP_UP_URL: knows {app_id}, {user_id} and {limit}, not {plan}"),
+        ("SIDECAR_PORTAL_SECRET", f"{'s' * 32},short",
+         "SIDECAR_PORTAL_SECRET: a secret has 32 characters or more; "
+         "openssl rand -hex 32 makes one"),
+        ("SIDECAR_PORTAL_ANCESTORS", "https://a.example; script-src *",
+         "SIDECAR_PORTAL_ANCESTORS: knows none, self and origins such as https://app.example.com"),
         ("SIDECAR_UPGRADE_URL", "{limit}",
          "SIDECAR_UPGRADE_URL: knows {app_id}, {user_id} and {plan}, not {limit}"),
     ],
@@ -93,3 +99,42 @@ def test_a_setting_of_the_control_plane_that_is_none_is_pointed_out(
     monkeypatch.setenv("CONTROL_PLANE_USAGE_INGEST_URI", "http://x/y")
     [note] = unread_variables()
     assert note.endswith("did you mean CONTROL_PLANE_USAGE_INGEST_URL?")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("", "'none'"),
+        ("none", "'none'"),
+        ("'none'", "'none'"),
+        ("self", "'self'"),
+        ("https://app.example.com", "https://app.example.com"),
+        ("'self', https://*.example.com:8443", "'self' https://*.example.com:8443"),
+        ("http://localhost:3000 http://[::1]:3000", "http://localhost:3000 http://[::1]:3000"),
+    ],
+)
+def test_who_may_frame_the_page_is_told_as_a_browser_reads_it(
+    value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIDECAR_PORTAL_ANCESTORS", value)
+    assert read_settings().sidecar_portal_ancestors == told
+
+
+def test_keys_of_an_identity_provider_are_not_taken_for_whoever_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SIDECAR_JWKS_URL", "https://login.example/jwks.json")
+    monkeypatch.setenv("SIDECAR_JWT_ISSUER", "https://login.example")
+    with pytest.raises(ConfigurationError, match="SIDECAR_JWT_AUDIENCE"):
+        demand_identity(read_settings())
+    monkeypatch.setenv("SIDECAR_JWT_AUDIENCE", "web")
+    demand_identity(read_settings())
+
+
+def test_what_is_not_installed_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SIDECAR_JWT_ISSUER", "SIDECAR_JWT_AUDIENCE"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("SIDECAR_JWKS_URL", "https://login.example/jwks.json")
+    monkeypatch.setattr("sidecar.bootstrap.identity.find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'mozaiks-sidecar\[jwt\]'"):
+        demand_identity(read_settings())

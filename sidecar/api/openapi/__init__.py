@@ -12,6 +12,7 @@ from sidecar.api.openapi.counting import counting
 from sidecar.api.openapi.deciding import deciding
 from sidecar.api.openapi.events import event_schemas, events
 from sidecar.api.openapi.operation import Operation
+from sidecar.api.openapi.personal import personal
 from sidecar.api.openapi.problems import problem_schemas
 from sidecar.api.openapi.questions import question_schemas
 from sidecar.api.openapi.schema import TEXT, Schema
@@ -59,6 +60,12 @@ _SCHEMES: Final[dict[str, Schema]] = {
         "name": "X-Internal-API-Key",
         "description": "The same keys, where the other header is taken.",
     },
+    "user": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A portal token, or a token of the app's own identity provider.",
+    },
 }
 
 
@@ -68,6 +75,7 @@ def operations() -> Iterator[Operation]:
     yield from counting()
     yield from events()
     yield from pushing()
+    yield from personal()
     yield from recorded()
     yield from about()
 

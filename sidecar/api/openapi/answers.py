@@ -113,6 +113,11 @@ _SUBSCRIPTION: Final[dict[str, Schema]] = {
     "updated_at": or_null(INSTANT),
     "metadata": ANYTHING,
 }
+_OWN_SUBSCRIPTION: Final = {
+    name: of
+    for name, of in _SUBSCRIPTION.items()
+    if name not in ("stripe_subscription_id", "metadata")
+}
 _HISTORY: Final = told(
     listed(
         shape(
@@ -150,6 +155,21 @@ _WALLET: Final[dict[str, Schema]] = {
 _WARNINGS: Final = told(listed(TEXT), "Why it has no effect as things are.")
 _CHECKED_ERROR: Final = shape({"status": WHOLE, "message": TEXT})
 
+_ENTITLEMENTS: Final[dict[str, Schema]] = {
+    "app_id": TEXT,
+    "user_id": TEXT,
+    "plan": or_null(TEXT),
+    "plan_name": or_null(TEXT),
+    "mode": one_of(Mode),
+    "plugins": shape({"allow": listed(TEXT), "deny": listed(TEXT)}),
+    "features": by_name(TRUTH),
+    "limits": listed(ref("Limit")),
+    "wallet": told(or_null(shape(_WALLET)), "null where the plan has none."),
+    "grants": listed(shape({"id": TEXT} | _GRANT)),
+    "subscription": or_null(ref("Subscription")),
+    "policy": _POLICY,
+}
+
 
 def answer_schemas() -> dict[str, Schema]:
     """The components that answers are made of."""
@@ -182,20 +202,20 @@ def answer_schemas() -> dict[str, Schema]:
                 ),
             }
         ),
-        "Entitlements": shape(
+        "Entitlements": shape(_ENTITLEMENTS),
+        "OwnEntitlements": shape(
+            _ENTITLEMENTS
+            | {
+                "limits": told(listed(ref("Limit")), "Those that the user shares with nobody."),
+                "subscription": or_null(shape(_OWN_SUBSCRIPTION)),
+                "remedies": told(listed(ref("Remedy")), "Where there is more to be had."),
+            }
+        ),
+        "GivenPortalToken": shape(
             {
-                "app_id": TEXT,
-                "user_id": TEXT,
-                "plan": or_null(TEXT),
-                "plan_name": or_null(TEXT),
-                "mode": one_of(Mode),
-                "plugins": shape({"allow": listed(TEXT), "deny": listed(TEXT)}),
-                "features": by_name(TRUTH),
-                "limits": listed(ref("Limit")),
-                "wallet": told(or_null(shape(_WALLET)), "null where the plan has none."),
-                "grants": listed(shape({"id": TEXT} | _GRANT)),
-                "subscription": or_null(ref("Subscription")),
-                "policy": _POLICY,
+                "token": told(TEXT, "For a browser, as `Authorization: Bearer`."),
+                "expires_at": INSTANT,
+                "url": told(TEXT, "The page with the token behind a `#`, which no server sees."),
             }
         ),
         "Subscription": shape(_SUBSCRIPTION),

@@ -7,7 +7,7 @@ from sidecar.api.fields import MAX_TEXT
 from sidecar.api.openapi.operation import CALLERS, JSON, READERS, REPORTED, Operation
 from sidecar.api.openapi.questions import parameters_of
 from sidecar.api.openapi.schema import TEXT, Schema, listed, ref
-from sidecar.api.queries import GROUPS, PeriodsQuery, UsageQuery
+from sidecar.api.queries import GROUPS, OwnUsageQuery, PeriodsQuery, UsageQuery
 
 _TAG: Final = "Usage"
 _MAY: Final = "Entitlements"
@@ -37,7 +37,8 @@ def counting() -> Iterable[Operation]:
         "GET", "/v1/usage", _TAG, "What was used, by hour or day",
         "Of an app, or of one of its users; the last day unless another time is asked for, and "
         "at most 90 days.",
-        "UsageReport", REPORTED, parameters=_reported(),
+        "UsageReport", REPORTED,
+        parameters=reported(UsageQuery, app_id="Of which app.", user_id="Of one user alone."),
     )  # fmt: skip
     yield Operation(
         "GET", "/v1/usage/periods", _TAG, "What each billing period came to",
@@ -86,11 +87,11 @@ def _binary() -> list[Schema]:
     ]
 
 
-def _reported() -> list[Schema]:
+def reported(model: type[OwnUsageQuery], **words: str) -> list[Schema]:
+    """The parameters of a report of use; words for those that not every report has."""
     found = parameters_of(
-        UsageQuery,
-        app_id="Of which app.",
-        user_id="Of one user alone.",
+        model,
+        **words,
         to="Before when; now unless said.",
         granularity="By hour or by day.",
         group_by=f"Names with commas between them, of {', '.join(GROUPS)}.",

@@ -22,6 +22,7 @@ class Example:
         name: without spaces.
         body: to be sent as JSON, under a media type; None for none.
         path, query: values of the parameters.
+        personal: whether it brings the user's token that was given out last.
     """
 
     method: str
@@ -34,6 +35,7 @@ class Example:
     media_type: str = "application/json"
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    personal: bool = False
 
     def as_sent(self) -> dict[str, Any]:
         """The request, as the document shows it."""

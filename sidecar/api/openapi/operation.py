@@ -21,6 +21,7 @@ INTERNAL: Final = (Role.INTERNAL,)
 
 WORDS: Final[Mapping[int, str]] = {
     200: "The answer.",
+    201: "Made.",
     202: "Taken.",
     400: "The body is not JSON.",
     401: "No key, or none that is known.",
@@ -54,6 +55,7 @@ class Operation:
         decides: whether it may refuse as a check does.
         stored: whether the store is asked.
         bounded: whether the length of what is named in the address is bounded.
+        personal: whether it takes a user's token, and never a key.
     """
 
     method: str
@@ -72,6 +74,7 @@ class Operation:
     decides: bool = False
     stored: bool = True
     bounded: bool = True
+    personal: bool = False
 
     def entry(self) -> dict[str, Any]:
         """Itself, as OpenAPI writes it."""
@@ -86,7 +89,7 @@ class Operation:
                 str(status): self._response(status, kinds, shown)
                 for status, kinds in sorted(self.answers().items())
             },
-            "security": [{"bearer": []}, {"internal": []}] if self.roles else [],
+            "security": self._security(),
             "x-roles": [role.value for role in self.roles],
         }
         if self.body is not None:
@@ -121,7 +124,7 @@ class Operation:
             yield 400, "Problem"
         if self.method == "POST":
             yield 413, "Problem"
-        if self.roles:
+        if self.roles or self.personal:
             yield from ((401, "Problem"), (403, "Problem"))
         if self.stored:
             yield 503, "Problem"
@@ -129,7 +132,14 @@ class Operation:
             yield from ((status, "Refusal") for status in _REFUSALS)
         yield from (self.others or {}).items()
 
+    def _security(self) -> list[Schema]:
+        if self.personal:
+            return [{"user": []}]
+        return [{"bearer": []}, {"internal": []}] if self.roles else []
+
     def _asked_by(self) -> str:
+        if self.personal:
+            return "A user's token: a portal token, or the app's own where its issuer is known."
         if not self.roles:
             return "Anybody may ask; no key is needed."
         return f"Key: {' or '.join(self.roles)}."

@@ -21,7 +21,7 @@ from sidecar.domain.request import MAX_INTEGER
 _BODIES: Final[tuple[type[BaseModel], ...]] = (
     schemas.CheckBody, schemas.ChecksBody, explain_schemas.ExplainBody, schemas.CommitBody,
     schemas.ExtendBody, usage_schemas.UsageEventBody, usage_schemas.UsageSummaryBody,
-    schemas.CheckoutBody, schemas.CancelBody,
+    schemas.CheckoutBody, schemas.CancelBody, schemas.PortalTokenBody,
     pushes.SubscriptionBody, pushes.GrantBody, pushes.WalletBody, manifest_body.ManifestBody,
     authzen_body.Evaluation, authzen_body.Evaluations,
 )  # fmt: skip

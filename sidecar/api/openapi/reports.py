@@ -1,5 +1,7 @@
 """What is answered to whoever looks on: usage, recorded decisions, policies, health."""
 
+from typing import Final
+
 from sidecar.api.openapi.schema import (
     ANYTHING,
     COUNT,
@@ -34,6 +36,18 @@ _USED = {
 _GROUPS = {f"{name}?": TEXT for name in ("model", "workflow", "agent", "plugin")}
 _SIDE = shape({"effect": one_of(Effect), "status": WHOLE, "reasons": listed(TEXT)})
 
+_REPORT: Final[dict[str, Schema]] = {
+    "app_id": TEXT,
+    "user_id": or_null(TEXT),
+    "from": INSTANT,
+    "to": INSTANT,
+    "granularity": one_of(("hour", "day")),
+    "group_by": listed(TEXT),
+    "currency?": TEXT,
+    "series": listed(shape({"start": INSTANT} | _GROUPS | _USED)),
+    "totals": shape(_USED),
+}
+
 
 def report_schemas() -> dict[str, Schema]:
     """The components of reports."""
@@ -50,19 +64,8 @@ def report_schemas() -> dict[str, Schema]:
                 ),
             }
         ),
-        "UsageReport": shape(
-            {
-                "app_id": TEXT,
-                "user_id": or_null(TEXT),
-                "from": INSTANT,
-                "to": INSTANT,
-                "granularity": one_of(("hour", "day")),
-                "group_by": listed(TEXT),
-                "currency?": TEXT,
-                "series": listed(shape({"start": INSTANT} | _GROUPS | _USED)),
-                "totals": shape(_USED),
-            }
-        ),
+        "UsageReport": shape(_REPORT),
+        "OwnUsageReport": shape(_REPORT | {"user_id": TEXT}),
         **_periods(),
         "RecordedDecision": _recorded(),
         "RecordedDecisions": shape(

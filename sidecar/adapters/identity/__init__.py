@@ -1,0 +1,1 @@
+"""Users by their tokens; PyJWT is imported when the first one comes."""

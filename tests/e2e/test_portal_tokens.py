@@ -1,0 +1,57 @@
+"""A token of one worker is good at every other, and the server that only has a key pays nothing."""
+
+from pathlib import Path
+
+import httpx
+
+from tests.processes import START_S, Sidecar
+
+WHO = {"app_id": "acme", "user_id": "ann"}
+
+
+def statuses(url: str, token: str) -> set[int]:
+    """What fresh connections answer a user, each perhaps another worker."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return {
+        httpx.get(f"{url}/v1/me/usage", headers=headers, timeout=START_S).status_code
+        for _ in range(12)
+    }
+
+
+def test_without_any_key_workers_share_what_they_sign_with_until_the_server_ends(
+    tmp_path: Path,
+) -> None:
+    store = "sqlite:///./sidecar.db"
+    with Sidecar(store=store, cwd=tmp_path, arguments=("--workers", "2")) as sidecar:
+        given = sidecar.client.post("/v1/portal-tokens", json=WHO)
+        token = given.json()["token"]
+        assert statuses(sidecar.url, token) == {200}
+    with Sidecar(store=store, cwd=tmp_path) as sidecar:
+        assert statuses(sidecar.url, token) == {401}
+    assert token not in sidecar.errors()
+
+
+def test_with_a_key_another_server_of_the_same_keys_takes_the_token(tmp_path: Path) -> None:
+    store, env = "sqlite:///./sidecar.db", {"SIDECAR_RUNTIME_KEYS": "run-1"}
+    with (
+        Sidecar(store=store, cwd=tmp_path, env=env) as one,
+        Sidecar(store=store, cwd=tmp_path, env=env | {"SIDECAR_ACCESS_LOG": "true"}) as other,
+    ):
+        headers = {"Authorization": "Bearer run-1"}
+        token = one.client.post("/v1/portal-tokens", json=WHO, headers=headers).json()["token"]
+        assert statuses(other.url, token) == {200}
+        assert token not in other.errors()
+        assert "/v1/me/usage" in other.errors()
+
+
+def test_nothing_of_it_is_imported_before_a_user_comes(tmp_path: Path) -> None:
+    with Sidecar(store="sqlite://", cwd=tmp_path) as sidecar:
+        maps = Path(f"/proc/{sidecar.process.pid}/maps")
+        sidecar.client.post("/v1/check", json=WHO)
+        before = maps.read_text()
+        sidecar.client.post("/v1/portal-tokens", json=WHO)
+        after = maps.read_text()
+
+    assert "cryptography" not in before
+    # PyJWT takes it where it is installed.
+    assert "cryptography" in after
