@@ -21,7 +21,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; wrong use exits 64, wrong policies or settings 3."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="sidecar", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sidecar.api.faults import FieldFault, InvalidBody, fault_of
 from sidecar.bootstrap.stores import is_missing, look_at_store
+from sidecar.cli import completing
 from sidecar.cli.options import policies_option, prices_option
 from sidecar.domain.subscription import Status
 from sidecar.logs import configure_logging
@@ -33,7 +34,9 @@ _OPTIONS = (
     click.option("--agent", help="The agent."),
     click.option("--tokens", "estimated_tokens", type=int, help="Tokens that it may use."),
     click.option("--attribute", multiple=True, metavar="NAME=JSON", help="A request attribute."),
-    click.option("--plan", help="Decide as if the user had this plan."),
+    click.option(
+        "--plan", help="Decide as if the user had this plan.", shell_complete=completing.plans
+    ),
     click.option(
         "--status",
         type=click.Choice([status.value for status in Status if status is not Status.NONE]),

@@ -1,14 +1,10 @@
 """`sidecar check`: one decision, printed for a person."""
 
 import asyncio
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from pydantic_core import to_json
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from sidecar.api.render import decision_body
@@ -17,6 +13,8 @@ from sidecar.bootstrap.policies import load_policies
 from sidecar.bootstrap.server import running
 from sidecar.cli.answers import head, remedies_in_words
 from sidecar.cli.asking import asking, body_of, read_body, settings_of
+from sidecar.cli.options import json_option
+from sidecar.cli.printing import plain_table, print_json, print_table, screen
 from sidecar.domain.decision import Decision
 from sidecar.domain.request import CheckRequest
 from sidecar.domain.subscription import Status, Subscription
@@ -27,7 +25,7 @@ EXIT_DENIED = 2
 
 @click.command()
 @asking
-@click.option("--json", "as_json", is_flag=True, help="Print what POST /v1/check answers.")
+@json_option("what POST /v1/check answers")
 @click.pass_context
 def check(
     context: click.Context,
@@ -51,7 +49,7 @@ def check(
     pushed = None if plan is None else _assumed(request, plan, status)
     decision = asyncio.run(_decide(settings, request, pushed))
     if as_json:
-        click.echo(to_json(decision_body(decision), indent=2))
+        print_json(decision_body(decision))
     else:
         _print(decision)
     context.exit(EXIT_DENIED if decision.is_denied else 0)
@@ -77,9 +75,7 @@ def _assumed(request: CheckRequest, plan: str, status: str) -> Subscription:
 
 
 def _print(decision: Decision) -> None:
-    # Nothing is cut off where nobody looks at a screen.
-    width = None if sys.stdout.isatty() else 200
-    console = Console(highlight=False, soft_wrap=True, width=width)
+    console = screen()
     console.print(head(decision.effect, decision.status, decision.plan, decision.mode))
     for reason in decision.reasons:
         mark = "✗" if reason.refuses else "!"
@@ -89,10 +85,8 @@ def _print(decision: Decision) -> None:
     for error in decision.errors:
         console.print(f"  ? {error.id}: {error.message}", markup=False)
     if decision.readings:
-        table = Table(box=None, padding=(0, 2), header_style="dim")
-        columns = ("limit", "window", "used", "reserved", "asked", "maximum", "granted", "resets")
-        for column in columns:
-            table.add_column(column, justify="left" if column in ("limit", "window") else "right")
+        numbers = ("used", "reserved", "asked", "maximum", "granted", "resets")
+        table = plain_table("limit", "window", *numbers, right=numbers)
         for reading in decision.readings:
             limit = reading.limit
             table.add_row(
@@ -105,5 +99,5 @@ def _print(decision: Decision) -> None:
                 f"{reading.granted:,}",
                 "" if reading.resets_at is None else f"{reading.resets_at:%Y-%m-%d %H:%M:%SZ}",
             )
-        console.print(table)
+        print_table(table, console)
     console.print(Text(f"policies {decision.revision}", style="dim"))

@@ -6,9 +6,11 @@ from keyword import iskeyword
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 LISTED: Final[Mapping[str, str]] = {
     "check": "Decide one request; exits 0 for allow and warn, 2 for deny.",
+    "completion": "Print a script with which bash, zsh or fish complete what is typed.",
     "decisions": "Look into the files of a decision log.",
     "explain": "Show every limit and rule: whether it applied and why, its numbers, and where it "
     "stands.",
@@ -26,10 +28,13 @@ LISTED: Final[Mapping[str, str]] = {
     "simulate": "Replay what was recorded against other policies, and show what would change.",
     "status": "Show how each part of a running server stands; exits 2 if one is down.",
     "test": "Run the tests of the policies in PATH: the files that end in _test.yaml.",
+    "top": "Show what goes on at a running server: rates, latencies, and who is near a limit.",
+    "usage": "Show what an app or a user used, hour by hour or day by day, and what is left.",
     "validate": "Load the policies in PATH and show every mistake with its place; exits 3 if "
     "there is one.",
 }
 """With the first sentence of its own help, which is read here so that it need not be imported."""
+_HELP_WIDTH: Final = 60
 
 
 class Commands(click.Group):
@@ -48,6 +53,15 @@ class Commands(click.Group):
         command = getattr(import_module(f"sidecar.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What a command may go on with, without importing one."""
+        commands = [
+            CompletionItem(name, help=_cut(LISTED[name], _HELP_WIDTH))
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing one."""

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from sidecar.adapters.decisions.finding import Wanted, find, latest
 from sidecar.adapters.decisions.verifying import Verified, verify
+from sidecar.cli.options import json_anyway, json_option
+from sidecar.cli.printing import print_json, printable
 from sidecar.errors import ConfigurationError
 
 EXIT_BROKEN = 3
@@ -22,8 +23,9 @@ def decisions() -> None:
 
 @decisions.command("verify")
 @_path
+@json_option("what is known of each series of files")
 @click.pass_context
-def verify_(context: click.Context, path: Path) -> None:
+def verify_(context: click.Context, path: Path, as_json: bool) -> None:
     """Tell whether the files in PATH, or one of them, are as they were written.
 
     Needs SIDECAR_DECISION_LOG_CHAIN; exits 3 where a line was changed, left out or put in. The
@@ -35,8 +37,11 @@ def verify_(context: click.Context, path: Path) -> None:
         raise ConfigurationError(f"{error.filename or path}: {error.strerror}") from error
     if not found:
         raise ConfigurationError(f"{path}: there is no decision log here")
-    for each in found:
-        _tell(each)
+    if as_json:
+        print_json({"series": [_as_plain(each) for each in found]})
+    else:
+        for each in found:
+            _tell(each)
     if any(each.broken for each in found):
         context.exit(EXIT_BROKEN)
 
@@ -64,12 +69,30 @@ def _tell(found: Verified) -> None:
 @click.option("--user", default="", help="Of this user alone.")
 @click.option("--effect", default="", type=click.Choice(["", "allow", "warn", "deny"]))
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000))
-@click.option("--json", "as_json", is_flag=True, help="Whole lines, as they were written.")
+@json_option("whole lines, as they were written")
 def list_(path: Path, app: str, user: str, effect: str, limit: int, as_json: bool) -> None:
     """Show the latest decisions in the directory PATH, the last one first."""
     found = latest(path, Wanted(app, user, effect), limit)
-    for decision in sorted(found, key=lambda each: str(each["at"]), reverse=True)[:limit]:
-        click.echo(orjson.dumps(decision) if as_json else _in_short(decision))
+    newest = sorted(found, key=lambda each: str(each["at"]), reverse=True)[:limit]
+    if as_json:
+        print_json({"decisions": newest})
+        return
+    for decision in newest:
+        click.echo(printable(_in_short(decision)))
+
+
+def _as_plain(found: Verified) -> dict[str, object]:
+    broken = found.broken
+    return {
+        "name": found.name,
+        "files": found.files,
+        "lines": found.lines,
+        "chained": found.is_chained,
+        "last": f"sha256:{found.last}" if found.last else None,
+        "broken": broken and {"file": broken.file, "line": broken.line, "why": broken.why},
+        "torn": found.torn,
+        "notes": found.notes,
+    }
 
 
 def _in_short(decision: dict[str, Any]) -> str:
@@ -83,6 +106,7 @@ def _in_short(decision: dict[str, Any]) -> str:
 @decisions.command("show")
 @_path
 @click.argument("decision_id")
+@json_anyway
 @click.pass_context
 def show(context: click.Context, path: Path, decision_id: str) -> None:
     """Show one decision in the directory PATH, with all that it was made from."""
@@ -90,4 +114,4 @@ def show(context: click.Context, path: Path, decision_id: str) -> None:
     if found is None:
         click.echo(f"{decision_id} is in none of these files", err=True)
         context.exit(EXIT_BROKEN)
-    click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    print_json(found)

@@ -1,7 +1,6 @@
 """`sidecar explain`: why is the answer what it is?"""
 
 import asyncio
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,6 @@ from urllib.parse import quote
 
 import click
 from click.core import ParameterSource
-from pydantic_core import to_json
-from rich.console import Console
 
 from sidecar.api.explain import explained_body, refuse_unknown_counters
 from sidecar.api.explain_schemas import EXPLAIN, ExplainBody
@@ -20,7 +17,9 @@ from sidecar.bootstrap.server import running
 from sidecar.cli.answers import head, remedies_in_words
 from sidecar.cli.asking import asking, body_of, misused, read_body, settings_of
 from sidecar.cli.explained import print_explanation
-from sidecar.cli.remote import DEFAULT_URL, fetch, key_or_set
+from sidecar.cli.options import DEFAULT_URL, json_option, key_option
+from sidecar.cli.printing import print_json, printable, screen
+from sidecar.cli.remote import Remote
 from sidecar.domain.decision import Effect
 from sidecar.pdp import Explained
 from sidecar.settings import Settings
@@ -37,11 +36,11 @@ _WITH_AN_ID = {"decision_id", "url", "key", "as_json"}
 @click.option("--balance", type=int, help="Of the user's wallet, in millionths of the currency.")
 @click.option("--now", metavar="INSTANT", help="As if it were then; counters are what --used says.")
 @click.option("--trace", is_flag=True, help="Show the value of each part of each expression.")
-@click.option("--json", "as_json", is_flag=True, help="Print what POST /v1/explain answers.")
+@json_option("what POST /v1/explain answers, or GET /v1/decisions/DECISION_ID")
 @click.option(
     "--url", default=DEFAULT_URL, show_default=True, help="The server that knows DECISION_ID."
 )
-@click.option("--key", help="A key to show there; else one of SIDECAR_READ_KEYS.")
+@key_option
 @click.pass_context
 def explain(
     context: click.Context,
@@ -69,9 +68,11 @@ def explain(
     """
     if decision_id is not None:
         _refuse_flags(context)
-        _tell_recorded(
-            fetch(url, f"/v1/decisions/{quote(decision_id, '')}", key_or_set(key)), as_json
-        )
+        record = Remote(url, key).fetch(f"/v1/decisions/{quote(decision_id, '')}")
+        if as_json:
+            print_json(record)
+        else:
+            _tell_recorded(record)
         return
     given: dict[str, object] = {"used": _counters(used)}
     given |= {"now": now} if now is not None else {}
@@ -86,10 +87,10 @@ def explain(
     except InvalidBody as fault:
         raise misused(context, fault) from None
     if as_json:
-        click.echo(to_json(explained_body(explained), indent=2))
+        print_json(explained_body(explained))
         return
     decision = explained.decision
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen()
     console.print(head(decision.effect, decision.status, decision.plan, decision.mode))
     print_explanation(explained.explanation.as_plain())
     for remedy in remedies_in_words(decision):
@@ -116,16 +117,13 @@ def _refuse_flags(context: click.Context) -> None:
         raise click.UsageError(message)
 
 
-def _tell_recorded(record: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(record, indent=2))
-        return
-    console = Console(highlight=False, soft_wrap=True)
+def _tell_recorded(record: dict[str, Any]) -> None:
+    console = screen()
     effect = Effect(record["effect"])
     console.print(head(effect, record["status"], record["plan"], record["mode"]))
     subject = record["request"]
     told = f"{record['decision_id']} of user {subject['user_id']} in app {subject['app_id']}"
-    console.print(f"{told}, {record['at']}", markup=False)
+    console.print(printable(f"{told}, {record['at']}"), markup=False)
     if "explanation" in record:
         print_explanation(record["explanation"])
         return

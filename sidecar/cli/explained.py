@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from rich.console import Console
 from rich.text import Text
 
 from sidecar.cli.findings import counted
+from sidecar.cli.printing import screen
 from sidecar.domain.explanation import Does, RuleState
 
 MOST_UNTOUCHED = 40
@@ -46,14 +46,14 @@ class Line(NamedTuple):
 def print_explanation(explanation: Mapping[str, Any]) -> None:
     """Everything, a line for each part, and how much there was to do."""
     print_lines(lines_of(explanation))
-    Console(highlight=False, soft_wrap=True).print(Text(_sum(explanation), style="dim"))
+    screen().print(Text(_sum(explanation), style="dim"))
 
 
 def print_lines(told: Iterable[Line], indent: str = "") -> None:
     """Lines whose places stand at the right where there is room."""
     is_screen = sys.stdout.isatty()
     columns = shutil.get_terminal_size().columns if is_screen else _WIDTH
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen()
     lines = list(told)
     named = [len(line.name) for line in lines if line.mark]
     width = min(max(named, default=0), _WIDEST_NAME)

@@ -1,18 +1,17 @@
 """How is what was found in files told to a person or a program, and which exit code says it?"""
 
-import json
 from collections.abc import Iterable, Sequence
 
 import click
-from rich.console import Console
 from rich.text import Text
 
+from sidecar.cli.options import format_options
+from sidecar.cli.printing import print_json, screen
 from sidecar.policy.diagnostics import MOST_FINDINGS, Diagnostic, Part, Severity
 from sidecar.policy.reports import as_annotations, as_json, as_sarif
 
 EXIT_INVALID = 3
 EXIT_WARNINGS = 5
-FORMATS = ("text", "json", "sarif", "github")
 _STYLES = {
     Part.PLACE: "bold",
     Part.ERROR: "bold red",
@@ -23,14 +22,10 @@ _STYLES = {
     Part.ASIDE: "dim",
 }
 
-format_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
+format_option = format_options(
+    "text", "json", "sarif", "github",
     help="For a person, a program, a code scanner or a pull request.",
-)
+)  # fmt: skip
 
 
 def tell(findings: Sequence[Diagnostic], form: str, *, otherwise: str) -> None:
@@ -41,9 +36,9 @@ def tell(findings: Sequence[Diagnostic], form: str, *, otherwise: str) -> None:
     """
     match form:
         case "json":
-            click.echo(json.dumps([as_json(found) for found in findings], indent=2))
+            print_json([as_json(found) for found in findings])
         case "sarif":
-            click.echo(json.dumps(as_sarif(findings), indent=2))
+            print_json(as_sarif(findings))
         case "github":
             for line in as_annotations(findings):
                 click.echo(line)
@@ -66,7 +61,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def _tell_a_person(findings: Iterable[Diagnostic]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen()
     for found in findings:
         if console.color_system is None:
             click.echo(str(found))

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from sidecar.cli.options import json_option
+from sidecar.cli.printing import print_json
 from sidecar.cli.written import write_new
 from sidecar.policy.files import content_of
 from sidecar.policy.legacy.config import read_old
@@ -19,7 +21,8 @@ from sidecar.policy.legacy.policy_text import policy_text
     help="The policy file to write; without it, it is printed.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite the file of --output.")
-def import_(config: Path, output: Path | None, force: bool) -> None:
+@json_option("the policy and what is said of it")
+def import_(config: Path, output: Path | None, force: bool, as_json: bool) -> None:
     """Write the policy that CONFIG stands for, an older subscription_config.json.
 
     Both of its shapes are read: "plans" and "subscription_plans". What is dropped or taken for
@@ -28,10 +31,14 @@ def import_(config: Path, output: Path | None, force: bool) -> None:
     """
     found = read_old(JsonFile(config, content_of(config)))
     text = policy_text(found, config.name)
+    if output is not None:
+        write_new({output: text}, force=force)
+    if as_json:
+        notes = [{"kind": it.kind, "what": it.what, "why": it.why} for it in found.notes]
+        print_json({"policy": text, "file": output, "notes": notes})
+        return
     if output is None:
         click.echo(text, nl=False)
-    else:
-        write_new({output: text}, force=force)
     for kind in NoteKind:
         for line in told(found.notes, kind):
             click.echo(f"{kind.value}: {line}", err=True)

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import click
-from pydantic_core import to_json
-from rich.console import Console
 
 from sidecar.api.render import outbox_body
 from sidecar.bootstrap.stores import is_in_memory, is_missing, store_of
+from sidecar.cli.options import json_option
+from sidecar.cli.printing import print_json, printable, screen
 from sidecar.domain.event_log import AppLine, Backlog, SetAside, whereabouts
 from sidecar.errors import ConfigurationError, UnknownEntry
 from sidecar.ports import Outbox
@@ -30,7 +30,7 @@ def outbox() -> None:
 @outbox.command("list")
 @_store
 @click.option("--limit", type=click.IntRange(1, _MOST), default=50, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print what GET /v1/outbox answers.")
+@json_option("what GET /v1/outbox answers")
 def list_(store: str | None, limit: int, as_json: bool) -> None:
     """Show how much waits, app by app, and each event that was refused."""
 
@@ -40,7 +40,7 @@ def list_(store: str | None, limit: int, as_json: bool) -> None:
         refused = await found.set_aside(limit, since=time.monotonic())
         now = datetime.now(UTC)
         if as_json:
-            click.echo(to_json(outbox_body(backlog, lines, refused, now), indent=2))
+            print_json(outbox_body(backlog, lines, refused, now))
         else:
             _print(backlog, lines, refused, now)
 
@@ -51,7 +51,8 @@ def list_(store: str | None, limit: int, as_json: bool) -> None:
 @click.argument("ids", nargs=-1)
 @_every
 @_store
-def retry(ids: tuple[str, ...], every: bool, store: str | None) -> None:
+@json_option("how many")
+def retry(ids: tuple[str, ...], every: bool, store: str | None, as_json: bool) -> None:
     """Try events again that were refused, or the first that waits in an app, at once."""
 
     async def again(found: Outbox) -> None:
@@ -61,7 +62,7 @@ def retry(ids: tuple[str, ...], every: bool, store: str | None) -> None:
             lines = await found.lines(_MOST, since=time.monotonic())
             chosen += [line.first for line in lines if line.first is not None]
         await _each(dict.fromkeys(chosen), found.retry)
-        click.echo(f"{_events(len(set(chosen)))} will be tried again")
+        _tell(len(set(chosen)), "retried", "will be tried again", as_json=as_json)
 
     _demand(ids, every=every)
     _with_outbox(store, again)
@@ -71,13 +72,14 @@ def retry(ids: tuple[str, ...], every: bool, store: str | None) -> None:
 @click.argument("ids", nargs=-1)
 @_every
 @_store
-def drop(ids: tuple[str, ...], every: bool, store: str | None) -> None:
+@json_option("how many")
+def drop(ids: tuple[str, ...], every: bool, store: str | None, as_json: bool) -> None:
     """Never deliver events that were refused, or the first that waits in an app."""
 
     async def forget(found: Outbox) -> None:
         chosen = [*ids, *(await _refused(found) if every else ())]
         await _each(dict.fromkeys(chosen), found.drop)
-        click.echo(f"{_events(len(set(chosen)))} will not be delivered")
+        _tell(len(set(chosen)), "dropped", "will not be delivered", as_json=as_json)
 
     _demand(ids, every=every)
     _with_outbox(store, forget)
@@ -112,6 +114,13 @@ async def _each(ids: dict[str, None], change: Callable[..., Awaitable[bool]]) ->
             raise UnknownEntry(entry_id)
 
 
+def _tell(count: int, name: str, what: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({name: count})
+    else:
+        click.echo(f"{_events(count)} {what}")
+
+
 def _demand(ids: tuple[str, ...], *, every: bool) -> None:
     if bool(ids) is every:
         raise click.UsageError("name events by their ids, or all of them with --all")
@@ -120,7 +129,7 @@ def _demand(ids: tuple[str, ...], *, every: bool) -> None:
 def _print(
     backlog: Backlog, lines: Sequence[AppLine], refused: Sequence[SetAside], now: datetime
 ) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen()
     lag = f", the first for {backlog.lag_s(now):,.0f} s" if backlog.waiting else ""
     told = f"{_events(backlog.waiting)} waiting{lag}; {backlog.set_aside:,} refused"
     console.print(told, markup=False)
@@ -136,7 +145,7 @@ def _print(
             console.print(f"   first {line.first}", markup=False)
     for each in refused:
         console.print(f" ! {each.event.id}  {each.status}  {each.at:%Y-%m-%d %H:%M:%S}Z")
-        console.print(f"   {each.event.body}", markup=False)
+        console.print(printable(f"   {each.event.body}"), markup=False)
 
 
 def _events(number: int) -> str:

@@ -6,8 +6,8 @@ from typing import Final, TypeVar
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from sidecar.cli.printing import print_table
 from sidecar.cli.recordings import Reading
 from sidecar.policy.simulation.changes import Change, Spell
 from sidecar.policy.simulation.replay import Outcome, Tally
@@ -170,14 +170,6 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column == "decisions" else "left")
     return table
-
-
-def print_table(table: Table, console: Console) -> None:
-    """Print it without the spaces that fill up its last column."""
-    with console.capture() as capture:
-        console.print(table)
-    lines = (line.rstrip() for line in capture.get().splitlines())
-    console.print(Text.from_ansi("\n".join(lines)))
 
 
 def _instant(at: datetime | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import click
 
+from sidecar.cli.options import json_anyway
 from sidecar.policy.json_schema import Kind, schema_text
 
 
@@ -10,6 +11,7 @@ from sidecar.policy.json_schema import Kind, schema_text
     "--kind", type=click.Choice([kind.value for kind in Kind]), default=Kind.POLICY.value,
     show_default=True, help="Of which kind of file.",
 )  # fmt: skip
+@json_anyway
 def schema(kind: str) -> None:
     """Print the JSON Schema of a policy file, a test file or a price file.
 

@@ -1,7 +1,5 @@
 """`sidecar simulate`: what would another policy have said of what was recorded?"""
 
-import json
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,7 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sidecar.api.faults import fault_of
 from sidecar.api.pushes import SUBSCRIPTION
 from sidecar.bootstrap.prices import prices_named_by
+from sidecar.cli.options import format_options, prices_option
 from sidecar.cli.outcome import NOTHING_COUNTED, as_json, print_outcome
+from sidecar.cli.printing import print_json, screen
 from sidecar.cli.recordings import Reading, Recordings, Told, told_on_the_way
 from sidecar.domain.subscription import Subscription
 from sidecar.errors import ConfigurationError
@@ -61,13 +61,9 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
     help="What counts: reported use; what checks asked to hold; what each check estimated, held or "
     "not. auto: use where there is any, else holds.",
 )
-@click.option(
-    "--prices", type=click.Path(path_type=Path), help="What models cost, as SIDECAR_PRICES."
-)
+@prices_option
 @click.option("--users", default=10, show_default=True, help="Users that are named.")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@format_options("text", "json", help="For a person or a program.")
 def simulate(
     policies: Path,
     sources: tuple[str, ...],
@@ -102,11 +98,9 @@ def simulate(
     if form == "json":
         if outcome.is_nothing_counted:
             click.echo(f"warning: {NOTHING_COUNTED}", err=True)
-        click.echo(json.dumps(as_json(outcome, reading, users), indent=2))
+        print_json(as_json(outcome, reading, users))
         return
-    # Nothing is cut off where nobody looks at a screen.
-    width = None if sys.stdout.isatty() else 200
-    print_outcome(outcome, reading, users, Console(highlight=False, soft_wrap=True, width=width))
+    print_outcome(outcome, reading, users, screen())
 
 
 def _subscriptions(file: Path | None) -> Iterable[Subscription]:

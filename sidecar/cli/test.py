@@ -1,6 +1,5 @@
 """`sidecar test`: do the tests beside the policies hold, and what do they cover?"""
 
-import json
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -9,7 +8,8 @@ import click
 
 from sidecar.bootstrap.prices import prices_named_by
 from sidecar.cli.findings import EXIT_INVALID, tell
-from sidecar.cli.options import prices_option
+from sidecar.cli.options import format_options, prices_option
+from sidecar.cli.printing import print_json
 from sidecar.cli.tested import tell_coverage, tell_results
 from sidecar.errors import ConfigurationError
 from sidecar.policy.testing import Report, run_tests
@@ -21,14 +21,7 @@ EXIT_FAILED = 4
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "junit"]),
-    default="text",
-    show_default=True,
-    help="For a person, a program or a build server.",
-)
+@format_options("text", "json", "junit", help="For a person, a program or a build server.")
 @click.option("--coverage", is_flag=True, help="Show what no test has seen at work.")
 @click.option(
     "--filter",
@@ -58,7 +51,7 @@ def test(
         _refuse_nothing(path, report, filters)
     match form:
         case "json":
-            click.echo(json.dumps(as_json(report), indent=2))
+            print_json(as_json(report))
         case "junit":
             click.echo(as_junit(report))
         case _:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from sidecar.cli.explained import lines_of, print_lines
 from sidecar.cli.findings import counted
+from sidecar.cli.printing import screen
 from sidecar.policy.testing.coverage import Coverage
 from sidecar.policy.testing.rendering import differences_in_words
 from sidecar.policy.testing.report import Outcome, Report, Result
@@ -22,7 +23,7 @@ _MARKS = {
 
 def tell_results(report: Report) -> None:
     """Every case under its file, what is wrong with those that failed, and the sum."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen()
     for file, results in groupby(report.results, key=lambda result: result.file):
         _print(console, file, "bold")
         for result in results:
@@ -33,7 +34,7 @@ def tell_results(report: Report) -> None:
 
 def tell_coverage(coverage: Coverage) -> None:
     """Of each kind how much was seen, and what was not, with its place."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen()
     _print(console, "coverage", "bold")
     for share in coverage.shares:
         style = "green" if share.covered == share.total else "yellow"

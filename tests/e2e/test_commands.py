@@ -17,6 +17,7 @@ POLICIES = "policies/starter"
 # A command that is a server (serve), or decides as one does (check, explain), needs its parts, and
 # one that looks into the store (outbox) needs that.
 ALONE = [
+    ["completion", "fish"],
     ["decisions", "list", "{directory}"],
     ["explain-code", "B1"],
     ["import", "{directory}/subscription_config.json"],
@@ -73,7 +74,7 @@ def test_what_is_said_of_all_commands_imports_none_of_them(asked: str) -> None:
 
 
 def test_every_command_is_looked_at_or_needs_a_server() -> None:
-    needing = {"check", "explain", "outbox", "serve", "status"}
+    needing = {"check", "explain", "outbox", "serve", "status", "top", "usage"}
     assert {name for name, *_ in ALONE} | needing == set(LISTED)
 
 
