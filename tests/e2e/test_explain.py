@@ -181,7 +181,7 @@ def test_a_server_that_does_not_tell_says_why(server: Sidecar, folder: Path) -> 
 
     assert {unknown[0], nobody[0], runtime[0], silent[0], strange[0]} == {3}
     assert "No decision 'dec_none' is known." in unknown[2]
-    assert nobody[2].endswith(" Give one with --key.\n")
+    assert "Give one with --key, or set SIDECAR_READ_KEYS" in nobody[2]
     assert "takes a key of the role internal or read" in runtime[2]
     assert "is `sidecar serve` running there?" in silent[2]
     assert "ftp://here: write http://HOST:PORT" in strange[2]
