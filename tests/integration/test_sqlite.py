@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.adapters.sqlite.database import Database, StoreUnavailable, Unfinished
+from sidecar.adapters.sqlite.database import Database, StoreUnavailable
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.adapters.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
 from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
+from sidecar.adapters.sqlite.unfinished import Unfinished
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription
 from sidecar.domain.usage import Tally

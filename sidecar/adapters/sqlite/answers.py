@@ -20,7 +20,8 @@ class Look:
     def __init__(self, ledger: Ledger, user: str, charges: Sequence[Charge], now: int) -> None:
         self._limits = [charge.limit for charge in charges]
         self.layout = lay_out(charges, now)
-        self._contents = ledger.contents(self.layout.counters)
+        self.cells = ledger.cells(self.layout.counters)
+        self._contents = [cell.content for cell in self.cells]
         self._granted = ledger.granted(user, self._limits)
         self._fits = ledger.fits(charges, self.layout, self._contents, self._granted)
         self.readings = readings_of(charges, self.layout, self._contents, self._fits, self._granted)
@@ -72,7 +73,7 @@ def settlement_of(ledger: Ledger, record: Record, *, is_little: bool) -> Settlem
     entries: dict[str, Entry] = {}
     for entry in record.account.entries:
         entries.setdefault(entry.name, entry)
-    contents = ledger.contents(tuple(entries.values()))
+    contents = [cell.content for cell in ledger.cells(tuple(entries.values()))]
     shown = read_limits(record.limits)
     granted = ledger.granted(record.user, [limit for limit, _ in shown])
     readings = []

@@ -1,107 +1,119 @@
-"""What do counters hold, and what changes there within one transaction?
+"""What do counters hold, and what changes there?
 
-A counter is read once, changed in memory and written once. A row is one bucket of a counter: a
-period, or one part of a sliding window. What is held stands in the bucket of the hold, but
-counts whatever its bucket is.
+A counter is read once, changed in memory, and written once for all who share a transaction. A row
+is one bucket of a counter: a period, or one part of a sliding window. What is held stands in the
+bucket of the hold, but counts whatever its bucket is.
 """
 
 import sqlite3
+from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cache
+from typing import Final
 
+import orjson
+
+from sidecar.adapters.sqlite.cells import Cell
+from sidecar.adapters.sqlite.remembered import Remembered
 from sidecar.adapters.sqlite.reservations import Entry
 from sidecar.adapters.sqlite.spending import mark
 from sidecar.adapters.sqlite.times import DAY_MS, KEPT_MS, NEVER
-from sidecar.domain.counting import Content, Counter
+from sidecar.adapters.sqlite.turn import Turn
+from sidecar.domain.counting import Counter
 from sidecar.domain.limits import BALANCE
 from sidecar.domain.request import MAX_INTEGER
 
 _PERIOD = """
-SELECT {}, used, held, NULL, NULL, ends_at
+SELECT {}, used, held, ends_at, NULL, NULL
 FROM counter WHERE app = ? AND name = ? AND bucket = ?"""
 # One pass over all buckets. Those in front of the window may hold something still.
 _SLIDING = """
-SELECT {}, SUM(IIF(bucket >= ?, used, 0)), SUM(held),
-    MIN(IIF(bucket >= ? AND used > 0, bucket, NULL)), MAX(IIF(used > 0, bucket, NULL)),
-    SUM(bucket < ? AND held = 0)
+SELECT {}, 0, SUM(held), SUM(bucket < ? AND held = 0),
+    json_group_array(bucket) FILTER (WHERE bucket >= ? AND used > 0),
+    json_group_array(used) FILTER (WHERE bucket >= ? AND used > 0)
 FROM counter WHERE app = ? AND name = ?"""
-_ADD = """
+_ADD: Final = """
 INSERT INTO counter (app, name, bucket, used, held, ends_at) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET used = used + excluded.used, held = held + excluded.held"""
 # Apart, because there is an index on it.
-_PROLONG = "UPDATE counter SET ends_at = ? WHERE app = ? AND name = ? AND bucket = ?"
-_TOGETHER = 64
+_PROLONG: Final = "UPDATE counter SET ends_at = ? WHERE app = ? AND name = ? AND bucket = ?"
+_DELETE: Final = "DELETE FROM counter WHERE app = ? AND name = ? AND bucket = ?"
+_BURY: Final = "DELETE FROM counter WHERE app = ? AND name = ? AND bucket < ? AND held = 0"
+_TOGETHER: Final = 64
 """Counters that one question is for."""
-_DEAD = 60
+_DEAD: Final = 60
 """Rows in front of a window that may pile up before they are deleted."""
+_REMEMBERED: Final = 4_096
+"""Counters; one takes up some 400 bytes, and a window with use in all its buckets 8 kB."""
 
 
 Place = Counter | Entry
 """What says which counter is meant."""
-
-
-@dataclass(slots=True)
-class Cell:
-    """What one counter holds.
-
-    Attributes:
-        b: end of the period or length of the window; a period may have become longer under
-            the same start: a month that is now a year.
-        oldest, newest: buckets of a sliding window that hold use.
-        more: rows in front of a sliding window; until when a period's row is kept, if it has one.
-        changes: units used and held in each bucket since it was read.
-    """
-
-    app: str
-    name: str
-    kind: str
-    a: int
-    b: int
-    used: int = 0
-    held: int = 0
-    oldest: int | None = None
-    newest: int | None = None
-    more: int = 0
-    changes: dict[int, list[int]] = field(default_factory=dict)
+_Row = tuple[str, str, int, int, int, int]
 
 
 class Counters:
-    """The counters that one transaction touches, at one instant."""
+    """The counters in the file, at the instant of the present turn."""
 
-    def __init__(self, connection: sqlite3.Connection, now_ms: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, turn: Turn) -> None:
         self._connection = connection
-        self._now = now_ms
-        self._cells: dict[tuple[str, str, int], Cell] = {}
+        self._turn = turn
+        self._cells: Remembered[tuple[str, str, int], Cell] = Remembered(_REMEMBERED)
+        self._changed: list[Cell] = []
+        self._settling: list[Cell] = []
 
     # -- reading ----------------------------------------------------------------------------
 
     def load(self, app: str, places: Sequence[Place]) -> list[Cell]:
         """Each of these counters."""
-        cells = self._cells
-        missing: list[Cell] = []
+        cells, number = self._cells, self._turn.number
         found = []
+        missing: list[Cell] = []
         for place in places:
             key = app, place.name, place.a
-            cell = cells.get(key)
-            if cell is None:
-                cell = cells[key] = Cell(app, place.name, place.kind, place.a, place.b)
+            cell = cells.get(key) or cells.known(key)
+            if cell is None or not (
+                # Most were looked at in this turn before.
+                (cell.turn == number and place.b <= cell.b) or self._is_of_now(cell, place)
+            ):
+                if cell is not None and cell.changes:
+                    self.write()
+                cell = Cell(app, place.name, place.kind, place.a, place.b, turn=number)
+                cells[key] = cell
                 missing.append(cell)
-            elif place.b > cell.b > 0:
-                cell.b = place.b
             found.append(cell)
-        # In an order of few forms, so that each form of the question is prepared once.
-        missing.sort(key=_kind)
-        for start in range(0, len(missing), _TOGETHER):
-            self._fetch(app, missing[start : start + _TOGETHER])
+        if missing:
+            # In an order of few forms, so that each form of the question is prepared once.
+            missing.sort(key=_kind)
+            for start in range(0, len(missing), _TOGETHER):
+                self._fetch(app, missing[start : start + _TOGETHER])
         return found
 
     def of(self, app: str, place: Place) -> Cell:
         """One counter."""
-        cell = self._cells.get((app, place.name, place.a))
-        if cell is None or place.b > cell.b > 0:
-            (cell,) = self.load(app, (place,))
+        (cell,) = self.load(app, (place,))
         return cell
+
+    def _is_of_now(self, cell: Cell, place: Place) -> bool:
+        """Whether what is remembered is true still, and then as the present turn sees it."""
+        turn = self._turn
+        if cell.turn == turn.number:
+            if place.b > cell.b > 0:
+                cell.b = place.b
+            return True
+        if cell.kind == "s":
+            first = (turn.now - cell.b) // cell.a
+            if first < cell.first:
+                # The clock was set back: what had left the window is in it again.
+                return False
+            cell.slide(first)
+        else:
+            if 0 < cell.more <= turn.now:
+                # Its row may have been deleted since.
+                return False
+            cell.b = place.b
+        cell.turn = turn.number
+        return True
 
     def _fetch(self, app: str, cells: Sequence[Cell]) -> None:
         arguments: list[str | int] = []
@@ -109,44 +121,30 @@ class Counters:
             if cell.kind == "p":
                 arguments += (app, cell.name, cell.a)
             else:
-                first = self._first(cell)
+                first = cell.first = (self._turn.now - cell.b) // cell.a
                 arguments += (first, first, first, app, cell.name)
         query = _query("".join(cell.kind for cell in cells))
-        for index, used, held, oldest, newest, more in self._connection.execute(query, arguments):
+        for index, used, held, more, buckets, units in self._connection.execute(query, arguments):
             cell = cells[index]
-            if used is not None:
-                cell.used, cell.held, cell.more = used, held, more
-                cell.oldest, cell.newest = oldest, newest
-
-    def content(self, cell: Cell) -> Content:
-        """What it holds, as a reading shows it."""
-        if cell.kind == "p":
-            resets_at = cell.b
-        else:
-            resets_at = 0 if cell.oldest is None else (cell.oldest + 1) * cell.a + cell.b
-        return Content(min(cell.used, MAX_INTEGER), min(cell.held, MAX_INTEGER), resets_at)
+            cell.used, cell.more = min(used, MAX_INTEGER), more or 0
+            cell.held = min(held or 0, MAX_INTEGER)
+            if cell.kind == "p":
+                cell.is_stored = True
+            else:
+                parts = sorted(zip(orjson.loads(buckets), orjson.loads(units), strict=True))
+                cell.parts = deque(map(list, parts))
+                cell.used = min(sum(part[1] for part in parts), MAX_INTEGER)
 
     def fits_at(self, cell: Cell, maximum: int, need: int) -> int:
-        """When so many units more fit under a maximum, 0 if they never do; nothing is changed yet.
+        """When so many units more fit under a maximum, 0 if they never do.
 
-        What is held counts as if it were used up in the present bucket: it cannot leave the
-        window later than that.
+        Nothing is changed yet.
         """
         if cell.kind == "p":
             return cell.b
         if need > maximum:
             return 0
-        excess = cell.used + cell.held + need - maximum
-        for bucket, used in self._connection.execute(
-            "SELECT bucket, used FROM counter "
-            "WHERE app = ? AND name = ? AND bucket >= ? AND used > 0 ORDER BY bucket",
-            (cell.app, cell.name, self._first(cell)),
-        ):
-            excess -= used
-            if excess <= 0:
-                at_ms: int = (bucket + 1) * cell.a + cell.b
-                return at_ms
-        return (self._now // cell.a + 1) * cell.a + cell.b
+        return cell.fits_at(self._turn.now, cell.used + cell.held + need - maximum)
 
     def present(self, cell: Cell) -> int:
         """The bucket in which what happens now counts.
@@ -156,15 +154,12 @@ class Counters:
         """
         if cell.kind == "p":
             return cell.a
-        bucket = self._now // cell.a
-        return bucket if cell.newest is None else max(bucket, cell.newest)
+        bucket = self._turn.now // cell.a
+        return max(bucket, cell.parts[-1][0]) if cell.parts else bucket
 
     def is_past(self, cell: Cell, bucket: int) -> bool:
         """Whether a bucket lies before a sliding window, so that nothing counts there."""
-        return cell.kind == "s" and bucket < self._first(cell)
-
-    def _first(self, cell: Cell) -> int:
-        return (self._now - cell.b) // cell.a
+        return cell.kind == "s" and bucket < cell.first
 
     # -- changing ---------------------------------------------------------------------------
 
@@ -189,23 +184,16 @@ class Counters:
         units = min(units, MAX_INTEGER - cell.used)
         if units <= 0:
             return 0
-        if cell.kind == "s":
-            if bucket < self._first(cell):
-                return 0
+        if cell.kind == "p":
+            cell.used += units
+        elif bucket < cell.first:
+            return 0
+        else:
             bucket = min(bucket, self.present(cell))
-            if cell.oldest is None or bucket < cell.oldest:
-                cell.oldest = bucket
-            if cell.newest is None or bucket > cell.newest:
-                cell.newest = bucket
-        cell.used += units
+            cell.add(bucket, units)
+        cell.is_used = True
         self._change(cell, bucket)[0] += units
         return units
-
-    def _change(self, cell: Cell, bucket: int) -> list[int]:
-        change = cell.changes.get(bucket)
-        if change is None:
-            change = cell.changes[bucket] = [0, 0]
-        return change
 
     def take_back(self, app: str, uses: Iterable[tuple[Place, int, int]]) -> list[int]:
         """Undo use, as far as it is still counted: (counter, bucket, units).
@@ -213,76 +201,104 @@ class Counters:
         Returns:
             What was undone of each, where it is a period's.
         """
-        self.store()
         taken = []
         for place, bucket, units in uses:
             cell = self.of(app, place)
-            if cell.name.endswith(BALANCE):
-                # Whoever keeps it is not told of an estimate, and knows better when it is told the
-                # next time.
-                taken.append(0)
-                continue
-            taken.append(min(units, cell.used))
-            if cell.kind == "p":
-                cell.used -= taken[-1]
-            if not self.is_past(cell, bucket):
-                self._connection.execute(
-                    "UPDATE counter SET used = MAX(0, used - ?) "
-                    "WHERE app = ? AND name = ? AND bucket = ?",
-                    (units, app, cell.name, bucket),
-                )
-        # What is the oldest use now, or how much there is left, is read anew.
-        self._cells.clear()
+            # Who keeps a balance is not told of an estimate, and knows better when it is told the
+            # next time.
+            taken.append(0 if cell.name.endswith(BALANCE) else cell.take(bucket, units))
+            if taken[-1]:
+                self._change(cell, bucket)[0] -= taken[-1]
         return taken
 
-    def store(self) -> None:
-        """Write what was changed."""
-        changed = [cell for cell in self._cells.values() if cell.changes]
-        if not changed:
+    def _change(self, cell: Cell, bucket: int) -> list[int]:
+        if not cell.is_changed:
+            cell.is_changed = self._turn.has_changed = True
+            self._settling.append(cell)
+            if not cell.changes:
+                self._changed.append(cell)
+        change = cell.changes.get(bucket)
+        if change is None:
+            change = cell.changes[bucket] = [0, 0]
+        return change
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """End what one turn does: from now on each counter that it changed is there."""
+        for cell in self._settling:
+            if cell.kind == "p":
+                ends_at = self._ends_at(cell)
+                if not cell.more:
+                    cell.more = ends_at
+                elif cell.is_used and cell.more < ends_at:
+                    cell.more, cell.is_prolonged = ends_at, True
+            if cell.is_used and cell.name.endswith(BALANCE):
+                mark(self._connection, cell.app, cell.name, self._turn.now, cell.used)
+            cell.is_changed = cell.is_used = False
+        self._settling.clear()
+
+    def write(self) -> None:
+        """Write what was changed since."""
+        if not self._changed:
             return
-        self._connection.executemany(
-            _ADD,
-            [
-                (cell.app, cell.name, bucket, used, held, self._ends_at(cell, bucket))
-                for cell in changed
-                for bucket, (used, held) in cell.changes.items()
-            ],
-        )
-        for cell in changed:
-            is_used = any(used for used, _ in cell.changes.values())
-            if is_used and cell.name.endswith(BALANCE):
-                mark(self._connection, cell.app, cell.name, self._now, cell.used)
+        self.settle()
+        rows: list[_Row] = []
+        for cell in self._changed:
+            rows += self._rows(cell)
             cell.changes.clear()
+        if rows:
+            self._connection.executemany(_ADD, rows)
+        for cell in self._changed:
+            self._finish(cell)
+        self._changed.clear()
+        self._cells.tidy()
+
+    def _rows(self, cell: Cell) -> Iterable[_Row]:
+        app, name, a = cell.app, cell.name, cell.a
+        for bucket, (used, held) in cell.changes.items():
             if cell.kind == "s":
-                if cell.more > _DEAD:
-                    self._bury(cell)
-            elif cell.b == 0 and not (cell.used or cell.held):
-                # It would stand there for ever, for every user who ever ran something.
-                self._connection.execute(
-                    "DELETE FROM counter WHERE app = ? AND name = ? AND bucket = ?",
-                    (cell.app, cell.name, cell.a),
-                )
-            elif is_used and 0 < cell.more < self._ends_at(cell, cell.a):
-                key = cell.app, cell.name, cell.a
-                self._connection.execute(_PROLONG, (self._ends_at(cell, cell.a), *key))
-            else:
-                cell.more = cell.more or self._ends_at(cell, cell.a)
+                if used or held:
+                    yield app, name, bucket, used, held, (bucket + 2) * a + cell.b
+            elif _is_empty(cell):
+                pass
+            elif used or held or not cell.is_stored:
+                yield app, name, bucket, used, held, cell.more
 
-    def _ends_at(self, cell: Cell, bucket: int) -> int:
+    def _finish(self, cell: Cell) -> None:
+        key = cell.app, cell.name
         if cell.kind == "s":
-            return (bucket + 2) * cell.a + cell.b
-        return max(cell.b, self._now) + KEPT_MS + DAY_MS if cell.b else NEVER
+            if cell.more > _DEAD:
+                self._connection.execute(_BURY, (*key, cell.first))
+                cell.more = 0
+        elif _is_empty(cell):
+            # It would stand there for ever, for every user who ever ran something.
+            if cell.is_stored:
+                self._connection.execute(_DELETE, (*key, cell.a))
+            cell.is_stored, cell.more = False, 0
+        else:
+            if cell.is_prolonged:
+                self._connection.execute(_PROLONG, (cell.more, *key, cell.a))
+            cell.is_stored = True
+        cell.is_prolonged = False
 
-    def _bury(self, cell: Cell) -> None:
-        self._connection.execute(
-            "DELETE FROM counter WHERE app = ? AND name = ? AND bucket < ? AND held = 0",
-            (cell.app, cell.name, self._first(cell)),
-        )
-        cell.more = 0
+    def forget(self) -> None:
+        """Remember nothing, not even what is not written."""
+        self._cells.clear()
+        self._changed.clear()
+        self._settling.clear()
+
+    def _ends_at(self, cell: Cell) -> int:
+        return max(cell.b, self._turn.now) + KEPT_MS + DAY_MS if cell.b else NEVER
 
 
 def _kind(cell: Cell) -> str:
     return cell.kind
+
+
+def _is_empty(cell: Cell) -> bool:
+    """Whether a counter without an end holds nothing."""
+    return cell.b == 0 and not (cell.used or cell.held)
 
 
 @cache

@@ -1,9 +1,10 @@
 """How do many callers, and several processes, write one SQLite file without waiting for locks?
 
-A thread of its own holds the connection. Whoever calls while it works joins the next
-transaction: a group commit, so that one sync to the disk serves many callers. Each caller's
-work happens as a whole or not at all, whatever its neighbours do: where one fails half-way, the
-group is done again with a savepoint for each. So work may be done twice, and must not mind.
+A thread of its own holds the connection and the ledger. Whoever calls while it works joins the
+next transaction: a group commit, so that one sync to the disk serves many callers, and what they
+change together is written once. Each caller's work happens as a whole or not at all, whatever its
+neighbours do: where one fails half-way, the group is done again with a savepoint for each. So work
+may be done twice, and must not mind.
 """
 
 import asyncio
@@ -14,8 +15,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
+from sidecar.adapters.sqlite.ledger import Ledger
 from sidecar.adapters.sqlite.schema import (
     APPLICATION_ID,
     OLDEST_VERSION,
@@ -23,6 +25,7 @@ from sidecar.adapters.sqlite.schema import (
     create,
     migrate,
 )
+from sidecar.adapters.sqlite.unfinished import Unfinished
 from sidecar.adapters.watches import StoreWatches
 from sidecar.errors import ConfigurationError, RequestFault, Unavailable
 from sidecar.ports.watching import StoreWatch
@@ -32,6 +35,7 @@ _OPERATION: Final = "transaction"
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
+Counting = Callable[[Ledger], T]
 
 _GROUP: Final = 64
 _CHECKPOINT: Final = 4_000
@@ -40,13 +44,6 @@ _CHECKPOINT: Final = 4_000
 
 class StoreUnavailable(Unavailable):
     """The file could not be read or written in time."""
-
-
-class Unfinished(Exception):
-    """Raised by work to be done again from its beginning, in a transaction of its own.
-
-    What it has changed stays. So a long task is no long transaction, for which others wait.
-    """
 
 
 class Database:
@@ -64,7 +61,8 @@ class Database:
         self._path = path
         self._watch = watch or StoreWatches()
         self._timeout_s = timeout_s
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
+        self._arrived: list[_Job[Any]] = []
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
@@ -82,6 +80,7 @@ class Database:
     def close(self) -> None:
         """Finish what is queued and close the file."""
         if self._thread is not None:
+            self._hand_over()
             self._jobs.put(None)
             self._thread.join()
             self._thread = None
@@ -93,14 +92,24 @@ class Database:
             StoreUnavailable: it was not done in time, or the file failed. Work that was
                 begun may still be done.
         """
+        return await self._do(_Job(lambda ledger: _on_the_file(ledger, work)), since)
+
+    async def count(self, work: Counting[T], *, since: float) -> T:
+        """The same of work that knows counters by the ledger alone."""
+        return await self._do(_Job(work), since)
+
+    async def _do(self, job: "_Job[T]", since: float) -> T:
         if self._thread is None:
             raise StoreUnavailable("the database is closed")
         loop = asyncio.get_running_loop()
-        job = _Job(work, loop, loop.create_future())
+        job.loop, job.future = loop, loop.create_future()
         began_s = time.monotonic()
         deadline = since + self._timeout_s
         late = loop.call_later(max(deadline - began_s, 0.001), self._give_up, job.future)
-        self._jobs.put(job)
+        # Whoever comes in the same turn of the loop is handed over together.
+        if not self._arrived:
+            loop.call_soon(self._hand_over)
+        self._arrived.append(job)
         try:
             result: T = await job.future
         except StoreUnavailable as error:
@@ -115,6 +124,11 @@ class Database:
             late.cancel()
         self._watch.asked(_OPERATION, began_s)
         return result
+
+    def _hand_over(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        if arrived:
+            self._jobs.put(arrived)
 
     def _give_up(self, future: asyncio.Future[Any]) -> None:
         if not future.done():
@@ -156,7 +170,8 @@ class Database:
         return connection
 
     def _work(self, connection: sqlite3.Connection) -> None:
-        jobs: list[_Job] = []
+        ledger = Ledger(connection)
+        jobs: list[_Job[Any]] = []
         is_last = False
         while jobs or not is_last:
             while not is_last and len(jobs) < _GROUP:
@@ -167,8 +182,9 @@ class Database:
                 if following is None:
                     is_last = True
                 else:
-                    jobs.append(following)
-            jobs = _commit_together(connection, [job for job in jobs if not job.is_abandoned])
+                    jobs += following
+            waiting = [job for job in jobs if not job.is_abandoned]
+            jobs = _commit_together(ledger, waiting[:_GROUP]) + waiting[_GROUP:]
         connection.close()
 
 
@@ -207,16 +223,17 @@ def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
             time.sleep(0.01)
 
 
-class _Job:
+class _Job(Generic[T]):
     """Work of one caller, and where its result goes."""
 
-    def __init__(
-        self, work: Work[Any], loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]
-    ) -> None:
+    __slots__ = ("error", "future", "loop", "result", "work")
+
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[T]
+
+    def __init__(self, work: Counting[T]) -> None:
         self.work = work
-        self.loop = loop
-        self.future = future
-        self.result: object = None
+        self.result: T | None = None
         self.error: Exception | None = None
 
     @property
@@ -231,27 +248,41 @@ class _Job:
         if self.error is not None:
             self.future.set_exception(self.error)
         else:
-            self.future.set_result(self.result)
+            self.future.set_result(cast("T", self.result))
 
 
-def _commit_together(connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Job]:
+def _on_the_file(ledger: Ledger, work: Work[T]) -> T:
+    """Do work on the file itself."""
+    ledger.write()
+    ledger.mark()
+    try:
+        return work(ledger.connection)
+    finally:
+        if ledger.has_changed:
+            ledger.forget()
+
+
+def _commit_together(ledger: Ledger, jobs: list[_Job[Any]]) -> list[_Job[Any]]:
     """Do work in one transaction, and tell whose it was; the rest is for the next one."""
+    connection = ledger.connection
     done: int | None = len(jobs)
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        done = _do(connection, jobs, apart=False)
+        _begin(ledger)
+        done = _do_together(ledger, jobs)
         if done is None:
             connection.execute("ROLLBACK")
-            connection.execute("BEGIN IMMEDIATE")
-            done = _do(connection, jobs, apart=True)
+            ledger.forget()
+            _begin(ledger)
+            done = _do_apart(ledger, jobs)
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
+        ledger.forget()
         done = len(jobs)
         for job in jobs:
             job.error = _failure(error)
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
     for job in jobs[:done]:
         by_loop.setdefault(job.loop, []).append(job)
     for loop, told in by_loop.items():
@@ -263,34 +294,57 @@ def _commit_together(connection: sqlite3.Connection, jobs: list[_Job]) -> list[_
     return jobs[done:]
 
 
-def _do(connection: sqlite3.Connection, jobs: list[_Job], *, apart: bool) -> int | None:
-    """Do work in its order, and say of how many it is done.
+def _begin(ledger: Ledger) -> None:
+    ledger.connection.execute("BEGIN IMMEDIATE")
+    ledger.refresh()
 
-    Args:
-        apart: whether each can be undone alone; that costs half as much more. Without it, None
-            is returned where one failed after it had changed something.
-    """
+
+def _do_together(ledger: Ledger, jobs: list[_Job[Any]]) -> int | None:
+    """Do work in its order, and say of how many it is done; None if it must be done apart."""
+    done = len(jobs)
+    try:
+        for position, job in enumerate(jobs):
+            ledger.mark()
+            job.error = None
+            try:
+                job.result = job.work(ledger)
+            except Unfinished:
+                done = position
+                break
+            except RequestFault as error:
+                if ledger.has_changed:
+                    return None
+                # A refusal is one caller's: the thread serves all.
+                job.error = error
+        ledger.write()
+    except Exception:
+        if not ledger.connection.in_transaction:
+            # The file itself failed, and SQLite has undone the whole group.
+            raise
+        return None
+    return done
+
+
+def _do_apart(ledger: Ledger, jobs: list[_Job[Any]]) -> int:
+    """The same, where each can be undone alone; that costs half as much more."""
+    connection = ledger.connection
     for position, job in enumerate(jobs):
-        before = connection.total_changes
         job.error = None
-        if apart:
-            connection.execute("SAVEPOINT job")
+        connection.execute("SAVEPOINT job")
         try:
-            job.result = job.work(connection)
+            job.result = job.work(ledger)
+            ledger.write()
         except Unfinished:
+            ledger.write()
             return position
         except Exception as error:
             if not connection.in_transaction:
-                # The file itself failed, and SQLite has undone the whole group.
                 raise
-            if apart:
-                connection.execute("ROLLBACK TO job")
-            elif connection.total_changes != before:
-                return None
-            # A refusal, or a defect in one caller's work, is that caller's: the thread serves all.
+            connection.execute("ROLLBACK TO job")
+            ledger.forget()
+            # A defect in one caller's work is that caller's.
             job.error = _failure(error) if isinstance(error, sqlite3.Error) else error
-        if apart:
-            connection.execute("RELEASE job")
+        connection.execute("RELEASE job")
     return len(jobs)
 
 
@@ -298,6 +352,6 @@ def _failure(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(f"the database failed: {error}")
 
 
-def _tell(jobs: list[_Job]) -> None:
+def _tell(jobs: list[_Job[Any]]) -> None:
     for job in jobs:
         job.tell()

@@ -4,16 +4,17 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
+from sidecar.adapters.sqlite.remembered import Remembered
 from sidecar.adapters.sqlite.times import NEVER, REPORTED_MS
+from sidecar.adapters.sqlite.turn import Turn
 from sidecar.domain.grants import MOST_GRANTS, Grant, GrantBalance, GrantOutcome
 from sidecar.domain.request import MeterKind
 from sidecar.domain.windows import from_ms, to_ms
 from sidecar.errors import GrantConflict
 
-_DRAWABLE: Final = """
-SELECT id, scope, amount - used - held FROM grant
+_LEFT: Final = """
+SELECT id, scope, amount - used - held, effective_at, expires_at FROM grant
 WHERE app = ? AND user = ? AND NOT revoked AND amount > used + held
-    AND effective_at <= ? AND expires_at > ?
 ORDER BY expires_at, effective_at, id"""
 _BALANCES: Final = """
 SELECT id, scope, amount, effective_at, expires_at, reason, used, held, revoked
@@ -22,7 +23,7 @@ FROM grant WHERE app = ? AND user = ?"""
 
 @dataclass(slots=True)
 class Purse:
-    """One grant that can be drawn now.
+    """One grant of which something is left.
 
     Attributes:
         left: units that nobody used or holds.
@@ -31,29 +32,37 @@ class Purse:
     id: str
     scope: str
     left: int
+    effective_at: int
+    expires_at: int
 
 
 Owner = tuple[str, str]
 """Whose grants they are: an app and its user."""
+_REMEMBERED: Final = 4_096
+"""Users whose grants are known; most have none."""
 
 
 class Grants:
-    """The grants in the file, at one instant."""
+    """The grants in the file, at the instant of the present turn."""
 
-    def __init__(self, connection: sqlite3.Connection, now_ms: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, turn: Turn) -> None:
         self._connection = connection
-        self._now = now_ms
-        self._drawable: dict[Owner, list[Purse]] = {}
+        self._turn = turn
+        self._purses: Remembered[Owner, list[Purse]] = Remembered(_REMEMBERED)
 
     # -- drawing ----------------------------------------------------------------------------
 
     def drawable(self, owner: Owner) -> list[Purse]:
         """What can be drawn now, in the order in which it is."""
-        purses = self._drawable.get(owner)
+        purses, now = self._purses.known(owner), self._turn.now
         if purses is None:
-            rows = self._connection.execute(_DRAWABLE, (*owner, self._now, self._now))
-            purses = self._drawable[owner] = [Purse(*row) for row in rows]
-        return purses
+            rows = self._connection.execute(_LEFT, owner)
+            purses = [Purse(*row) for row in rows]
+            self._purses[owner] = purses
+            self._purses.tidy()
+        if not purses:
+            return purses
+        return [it for it in purses if it.left > 0 and it.effective_at <= now < it.expires_at]
 
     def hold(self, owner: Owner, purse: Purse, units: int) -> None:
         """Hold units that are left."""
@@ -72,19 +81,23 @@ class Grants:
     def give_back(self, owner: Owner, grant: str, units: int) -> None:
         """Let go of units that are held; whether they can be drawn again is the grant's matter."""
         self._add(owner, grant, 0, -units)
-        self._drawable.pop(owner, None)
+        self._purses.drop(owner)
 
     def take_back(self, owner: Owner, grant: str, units: int) -> None:
         """Undo use."""
         self._add(owner, grant, -units, 0)
-        self._drawable.pop(owner, None)
+        self._purses.drop(owner)
 
     def _add(self, owner: Owner, grant: str, used: int, held: int) -> None:
         self._connection.execute(
             "UPDATE grant SET used = MAX(0, used + ?), held = MAX(0, held + ?), changed_at = ? "
             "WHERE app = ? AND user = ? AND id = ?",
-            (used, held, self._now, *owner, grant),
+            (used, held, self._turn.now, *owner, grant),
         )
+
+    def forget(self) -> None:
+        """Remember nothing."""
+        self._purses.clear()
 
     # -- pushing ----------------------------------------------------------------------------
 
@@ -116,7 +129,7 @@ class Grants:
             self._connection.execute(
                 "UPDATE grant SET revoked = 1, changed_at = ? "
                 "WHERE app = ? AND user = ? AND id = ?",
-                (self._now, *owner, grant.id),
+                (self._turn.now, *owner, grant.id),
             )
         elif _content(stored.grant) != _content(grant):
             raise GrantConflict(
@@ -124,6 +137,7 @@ class Grants:
                 "revoke it (amount 0) and push another id"
             )
         if outcome is not GrantOutcome.DUPLICATE:
+            self._purses.drop(owner)
             self._forget(owner, grant.id)
         balance = self._find(owner, grant.id)
         assert balance is not None  # it was found or inserted above
@@ -134,7 +148,7 @@ class Grants:
             "INSERT INTO grant VALUES (?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?)",
             (
                 *owner, grant.id, grant.scope, grant.amount,
-                to_ms(grant.effective_at), _expires_ms(grant), grant.amount == 0, self._now,
+                to_ms(grant.effective_at), _expires_ms(grant), grant.amount == 0, self._turn.now,
                 grant.reason,
             ),
         )  # fmt: skip
@@ -148,7 +162,7 @@ class Grants:
         (count,) = self._connection.execute(
             "SELECT COUNT(*) FROM grant WHERE app = ? AND user = ? "
             "AND (held > 0 OR NOT revoked AND amount > used AND expires_at > ?)",
-            (*owner, self._now),
+            (*owner, self._turn.now),
         ).fetchone()
         return int(count)
 
@@ -158,7 +172,7 @@ class Grants:
             "DELETE FROM grant WHERE app = ? AND user = ? AND id <> ? AND held = 0 "
             "AND (revoked OR amount <= used OR expires_at <= ?) "
             "AND IIF(expires_at <= ?, expires_at, changed_at) <= ?",
-            (*owner, but, self._now, self._now, self._now - REPORTED_MS),
+            (*owner, but, self._turn.now, self._turn.now, self._turn.now - REPORTED_MS),
         )
 
 

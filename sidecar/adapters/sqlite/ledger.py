@@ -14,8 +14,8 @@ from operator import sub
 from typing import Final
 
 from sidecar.adapters.documents import digest
-from sidecar.adapters.sqlite.counters import Cell, Counters, Place
-from sidecar.adapters.sqlite.database import Unfinished
+from sidecar.adapters.sqlite.cells import Cell
+from sidecar.adapters.sqlite.counters import Counters, Place
 from sidecar.adapters.sqlite.grants import Grants, Owner
 from sidecar.adapters.sqlite.reservations import (
     TOLD,
@@ -31,6 +31,8 @@ from sidecar.adapters.sqlite.rollups import Rollups, dimensions_of
 from sidecar.adapters.sqlite.sessions import Sessions
 from sidecar.adapters.sqlite.statements import Statements
 from sidecar.adapters.sqlite.times import EVENTS_REMEMBERED_MS, HOUR_MS
+from sidecar.adapters.sqlite.turn import Turn
+from sidecar.adapters.sqlite.unfinished import Unfinished
 from sidecar.domain.counting import Content, Counter, Layout, lay_out
 from sidecar.domain.limits import Charge, Limit
 from sidecar.domain.prices import NO_RATES
@@ -38,43 +40,94 @@ from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, MeterKind
 from sidecar.domain.usage import ChargedEvent, EventKind, ReservationState, Tally
 from sidecar.domain.windows import to_ms
 
-_IS_DUE: Final = "SELECT 1 FROM reservation WHERE state = 'held' AND expires_at <= ? LIMIT 1"
 _HAS_DUE: Final = """
 SELECT 1 FROM reservation WHERE state = 'held' AND expires_at <= ? AND app = ? LIMIT 1"""
-_EXPIRE: Final = """
-UPDATE reservation SET state = 'expired' WHERE number IN (
-    SELECT number FROM reservation WHERE state = 'held' AND expires_at <= ?
-    ORDER BY expires_at LIMIT ?)
-RETURNING expires_at, id, app, account, request"""
 _REAP: Final = 2_000
 """Overdue reservations that one transaction ends."""
 
 
 class Ledger:
-    """The counters and grants of one app at one instant, inside a transaction."""
+    """The counters and grants in one file, as who writes it knows them.
 
-    def __init__(self, connection: sqlite3.Connection, app: str, now_ms: int) -> None:
-        self._connection = connection
-        self._app = app
-        self._now = now_ms
-        self.counters = Counters(connection, now_ms)
-        self.grants = Grants(connection, now_ms)
-        self.reservations = Reservations(connection)
-        self.rollups = Rollups(connection, app)
-        self._sessions = Sessions(connection, app, now_ms, self.counters, self.rollups)
-        self.statements = Statements(connection, now_ms)
+    What was read is remembered, and what was changed is written together, for as long as nobody
+    else writes to the file. So each piece of work takes a turn; whoever holds the connection says
+    when there may be a `change` by others, and when all is to be written.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._turn = turn = Turn()
+        self._version: int | None = None
+        self._before = 0
+        self.counters = Counters(connection, turn)
+        self.grants = Grants(connection, turn)
+        self.reservations = Reservations(connection, turn)
+        self.rollups = Rollups(connection, turn)
+        self._sessions = Sessions(connection, turn, self.counters, self.rollups)
+        self.statements = Statements(connection, turn, self.counters)
         self.accepted: list[ChargedEvent] = []
-        self._reap()
+
+    # -- turns ------------------------------------------------------------------------------
+
+    def take_turn(self, app: str, now_ms: int) -> None:
+        """Begin a piece of work on one app at one instant.
+
+        What is overdue is ended before anything is read: what it holds is nobody's.
+        """
+        turn = self._turn
+        turn.app, turn.now = app, now_ms
+        turn.number += 1
+        self.accepted = []
+        if self.reservations.is_due(now_ms):
+            self._reap()
+        self.mark()
+
+    def mark(self) -> None:
+        """Let `has_changed` tell of what comes."""
+        self._turn.has_changed = False
+        self._before = self.connection.total_changes
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether anything was changed since it was marked."""
+        return self._turn.has_changed or self.connection.total_changes != self._before
+
+    def settle(self) -> None:
+        """End a piece of work: what it changed is to be written."""
+        self.counters.settle()
+        self.statements.settle()
+
+    def refresh(self) -> None:
+        """Forget what may be otherwise by now; at the beginning of a transaction."""
+        (version,) = self.connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._version = version
+            self.forget()
+
+    def write(self) -> None:
+        """Write all that was changed; before anybody else reads, and before the commit."""
+        self.counters.write()
+        self.reservations.write()
+        self.statements.write()
+        self.rollups.write()
+
+    def forget(self) -> None:
+        """Remember nothing; what was not written is undone."""
+        self.counters.forget()
+        self.grants.forget()
+        self.reservations.forget()
+        self.rollups.forget()
+        self.statements.forget()
 
     # -- reading ----------------------------------------------------------------------------
 
-    def contents(self, counters: Sequence[Place]) -> list[Content]:
-        """What counters hold now."""
-        return list(map(self.counters.content, self.counters.load(self._app, counters)))
+    def cells(self, counters: Sequence[Place]) -> list[Cell]:
+        """Each of these counters, as it is now."""
+        return self.counters.load(self._turn.app, counters)
 
     def granted(self, user: str, limits: Sequence[Limit]) -> list[int]:
         """For each limit, what the user's grants add to it."""
-        purses = self.grants.drawable((self._app, user))
+        purses = self.grants.drawable((self._turn.app, user))
         if not purses:
             return [0] * len(limits)
         return [
@@ -96,20 +149,21 @@ class Ledger:
             if maximum is None:
                 continue
             if content.used + content.held + charge.need > maximum + granted[position]:
-                cell = self.counters.of(self._app, layout.counters[index])
+                cell = self.counters.of(self._turn.app, layout.counters[index])
                 instants[position] = self.counters.fits_at(cell, maximum, charge.need)
         return instants
 
     # -- holding ----------------------------------------------------------------------------
 
-    def hold(self, account: Account, user: str, counters: Sequence[Counter]) -> None:
+    def hold(
+        self, account: Account, user: str, counters: Sequence[Counter], cells: Sequence[Cell]
+    ) -> None:
         """Hold each counter's amount for a reservation, no more than a counter can count."""
-        cells = self.counters.load(self._app, counters)
-        paid = self._hold_grants(account, (self._app, user), counters, cells)
+        paid = self._hold_grants(account, (self._turn.app, user), counters, cells)
         for counter, cell, granted in zip(counters, cells, paid, strict=True):
             bucket = self.counters.present(cell)
             held = self.counters.hold(cell, bucket, counter.amount - granted)
-            account.entries.append(Entry.of(counter, bucket, held, self._now))
+            account.entries.append(Entry.of(counter, bucket, held, self._turn.now))
 
     def _hold_grants(
         self, account: Account, owner: Owner, counters: Sequence[Counter], cells: Sequence[Cell]
@@ -162,17 +216,17 @@ class Ledger:
                 amount = min(told[name] + held[name], used.tokens) if finishes else 0
             due[name] = max(0, amount - told[name])
         before = account.told
-        account.told = list(map(max, before, (used.of(meter) for meter in TOLD)))
+        account.told = list(map(max, before, totals_of(used)))
         tokens, received, sent, cost = map(sub, account.told, before)
         news = Amounts(tokens, received, sent, 1 - account.requests, cost)
         account.requests = 1
         reported = self._sessions.fill(record.session, news, used, account.entries, due)
         self._pay(account, due, record.owner)
-        self.rollups.add(self._now // HOUR_MS, record.user, record.dimensions(model), reported)
+        self.rollups.add(self._turn.now // HOUR_MS, record.user, record.dimensions(model), reported)
 
     def knows(self, record: Record, used: Amounts) -> bool:
         """Whether a total is no more than what a reservation was told before."""
-        if record.is_little(self._now):
+        if record.is_little(self._turn.now):
             return used.tokens <= record.account.told[0]
         return record.account.knows(_totals(used))
 
@@ -217,7 +271,14 @@ class Ledger:
                 due[entry.name] -= units
                 self._count_use(owner[0], cell, entry, units)
                 entry.told = min(entry.told + units, MAX_INTEGER)
-        last = {entry.name: entry for entry in entries}
+        if account.draws:
+            self._pay_from_draws(account, due, owner)
+        excess = {name: units for name, units in due.items() if units}
+        if excess:
+            self._pay_excess(entries, excess, owner)
+
+    def _pay_from_draws(self, account: Account, due: dict[str, int], owner: Owner) -> None:
+        last = {entry.name: entry for entry in account.entries}
         for draw in account.draws:
             names = account.names(draw)
             units = min(draw.held, max(due[name] for name in names))
@@ -226,9 +287,6 @@ class Ledger:
                 draw.held -= units
                 for entry, paid in _settle(last, due, names, units):
                     self.statements.add(owner[0], entry, paid=paid)
-        excess = {name: units for name, units in due.items() if units}
-        if excess:
-            self._pay_excess(entries, excess, owner)
 
     def _pay_excess(self, entries: Sequence[Entry], due: dict[str, int], owner: Owner) -> None:
         """Charge what nobody held: what is above the allowances to grants, the rest as use."""
@@ -276,11 +334,11 @@ class Ledger:
     def record(self, events: Sequence[ChargedEvent]) -> Tally:
         """Count events that were not counted before."""
         accepted = tokens = 0
-        self.statements.begin(self._app)
+        self.statements.begin(self._turn.app)
         for charged in events:
-            seen = self._connection.execute(
+            seen = self.connection.execute(
                 "INSERT INTO event VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                (self._app, digest(charged.event.id), self._now + EVENTS_REMEMBERED_MS),
+                (self._turn.app, digest(charged.event.id), self._turn.now + EVENTS_REMEMBERED_MS),
             )
             if seen.rowcount == 1:
                 accepted += 1
@@ -295,7 +353,7 @@ class Ledger:
         user = request.subject.user_id
         session, dimensions = (user, request.session_id), dimensions_of(request)
         hold = self.reservations.find(event.reservation_id) if event.reservation_id else None
-        state = hold.state if hold is not None and hold.app == self._app else None
+        state = hold.state if hold is not None and hold.app == self._turn.app else None
         if hold is not None and state in (ReservationState.HELD, ReservationState.EXPIRED):
             used = self._draw_down(hold, used, session if request.session_id else hold.session)
         elif state is ReservationState.COMMITTED:
@@ -303,7 +361,7 @@ class Ledger:
         else:
             counters = lay_out(charged.charges, at_ms).counters
             entries = [
-                Entry.of(counter, counter.bucket(at_ms), 0, self._now) for counter in counters
+                Entry.of(counter, counter.bucket(at_ms), 0, self._turn.now) for counter in counters
             ]
             due = {counter.name: counter.amount for counter in counters}
             if event.kind is EventKind.SUMMARY:
@@ -312,7 +370,7 @@ class Ledger:
                 due = {counter.name: used.of(counter.meter) for counter in counters}
             else:
                 used = self._sessions.fill(session, used, used, entries, due)
-            self._pay(Account(False, NO_RATES, entries=entries), due, (self._app, user))
+            self._pay(Account(False, NO_RATES, entries=entries), due, (self._turn.app, user))
         self.rollups.add(at_ms // HOUR_MS, user, dimensions, used)
         return used.tokens if event.kind is EventKind.SUMMARY else event.used.tokens
 
@@ -336,16 +394,9 @@ class Ledger:
 
     # -- time -------------------------------------------------------------------------------
 
-    def store(self) -> None:
-        """Write what was changed in the counters, and what they come to."""
-        self.counters.store()
-        self.statements.store()
-
     def _reap(self) -> None:
-        """End what is overdue before anything is read: what it holds is nobody's."""
-        if self._connection.execute(_IS_DUE, (self._now,)).fetchone() is None:
-            return
-        overdue = self._connection.execute(_EXPIRE, (self._now, _REAP)).fetchall()
+        """End what is overdue."""
+        overdue = self.reservations.expire(self._turn.now, _REAP)
         for _, _, app, written, request in sorted(overdue):
             account = read_account(written)
             for entry in account.entries:
@@ -362,11 +413,9 @@ class Ledger:
                         self._note_paid(app, account, draw, draw.held)
                     else:
                         self.grants.give_back(owner, draw.grant, draw.held)
-        self.store()
-        if (
-            len(overdue) == _REAP
-            and self._connection.execute(_HAS_DUE, (self._now, self._app)).fetchone()
-        ):
+        self.settle()
+        mine = self._turn.now, self._turn.app
+        if len(overdue) == _REAP and self.connection.execute(_HAS_DUE, mine).fetchone():
             raise Unfinished
 
 
@@ -387,6 +436,11 @@ def _settle(
         entry = last[name]
         entry.told = min(entry.told + paid, MAX_INTEGER)
         yield entry, paid
+
+
+def totals_of(used: Amounts) -> tuple[int, int, int, int]:
+    """Of the meters of `TOLD`."""
+    return used.tokens, used.input_tokens, used.output_tokens, used.cost
 
 
 def _totals(used: Amounts) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """The meter in one SQLite file: each verb is one transaction, shared with whoever calls beside."""
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import orjson
@@ -18,10 +18,9 @@ from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.event_log import SqliteEventLog
 from sidecar.adapters.sqlite.ledger import Ledger
 from sidecar.adapters.sqlite.reservations import Account, Answer, Record
-from sidecar.adapters.sqlite.rollups import Rollups
 from sidecar.adapters.sqlite.schema import SCHEMA_VERSION
 from sidecar.adapters.sqlite.sweep import forget
-from sidecar.adapters.sqlite.times import system_ms
+from sidecar.adapters.sqlite.times import KEPT_MS, system_ms
 from sidecar.domain.decision import Reservation
 from sidecar.domain.grants import Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge
@@ -80,9 +79,9 @@ class SqliteMeter:
     async def read(self, subject: Subject, charges: Sequence[Charge], *, since: float) -> Metering:
         """What the counters of these charges hold, and what grants add for the subject."""
 
-        def work(connection: sqlite3.Connection) -> Metering:
+        def work(ledger: Ledger) -> Metering:
             now = self._now_ms()
-            ledger = Ledger(connection, subject.app_id, now)
+            ledger.take_turn(subject.app_id, now)
             return Metering(Look(ledger, subject.user_id, charges, now).readings)
 
         return await self._run(work, since)
@@ -94,9 +93,9 @@ class SqliteMeter:
         request_digest = digest(request.request_id) if request.request_id else ""
         body = fingerprint(document)
 
-        def work(connection: sqlite3.Connection) -> Metering:
+        def work(ledger: Ledger) -> Metering:
             now = self._now_ms()
-            ledger = Ledger(connection, app_id, now)
+            ledger.take_turn(app_id, now)
             first = _first_answer(ledger, hold, request_digest, now)
             if first is not None:
                 if first.fingerprint != body:
@@ -106,13 +105,17 @@ class SqliteMeter:
             if look.is_refused:
                 return Metering(look.readings)
             account = Account(self._charges, hold.rates)
-            ledger.hold(account, user_id, look.layout.counters)
-            ledger.store()
+            ledger.hold(account, user_id, look.layout.counters, look.cells)
+            ledger.settle()
             expires_at = now + request.ttl_s * 1000
             tokens = request.estimate.tokens
+            answer = look.answer
             ledger.reservations.insert(
-                hold.reservation_id, app_id, expires_at, tokens, body, hold.decision_id,
-                document, look.answer, account,
+                Record(
+                    0, hold.reservation_id, app_id, ReservationState.HELD, expires_at, tokens,
+                    body, hold.decision_id, "", document, answer.limits, answer.readings,
+                    account, expires_at + KEPT_MS,
+                )
             )  # fmt: skip
             if request_digest:
                 ledger.reservations.remember(
@@ -130,9 +133,9 @@ class SqliteMeter:
         request = hold.request
         body, request_digest = fingerprint(write_request(request)), digest(request.request_id)
 
-        def work(connection: sqlite3.Connection) -> Metering | None:
+        def work(ledger: Ledger) -> Metering | None:
             now = self._now_ms()
-            ledger = Ledger(connection, request.subject.app_id, now)
+            ledger.take_turn(request.subject.app_id, now)
             first = _first_answer(ledger, hold, request_digest, now)
             if first is None:
                 return None
@@ -146,9 +149,9 @@ class SqliteMeter:
         """Hold further units, or none, and let the reservation live its `ttl_s` from now."""
         request = hold.request
 
-        def work(connection: sqlite3.Connection) -> Metering:
+        def work(ledger: Ledger) -> Metering:
             now = self._now_ms()
-            ledger = Ledger(connection, request.subject.app_id, now)
+            ledger.take_turn(request.subject.app_id, now)
             record = _live(ledger, hold.reservation_id)
             before: list[str] = []
             if record.extension:
@@ -162,8 +165,8 @@ class SqliteMeter:
             look = Look(ledger, record.user, charges, now)
             if look.is_refused:
                 return Metering(look.readings)
-            ledger.hold(record.account, record.user, look.layout.counters)
-            ledger.store()
+            ledger.hold(record.account, record.user, look.layout.counters, look.cells)
+            ledger.settle()
             answer = look.answer
             record.expires_at = max(record.expires_at, now + request.ttl_s * 1000)
             record.tokens = min(record.tokens + request.estimate.tokens, MAX_INTEGER)
@@ -179,8 +182,8 @@ class SqliteMeter:
     async def held_request(self, reservation_id: str, *, since: float) -> CheckRequest:
         """The request that a live reservation was made for."""
 
-        def work(connection: sqlite3.Connection) -> CheckRequest:
-            ledger = Ledger(connection, _app(reservation_id), self._now_ms())
+        def work(ledger: Ledger) -> CheckRequest:
+            ledger.take_turn(_app(reservation_id), self._now_ms())
             return read_request(_live(ledger, reservation_id).request)
 
         return await self._run(work, since)
@@ -196,9 +199,9 @@ class SqliteMeter:
     ) -> Settlement:
         """Charge what the run has used so far, in the windows in which it was held."""
 
-        def work(connection: sqlite3.Connection) -> Settlement:
+        def work(ledger: Ledger) -> Settlement:
             now = self._now_ms()
-            ledger = Ledger(connection, _app(reservation_id), now)
+            ledger.take_turn(_app(reservation_id), now)
             record = _known(ledger, reservation_id)
             is_little = record.is_little(now)
             total = used
@@ -217,7 +220,7 @@ class SqliteMeter:
                         ledger.reservations.end(record, ReservationState.COMMITTED, now)
                     else:
                         ledger.reservations.save(record)
-            ledger.store()
+            ledger.settle()
             return settlement_of(ledger, record, is_little=is_little)
 
         return await self._write(work, since)
@@ -225,16 +228,16 @@ class SqliteMeter:
     async def release(self, reservation_id: str, *, since: float) -> Settlement:
         """Give back all that is held."""
 
-        def work(connection: sqlite3.Connection) -> Settlement:
+        def work(ledger: Ledger) -> Settlement:
             now = self._now_ms()
-            ledger = Ledger(connection, _app(reservation_id), now)
+            ledger.take_turn(_app(reservation_id), now)
             record = _known(ledger, reservation_id)
             is_little = record.is_little(now)
             if record.state is ReservationState.COMMITTED:
                 raise ReservationEnded(reservation_id, record.state)
             if record.state is ReservationState.HELD:
                 ledger.let_go(record)
-                ledger.store()
+                ledger.settle()
                 ledger.reservations.end(record, ReservationState.RELEASED, now)
             return settlement_of(ledger, record, is_little=is_little)
 
@@ -246,9 +249,9 @@ class SqliteMeter:
         if app_id is None:
             return
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(ledger: Ledger) -> None:
             now = self._now_ms()
-            ledger = Ledger(connection, app_id, now)
+            ledger.take_turn(app_id, now)
             record = ledger.reservations.find(reservation_id)
             if record is None:
                 return
@@ -257,7 +260,7 @@ class SqliteMeter:
             # Nobody ran it: what its expiry charged comes back too.
             ledger.correct(record)
             ledger.let_go(record)
-            ledger.store()
+            ledger.settle()
             ledger.reservations.delete(record)
             if record.request_id:
                 ledger.reservations.disremember(record.app, digest(record.request_id), record)
@@ -267,13 +270,13 @@ class SqliteMeter:
     async def record(self, app_id: str, events: Sequence[ChargedEvent], *, since: float) -> Tally:
         """Count events that were not counted before, each in the window of its own time."""
 
-        def work(connection: sqlite3.Connection) -> Tally:
+        def work(ledger: Ledger) -> Tally:
             now = self._now_ms()
-            ledger = Ledger(connection, app_id, now)
-            self._log.demand_room(connection, events)
+            ledger.take_turn(app_id, now)
+            self._log.demand_room(ledger.connection, events)
             tally = ledger.record(events)
-            ledger.store()
-            self._log.append(connection, app_id, now, ledger.accepted)
+            ledger.settle()
+            self._log.append(ledger.connection, app_id, now, ledger.accepted)
             return tally
 
         tally = await self._write(work, since)
@@ -283,8 +286,9 @@ class SqliteMeter:
     async def grant(self, grant: Grant, *, since: float) -> tuple[GrantOutcome, GrantBalance]:
         """Add units to what a user may use, or revoke what is left of them."""
 
-        def work(connection: sqlite3.Connection) -> tuple[GrantOutcome, GrantBalance]:
-            return Ledger(connection, grant.app_id, self._now_ms()).grants.push(grant)
+        def work(ledger: Ledger) -> tuple[GrantOutcome, GrantBalance]:
+            ledger.take_turn(grant.app_id, self._now_ms())
+            return ledger.grants.push(grant)
 
         return await self._write(work, since)
 
@@ -292,8 +296,9 @@ class SqliteMeter:
         """The grants that a user has in an app, in the order in which they are drawn."""
         owner = subject.app_id, subject.user_id
 
-        def work(connection: sqlite3.Connection) -> tuple[GrantBalance, ...]:
-            return Ledger(connection, subject.app_id, self._now_ms()).grants.all(owner)
+        def work(ledger: Ledger) -> tuple[GrantBalance, ...]:
+            ledger.take_turn(subject.app_id, self._now_ms())
+            return ledger.grants.all(owner)
 
         return await self._run(work, since)
 
@@ -302,44 +307,42 @@ class SqliteMeter:
     ) -> tuple[UsageRow, ...]:
         """What was used hour by hour, of one user or, with None, of all together."""
         return await self._run(
-            lambda connection: Rollups(connection, app_id).rows(user_id, first_hour, last_hour),
-            since,
+            lambda ledger: ledger.rollups.rows(app_id, user_id, first_hour, last_hour), since
         )
 
     async def ping(self, *, since: float) -> None:
         """Return if the file can be written, and our tables are in it."""
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(ledger: Ledger) -> None:
+            connection = ledger.connection
             connection.execute("SELECT 1 FROM counter LIMIT 1").fetchone()
             # The same number again is a write all the same: a full disk is found by trying.
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
         await self._run(work, since)
 
-    async def _write(self, work: Callable[[sqlite3.Connection], T], since: float) -> T:
+    async def _write(self, work: Callable[[Ledger], T], since: float) -> T:
         self._writes += 1
         if self._writes % _FORGET_EVERY:
             return await self._run(work, since)
 
-        def and_forget(connection: sqlite3.Connection) -> T:
-            forget(connection, self._now_ms(), _FORGET_ROWS)
-            return work(connection)
+        def and_forget(ledger: Ledger) -> T:
+            ledger.write()
+            forget(ledger.connection, self._now_ms(), _FORGET_ROWS)
+            return work(ledger)
 
         return await self._run(and_forget, since)
 
-    async def _run(self, work: Callable[[sqlite3.Connection], T], since: float) -> T:
+    async def _run(self, work: Callable[[Ledger], T], since: float) -> T:
         try:
-            return await self._database.run(work, since=since)
+            return await self._database.count(work, since=since)
         except Unavailable as error:
             raise MeterUnavailable(str(error)) from error
 
 
 def _first_answer(ledger: Ledger, hold: Hold, request_digest: str, now: int) -> Record | None:
-    found = None
-    if request_digest:
-        app_id = hold.request.subject.app_id
-        found = ledger.reservations.of_request(app_id, request_digest, now)
-    return found or ledger.reservations.find(hold.reservation_id)
+    app_id = hold.request.subject.app_id
+    return ledger.reservations.of_request(app_id, request_digest, hold.reservation_id, now)
 
 
 def _known(ledger: Ledger, reservation_id: str) -> Record:
@@ -357,7 +360,14 @@ def _live(ledger: Ledger, reservation_id: str) -> Record:
 
 
 def _app(reservation_id: str) -> str:
-    app_id = app_of(reservation_id)
+    # What stands before the token is the same for all reservations of an app.
+    place, dot, token = reservation_id.partition(".")
+    app_id = _app_at(place) if dot and token else None
     if app_id is None:
         raise UnknownReservation(reservation_id)
     return app_id
+
+
+@lru_cache(4096)
+def _app_at(place: str) -> str | None:
+    return app_of(f"{place}.any")

@@ -1,19 +1,20 @@
 """What is known of a reservation: what it holds where, what it was charged, how it was answered."""
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from enum import IntEnum
 from typing import Any, Final
 
 import orjson
 
 from sidecar.adapters.sqlite.grants import Owner
-from sidecar.adapters.sqlite.times import KEPT_MS, REQUESTS_REMEMBERED_MS
+from sidecar.adapters.sqlite.remembered import Remembered
+from sidecar.adapters.sqlite.times import KEPT_MS, NEVER, REQUESTS_REMEMBERED_MS
+from sidecar.adapters.sqlite.turn import Turn
 from sidecar.domain.counting import Counter
 from sidecar.domain.prices import Rates
-from sidecar.domain.request import MAX_INTEGER, Amounts, MeterKind
+from sidecar.domain.request import Amounts, MeterKind
 from sidecar.domain.usage import ReservationState
 
 TOLD: Final = (MeterKind.TOKENS, MeterKind.INPUT_TOKENS, MeterKind.OUTPUT_TOKENS, MeterKind.COST)
@@ -22,6 +23,38 @@ _FIND: Final = """
 SELECT number, id, app, state, expires_at, tokens, fingerprint, decision, extension, request,
     limits, readings, account, forgotten_at
 FROM reservation WHERE id = ?"""
+_LAST: Final = "SELECT COALESCE(MAX(number), 0) FROM reservation"
+_INSERT: Final = "INSERT INTO reservation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_EARLIEST: Final = """
+SELECT expires_at FROM reservation WHERE state = 'held' ORDER BY expires_at LIMIT 1"""
+_EXPIRE: Final = """
+UPDATE reservation SET state = 'expired' WHERE number IN (
+    SELECT number FROM reservation WHERE state = 'held' AND expires_at <= ?
+    ORDER BY expires_at LIMIT ?)
+RETURNING expires_at, id, app, account, request"""
+_ASKED: Final = """
+SELECT (SELECT reservation FROM request WHERE app = ?1 AND digest = ?2 AND forgotten_at > ?3),
+    EXISTS (SELECT 1 FROM reservation WHERE id = ?4)"""
+_REMEMBER: Final = "INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?)"
+_REMEMBERED: Final = 4_096
+"""Reservations that hold; one takes up some 3 kB."""
+
+
+class _Part(IntEnum):
+    """What of a row is to be written; each has all that is before it."""
+
+    ACCOUNT = 1
+    END = 2
+    ALL = 3
+
+
+# Columns with an index are set only where they change: SQLite would not look.
+_UPDATES: Final = {
+    _Part.ACCOUNT: "UPDATE reservation SET account = ? WHERE number = ?",
+    _Part.END: "UPDATE reservation SET state = ?, account = ? WHERE number = ?",
+    _Part.ALL: "UPDATE reservation SET state = ?, expires_at = ?, tokens = ?, extension = ?, "
+    "forgotten_at = ?, account = ? WHERE number = ?",
+}
 
 
 @dataclass(slots=True)
@@ -90,15 +123,16 @@ class Account:
 
     def sums(self) -> tuple[dict[str, int], dict[str, int]]:
         """What was told and what is held, grants' part included, by the name of the counter."""
-        told: dict[str, int] = defaultdict(int)
-        held: dict[str, int] = defaultdict(int)
+        told: dict[str, int] = {}
+        held: dict[str, int] = {}
         for entry in self.entries:
-            told[entry.name] = min(told[entry.name] + entry.told, MAX_INTEGER)
-            held[entry.name] = min(held[entry.name] + entry.held, MAX_INTEGER)
+            name = entry.name
+            told[name] = told.get(name, 0) + entry.told
+            held[name] = held.get(name, 0) + entry.held
         for draw in self.draws:
             if draw.held:
                 for name in self.names(draw):
-                    held[name] = min(held[name] + draw.held, MAX_INTEGER)
+                    held[name] += draw.held
         return told, held
 
     def names(self, draw: Draw) -> set[str]:
@@ -168,9 +202,13 @@ class Answer:
     readings: str
 
 
-@dataclass
+@dataclass(slots=True)
 class Record:
-    """A reservation as it is stored."""
+    """A reservation as it is stored.
+
+    Attributes:
+        stated: what its request says, where that was asked for.
+    """
 
     number: int
     id: str
@@ -186,16 +224,41 @@ class Record:
     readings: str
     account: Account
     forgotten_at: int
+    stated: dict[str, Any] | None = None
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """As it stands in the table."""
+        return (
+            self.number, self.id, self.app, self.state.value, self.expires_at, self.tokens,
+            self.fingerprint, self.decision, self.extension, self.request, self.limits,
+            self.readings, self.account.write(), self.forgotten_at,
+        )  # fmt: skip
+
+    def columns(self, part: _Part) -> tuple[object, ...]:
+        """What the update of a part asks for."""
+        rest = self.account.write(), self.number
+        match part:
+            case _Part.ACCOUNT:
+                return rest
+            case _Part.END:
+                return self.state.value, *rest
+            case _Part.ALL:
+                return (
+                    self.state.value, self.expires_at, self.tokens, self.extension,
+                    self.forgotten_at, *rest,
+                )  # fmt: skip
 
     @property
     def answer(self) -> Answer:
         """What its request was told."""
         return Answer(self.limits, self.readings)
 
-    @cached_property
+    @property
     def _stated(self) -> dict[str, Any]:
-        stated: dict[str, Any] = orjson.loads(self.request)
-        return stated
+        if self.stated is None:
+            self.stated = orjson.loads(self.request)
+        return self.stated
 
     @property
     def user(self) -> str:
@@ -235,99 +298,118 @@ class Record:
 
 
 class Reservations:
-    """The reservations in the file."""
+    """The reservations in the file; those that hold are remembered, and written together."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, turn: Turn) -> None:
         self._connection = connection
+        self._turn = turn
+        self._live: Remembered[str, Record] = Remembered(_REMEMBERED)
+        self._new: list[Record] = []
+        self._changed: dict[int, tuple[Record, _Part]] = {}
+        self._asked: dict[tuple[str, str], tuple[str, int]] = {}
+        self._last: int | None = None
+        self._earliest: int | None = None
 
     def find(self, reservation_id: str) -> Record | None:
         """One by its id."""
+        record = self._live.known(reservation_id)
+        if record is not None:
+            return record
         row = self._connection.execute(_FIND, (reservation_id,)).fetchone()
         if row is None:
             return None
         record = Record(*row)
         record.state, record.account = ReservationState(record.state), read_account(row[12])
+        if record.state is ReservationState.HELD:
+            self._live[reservation_id] = record
         return record
 
-    def insert(
-        self,
-        reservation_id: str,
-        app: str,
-        expires_at: int,
-        tokens: int,
-        fingerprint: str,
-        decision: str,
-        request: str,
-        answer: Answer,
-        account: Account,
-    ) -> None:
+    def insert(self, record: Record) -> None:
         """Add one that holds."""
-        self._connection.execute(
-            "INSERT INTO reservation VALUES (NULL, ?, ?, 'held', ?, ?, ?, ?, '', ?, ?, ?, ?, ?)",
-            (
-                reservation_id, app, expires_at, tokens, fingerprint, decision, request,
-                answer.limits, answer.readings, account.write(), expires_at + KEPT_MS,
-            ),
-        )  # fmt: skip
-
-    # Columns with an index are set only where they change: SQLite would not look.
+        if self._last is None:
+            (self._last,) = self._connection.execute(_LAST).fetchone()
+        record.number = self._last = self._last + 1
+        self._new.append(record)
+        self._live[record.id] = record
+        if self._earliest is not None:
+            self._earliest = min(self._earliest, record.expires_at)
+        self._turn.has_changed = True
 
     def save(self, record: Record) -> None:
-        """Write what it holds and was told."""
-        self._connection.execute(
-            "UPDATE reservation SET account = ? WHERE number = ?",
-            (record.account.write(), record.number),
-        )
+        """Note what it holds and was told."""
+        self._change(record, _Part.ACCOUNT)
 
     def extend(self, record: Record) -> None:
-        """Write that it holds more, and lives longer."""
+        """Note that it holds more, and lives longer."""
         record.forgotten_at = record.expires_at + KEPT_MS
-        self._connection.execute(
-            "UPDATE reservation SET expires_at = ?, tokens = ?, extension = ?, account = ?, "
-            "forgotten_at = ? WHERE number = ?",
-            (
-                record.expires_at, record.tokens, record.extension, record.account.write(),
-                record.forgotten_at, record.number,
-            ),
-        )  # fmt: skip
+        self._change(record, _Part.ALL)
 
     def end(self, record: Record, state: ReservationState, now: int) -> None:
-        """Write how it ended; that is known for a while from now and from its expiry on."""
+        """Note how it ended; that is known for a while from now and from its expiry on."""
         record.state = state
-        self._connection.execute(
-            "UPDATE reservation SET state = ?, account = ? WHERE number = ?",
-            (state.value, record.account.write(), record.number),
-        )
+        part = _Part.END
         if now + KEPT_MS > record.forgotten_at:
             record.forgotten_at = now + KEPT_MS
-            self._connection.execute(
-                "UPDATE reservation SET forgotten_at = ? WHERE number = ?",
-                (record.forgotten_at, record.number),
-            )
+            part = _Part.ALL
+        self._change(record, part)
 
     def delete(self, record: Record) -> None:
         """Forget it."""
+        self.write()
+        self._live.drop(record.id)
         self._connection.execute("DELETE FROM reservation WHERE number = ?", (record.number,))
+
+    def _change(self, record: Record, part: _Part) -> None:
+        self._turn.has_changed = True
+        # Until it is written nobody may read it from the file.
+        self._live[record.id] = record
+        known = self._changed.get(record.number)
+        self._changed[record.number] = record, part if known is None else max(part, known[1])
+
+    # -- expiry -----------------------------------------------------------------------------
+
+    def is_due(self, now: int) -> bool:
+        """Whether any is overdue, of whatever app."""
+        if self._earliest is None or self._earliest <= now:
+            self.write()
+            row = self._connection.execute(_EARLIEST).fetchone()
+            self._earliest = NEVER if row is None else int(row[0])
+        return self._earliest <= now
+
+    def expire(self, now: int, most: int) -> list[tuple[int, str, str, str, str]]:
+        """End some that are overdue: (expires_at, id, app, account, request) of each."""
+        self.write()
+        overdue = self._connection.execute(_EXPIRE, (now, most)).fetchall()
+        for row in overdue:
+            self._live.drop(row[1])
+        return overdue
 
     # -- requests' ids ----------------------------------------------------------------------
 
-    def of_request(self, app: str, digest: str, now: int) -> Record | None:
-        """The one that was made for a request's id, while the id is remembered."""
-        row = self._connection.execute(
-            "SELECT reservation FROM request WHERE app = ? AND digest = ? AND forgotten_at > ?",
-            (app, digest, now),
-        ).fetchone()
-        return None if row is None else self.find(row[0])
+    def of_request(self, app: str, digest: str, own_id: str, now: int) -> Record | None:
+        """The one that was made for a request's id, while that is remembered, or has this id.
+
+        Args:
+            digest: of the request's id, empty for none.
+        """
+        asked = app, digest, now, own_id
+        leads_to, is_there = self._connection.execute(_ASKED, asked).fetchone()
+        unwritten = self._asked.get((app, digest))
+        if unwritten is not None:
+            leads_to = unwritten[0] if unwritten[1] > now else None
+        record = None if leads_to is None else self.find(leads_to)
+        if record is None and (is_there or own_id in self._live):
+            return self.find(own_id)
+        return record
 
     def remember(self, app: str, digest: str, reservation_id: str, expires_at: int) -> None:
         """Let a request's id lead to its reservation."""
-        self._connection.execute(
-            "INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?)",
-            (app, digest, reservation_id, expires_at + REQUESTS_REMEMBERED_MS),
-        )
+        self._asked[app, digest] = reservation_id, expires_at + REQUESTS_REMEMBERED_MS
+        self._turn.has_changed = True
 
     def prolong(self, app: str, digest: str, record: Record) -> None:
         """Remember a request's id as long as the reservation lives."""
+        self.write()
         self._connection.execute(
             "UPDATE request SET forgotten_at = ? WHERE app = ? AND digest = ? AND reservation = ?",
             (record.expires_at + REQUESTS_REMEMBERED_MS, app, digest, record.id),
@@ -335,7 +417,46 @@ class Reservations:
 
     def disremember(self, app: str, digest: str, record: Record) -> None:
         """Let a request's id lead nowhere, if it leads to this one."""
+        self.write()
         self._connection.execute(
             "DELETE FROM request WHERE app = ? AND digest = ? AND reservation = ?",
             (app, digest, record.id),
         )
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def write(self) -> None:
+        """Write what was changed since."""
+        if self._asked:
+            asked = [(*key, *found) for key, found in self._asked.items()]
+            self._connection.executemany(_REMEMBER, asked)
+            self._asked.clear()
+        new = self._new
+        if new:
+            self._connection.executemany(_INSERT, [record.row for record in new])
+            for record in new:
+                self._changed.pop(record.number, None)
+                self._settle(record)
+            new.clear()
+        if self._changed:
+            by_part: dict[_Part, list[tuple[object, ...]]] = {}
+            for record, part in self._changed.values():
+                by_part.setdefault(part, []).append(record.columns(part))
+                self._settle(record)
+            for part, rows in by_part.items():
+                self._connection.executemany(_UPDATES[part], rows)
+            self._changed.clear()
+        self._live.tidy()
+
+    def _settle(self, record: Record) -> None:
+        """What has ended is hardly asked for again."""
+        if record.state is not ReservationState.HELD:
+            self._live.drop(record.id)
+
+    def forget(self) -> None:
+        """Remember nothing, not even what is not written."""
+        self._live.clear()
+        self._new.clear()
+        self._changed.clear()
+        self._asked.clear()
+        self._last = self._earliest = None

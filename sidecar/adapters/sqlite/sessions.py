@@ -16,6 +16,7 @@ from sidecar.adapters.sqlite.counters import Counters
 from sidecar.adapters.sqlite.reservations import TOLD, Entry
 from sidecar.adapters.sqlite.rollups import Dimensions, Rollups
 from sidecar.adapters.sqlite.times import EVENTS_REMEMBERED_MS
+from sidecar.adapters.sqlite.turn import Turn
 from sidecar.domain.limits import takes_summaries
 from sidecar.domain.prices import Rates
 from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts
@@ -46,19 +47,17 @@ class Row:
 
 
 class Sessions:
-    """The sessions of one app at one instant."""
+    """The sessions of the app whose turn it is."""
 
     def __init__(
         self,
         connection: sqlite3.Connection,
-        app: str,
-        now_ms: int,
+        turn: Turn,
         counters: Counters,
         rollups: Rollups,
     ) -> None:
         self._connection = connection
-        self._app = app
-        self._now = now_ms
+        self._turn = turn
         self._counters = counters
         self._rollups = rollups
 
@@ -130,7 +129,7 @@ class Sessions:
             for entry in entries:
                 held = min(spared, entry.held) if entry.name == name else 0
                 if held:
-                    cell = self._counters.of(self._app, entry)
+                    cell = self._counters.of(self._turn.app, entry)
                     self._counters.hold(cell, entry.bucket, -held)
                     entry.held -= held
                     spared -= held
@@ -156,7 +155,7 @@ class Sessions:
         return stays
 
     def _find(self, owner: Owner) -> tuple[Units, list[Row]]:
-        found = self._connection.execute(_FIND, (self._app, *owner, self._now)).fetchone()
+        found = self._connection.execute(_FIND, (self._turn.app, *owner, self._turn.now)).fetchone()
         if found is None:
             return [0, 0, 0, 0], []
         deltas, rows = orjson.loads(found[0])
@@ -166,7 +165,7 @@ class Sessions:
         counted = orjson.dumps([deltas, [(row.hour, row.dimensions, row.units) for row in rows]])
         self._connection.execute(
             "INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?)",
-            (self._app, *owner, counted.decode(), self._now + EVENTS_REMEMBERED_MS),
+            (self._turn.app, *owner, counted.decode(), self._turn.now + EVENTS_REMEMBERED_MS),
         )
 
 

@@ -41,9 +41,11 @@ class SqliteStatements:
         """At most so many statements behind one of them."""
         owner = None if user_id is None else escaped(user_id)
 
-        def work(connection: sqlite3.Connection) -> StatementPage:
+        def work(ledger: Ledger) -> StatementPage:
             # What has expired may be charged to a period by that.
-            Ledger(connection, app_id, self._now_ms())
+            ledger.take_turn(app_id, self._now_ms())
+            ledger.write()
+            connection = ledger.connection
             asked = (app_id, owner, *(after or _BEGINNING), count + 1)
             page = _PAGE.format("" if owner is None else " AND owner = ?2")
             rows = connection.execute(page, asked).fetchall()
@@ -55,7 +57,7 @@ class SqliteStatements:
             return StatementPage(tuple(found), last, counted_from)
 
         try:
-            return await self._database.run(work, since=since)
+            return await self._database.count(work, since=since)
         except Unavailable as error:
             raise MeterUnavailable(str(error)) from error
 

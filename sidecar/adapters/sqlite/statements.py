@@ -4,8 +4,11 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
+from sidecar.adapters.sqlite.counters import Counters
+from sidecar.adapters.sqlite.remembered import Remembered
 from sidecar.adapters.sqlite.reservations import Entry
 from sidecar.adapters.sqlite.times import HOUR_MS, STATED_MS
+from sidecar.adapters.sqlite.turn import Turn
 from sidecar.domain.request import MAX_INTEGER
 
 _FIND: Final = """
@@ -17,15 +20,46 @@ WHERE app = ? AND owner = ? AND counter = ? AND start < ? AND ends_at > ? AND en
 _CUT: Final = """
 UPDATE statement SET ends_at = ?, flags = ?
 WHERE app = ? AND owner = ? AND counter = ? AND start = ?"""
-_PUT: Final = "INSERT OR REPLACE INTO statement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT: Final = "INSERT INTO statement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_KEY: Final = "WHERE app = ? AND owner = ? AND counter = ? AND start = ?"
+_UPDATE: Final = f"""
+UPDATE statement SET seen = ?, name = ?, included = ?, used = ?, granted = ?, flags = ?
+{_KEY}"""  # noqa: S608 # the key stands above
+# Apart, because there is an index on it.
+_PROLONG: Final = f"UPDATE statement SET ends_at = ? {_KEY}"  # noqa: S608 # as above
 _AMEND: Final = f"""
 INSERT INTO amended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
 SET used = used + excluded.used, granted = MIN(granted + excluded.granted, {MAX_INTEGER})"""  # noqa: S608 # a number
 
 
+_REMEMBERED: Final = 4_096
+"""Statements; one takes up some 500 bytes."""
+
+_Key = tuple[str, str, str, int]
+"""App, owner, counter and start."""
+
+
+@dataclass(slots=True)
+class Line:
+    """A statement as it is in the file, or will be when it is written.
+
+    Attributes:
+        is_prolonged: whether its end is another one than in the file.
+    """
+
+    ends_at: int
+    seen: int
+    name: str
+    included: int | None
+    used: int
+    granted: int
+    flags: str
+    is_prolonged: bool = False
+
+
 @dataclass(slots=True)
 class Change:
-    """What happened to one counter within one transaction.
+    """What happened to one counter within one turn.
 
     Attributes:
         app: whose it is.
@@ -42,17 +76,21 @@ class Change:
 
 
 class Statements:
-    """What is noted at one instant, inside a transaction."""
+    """What is noted, at the instant of the present turn; what it comes to is written together."""
 
-    def __init__(self, connection: sqlite3.Connection, now_ms: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, turn: Turn, counters: Counters) -> None:
         self._connection = connection
-        self._now = now_ms
+        self._turn = turn
+        self._counters = counters
         self._changes: dict[tuple[str, str, int], Change] = {}
+        self._lines: Remembered[_Key, Line] = Remembered(_REMEMBERED)
+        self._changed: dict[_Key, Line] = {}
+        self._counted: set[str] = set()
 
     def add(
         self, app: str, entry: Entry, *, is_new: bool = False, used: int = 0, paid: int = 0
     ) -> None:
-        """Note what was used of a counter; it is written by `store`."""
+        """Note what was used of a counter, until the turn is settled."""
         if not entry.limit or not (used or paid):
             return
         key = app, entry.name, entry.a
@@ -66,58 +104,103 @@ class Statements:
 
     def begin(self, app: str) -> None:
         """Note since when an app is counted, if it was not before."""
-        self._connection.execute("INSERT OR IGNORE INTO counted VALUES (?, ?)", (app, self._now))
+        if app in self._counted:
+            return
+        self._connection.execute(
+            "INSERT OR IGNORE INTO counted VALUES (?, ?)", (app, self._turn.now)
+        )
+        if len(self._counted) >= _REMEMBERED:
+            self._counted.clear()
+        self._counted.add(app)
 
-    def store(self) -> None:
-        """Write what was noted."""
+    def settle(self) -> None:
+        """End what one turn does: what it noted is part of the statements now."""
         for change in self._changes.values():
             if change.used or change.paid:
-                self._write(change)
+                self._add(change)
         self._changes.clear()
 
-    def _write(self, change: Change) -> None:
-        app, entry, now = change.app, change.entry, self._now
+    def _add(self, change: Change) -> None:
+        app, entry, now = change.app, change.entry, self._turn.now
         key = app, _owner(entry.name), entry.name, entry.a
-        stored = self._connection.execute(_FIND, key).fetchone()
-        if stored is None:
-            used = self._used(app, entry)
-            flags = self._enter(entry, key)
-            ends_at, seen, name, included = entry.b, entry.seen, entry.limit, entry.included
-            granted = change.paid
+        line = self._find(key)
+        if line is None:
+            line = self._begin(key, entry, change)
         else:
-            ends_at, seen, name, included, used, granted, flags = stored
-            if now < ends_at + HOUR_MS and entry.seen >= seen:
-                seen, name, included = entry.seen, entry.limit, entry.included
-                ends_at = ends_at if "c" in flags else entry.b
-            if change.is_new and used > 0 and now < ends_at and "l" not in flags:
-                flags += "l"
-            used, granted = used + change.used, min(granted + change.paid, MAX_INTEGER)
-        row = (*key, ends_at, seen, name, included, used, granted, flags)
-        self._connection.execute(_PUT, row)
-        if now >= ends_at:
+            if now < line.ends_at + HOUR_MS and entry.seen >= line.seen:
+                line.seen, line.name, line.included = entry.seen, entry.limit, entry.included
+                if "c" not in line.flags and line.ends_at != entry.b:
+                    line.ends_at, line.is_prolonged = entry.b, True
+            if change.is_new and line.used > 0 and now < line.ends_at and "l" not in line.flags:
+                line.flags += "l"
+            line.used += change.used
+            line.granted = min(line.granted + change.paid, MAX_INTEGER)
+            self._changed[key] = line
+        if now >= line.ends_at:
             amended = app, entry.name, entry.a, now // HOUR_MS, change.used, change.paid
             self._connection.execute(_AMEND, amended)
 
-    def _used(self, app: str, entry: Entry) -> int:
-        """What was used of a counter in all, before there was a statement too."""
-        row = self._connection.execute(
-            "SELECT used FROM counter WHERE app = ? AND name = ? AND bucket = ?",
-            (app, entry.name, entry.a),
-        ).fetchone()
-        return 0 if row is None else int(row[0])
+    def _find(self, key: _Key) -> Line | None:
+        line = self._lines.known(key)
+        # One that is as old as that may have been deleted since.
+        if line is None or line.ends_at <= self._turn.now - STATED_MS:
+            row = self._connection.execute(_FIND, key).fetchone()
+            if row is None:
+                return None
+            line = Line(*row)
+            self._lines[key] = line
+        return line
+
+    def _begin(self, key: _Key, entry: Entry, change: Change) -> Line:
+        """The statement of a period that begins."""
+        self.write()
+        flags = self._enter(entry, key)
+        # What was used of the counter in all, before there was a statement too.
+        used = self._counters.of(key[0], entry).used
+        line = Line(entry.b, entry.seen, entry.limit, entry.included, used, change.paid, flags)
+        self._connection.execute(
+            _INSERT,
+            (*key, entry.b, entry.seen, entry.limit, entry.included, used, change.paid, flags),
+        )
+        self._lines[key] = line
+        return line
 
     def _enter(self, entry: Entry, key: tuple[str, str, str, int]) -> str:
         """How a period that begins lies to the others of the counter, as flags."""
         flags, counter = "", key[:3]
         self.begin(key[0])
-        forgotten = self._now - STATED_MS
+        forgotten = self._turn.now - STATED_MS
         others = self._connection.execute(_OTHERS, (*counter, entry.b, entry.a, forgotten))
         for start, known in others.fetchall():
             if start < entry.a and entry.seen < entry.b:
                 self._connection.execute(_CUT, (entry.a, known + "c", *counter, start))
+                self._lines.drop((*counter, start))
             else:
                 flags = "o"
         return flags
+
+    def write(self) -> None:
+        """Write what was changed since."""
+        if not self._changed:
+            return
+        rows = [
+            (it.seen, it.name, it.included, it.used, it.granted, it.flags, *key)
+            for key, it in self._changed.items()
+        ]
+        self._connection.executemany(_UPDATE, rows)
+        for key, line in self._changed.items():
+            if line.is_prolonged:
+                self._connection.execute(_PROLONG, (line.ends_at, *key))
+                line.is_prolonged = False
+        self._changed.clear()
+        self._lines.tidy()
+
+    def forget(self) -> None:
+        """Remember nothing, not even what is not written."""
+        self._changes.clear()
+        self._lines.clear()
+        self._changed.clear()
+        self._counted.clear()
 
 
 def _owner(counter: str) -> str:
