@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 
 from sidecar.api.problem import of_status
 from sidecar.bootstrap.ending import ENDING, Ending
+from sidecar.cli.whole import WholeAnswers
 
 HEAD_LIMIT: Final = 64 * 1024
 _PIECE: Final = 16 * 1024
@@ -121,7 +122,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, WholeAnswers(app, cycle))
 
     # -- time -------------------------------------------------------------------------------
 
