@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from sidecar.adapters.clock import SystemClock
-from sidecar.api.app import Parts, Watching, build_app
+from sidecar.api.app import Parts, Portal, Watching, build_app
 from sidecar.api.auth import Keys
 from sidecar.ports import Directories
 from tests.in_process import application
@@ -155,6 +155,7 @@ async def test_a_defect_of_ours_bears_the_request_id_and_tells_nothing(
         "keys": Keys(),
         "directories": Directories(nothing, None, nothing),
         "watching": Watching(nothing, (heard,), nothing, ()),
+        "portal": Portal(nothing, nothing, nothing, nothing),
     }
     app = build_app(Parts(**named | known))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
