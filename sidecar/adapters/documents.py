@@ -18,9 +18,6 @@ from sidecar.domain.subscription import Change, Status, Subscription
 from sidecar.domain.value import fields_of
 from sidecar.domain.windows import Fixed, parse_window
 
-# What it costs is not asked: prices may have changed when the same request comes again.
-_ASKED = tuple(name for name in fields_of(Amounts) if name != "cost")
-_SUBJECT = fields_of(Subject)
 _KEPT = 4096
 # The limits of a plan are written for each of its users' holds. That they stand beside their text
 # keeps their identities from being given to others.
@@ -29,18 +26,49 @@ _DATES = ("next_billing_date", "trial_end", "period_start", "period_end", "updat
 
 
 def write_request(request: CheckRequest) -> str:
-    """A request as JSON, the same text for the same request."""
+    """A request as JSON, the same text for the same request: each name in its order.
+
+    What it costs is not asked: prices may have changed when the same request comes again.
+    """
     subject, estimate = request.subject, request.estimate
-    return _dump(
-        {
-            "plugin": request.plugin, "feature": request.feature, "action": request.action,
-            "workflow": request.workflow, "agent": request.agent, "model": request.model,
-            "session_id": request.session_id, "attributes": request.attributes,
-            "reserve": request.reserve, "ttl_s": request.ttl_s, "request_id": request.request_id,
-            "subject": {name: getattr(subject, name) for name in _SUBJECT},
-            "estimate": {name: getattr(estimate, name) for name in _ASKED},
-        }
+    first, second, last = _words(
+        request.action, request.agent, request.feature, request.model, request.plugin,
+        request.workflow,
     )  # fmt: skip
+    attributes = _dump(request.attributes) if request.attributes else "{}"
+    return (
+        f'{first}"attributes":{attributes},"estimate":{{"concurrency":{estimate.concurrency},'
+        f'"input_tokens":{estimate.input_tokens},"output_tokens":{estimate.output_tokens},'
+        f'"requests":{estimate.requests},"tokens":{estimate.tokens}}},{second}'
+        f'"request_id":{_own(request.request_id)},'
+        f'"reserve":{"true" if request.reserve else "false"},'
+        f'"session_id":{_own(request.session_id)},"subject":'
+        f'{{"app_id":{text_of(subject.app_id)},"tenant_id":{text_of(subject.tenant_id)},'
+        f'"user_id":{text_of(subject.user_id)}}},"ttl_s":{request.ttl_s},{last}'
+    )
+
+
+@lru_cache(4_096)
+def _words(
+    action: str, agent: str, feature: str, model: str, plugin: str, workflow: str
+) -> tuple[str, str, str]:
+    """What runtimes ask for again and again, as the three pieces that it is of a request."""
+    return (
+        f'{{"action":{text_of(action)},"agent":{text_of(agent)},',
+        f'"feature":{text_of(feature)},"model":{text_of(model)},"plugin":{text_of(plugin)},',
+        f'"workflow":{text_of(workflow)}}}',
+    )
+
+
+@lru_cache(16_384)
+def text_of(text: str) -> str:
+    """Text as JSON has it."""
+    return orjson.dumps(text).decode()
+
+
+def _own(text: str) -> str:
+    """The same of what hardly ever comes again, or is empty."""
+    return _dump(text) if text else '""'
 
 
 def read_request(text: str) -> CheckRequest:

@@ -186,12 +186,20 @@ def _period(window: Fixed, cycle: BillingCycle, at_ms: int) -> Period:
     if known is not None and known.contains(at_ms):
         return known
     period = window.period(at_ms, cycle)
-    if cycle.start is None or (cycle.end and cycle.start <= from_ms(at_ms) < cycle.end):
-        # Beside a stated period others may lie that overlap with it.
+    if is_lasting(cycle, at_ms):
         if len(_periods) >= _PERIODS_KEPT:
             _periods.clear()
         _periods[window, cycle] = period
     return period
+
+
+def is_lasting(cycle: BillingCycle, at_ms: int) -> bool:
+    """Whether the periods of this instant are those of every instant within them.
+
+    Beside a stated period others may lie that overlap with it.
+    """
+    start, end = cycle.start, cycle.end
+    return start is None or (end is not None and start <= from_ms(at_ms) < end)
 
 
 @lru_cache(4096)

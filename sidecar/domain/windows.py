@@ -17,6 +17,7 @@ _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _LONGEST_SLIDING_MS = 366 * _UNITS_MS["d"]
 _LATE = timedelta(days=8)
+_LONG_FROM_NOW_MS = 4_000_000_000_000
 
 
 def to_ms(at: datetime) -> int:
@@ -26,6 +27,9 @@ def to_ms(at: datetime) -> int:
 
 def from_ms(at_ms: int) -> datetime:
     """The aware UTC instant of `to_ms`."""
+    if 0 <= at_ms < _LONG_FROM_NOW_MS:
+        # Twice as fast, and a double holds the microseconds of so many seconds.
+        return datetime.fromtimestamp(at_ms / 1_000, UTC)
     return EPOCH + timedelta(milliseconds=at_ms)
 
 

@@ -1,6 +1,5 @@
 """Where in Redis is what? `s3` is the version of this layout."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -23,14 +22,9 @@ def quoted(text: str) -> str:
     return text if text.isascii() and text.isalnum() else quote(text, safe="=")
 
 
-def counter_keys(prefix: str, counters: Sequence[Counter]) -> list[str]:
-    """Where counters stand; a period's counter belongs to its start."""
-    return [
-        f"{prefix}:c:{counter.name}@{counter.a}"
-        if counter.kind == "p"
-        else f"{prefix}:c:{counter.name}"
-        for counter in counters
-    ]
+def suffix_of(counter: Counter) -> str:
+    """What stands behind the name of a counter in its key: a period's belongs to its start."""
+    return f"@{counter.a}" if counter.kind == "p" else ""
 
 
 def reservation_key(prefix: str, place: str) -> str:

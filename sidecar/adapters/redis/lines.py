@@ -7,12 +7,12 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import orjson
 
-from sidecar.adapters.documents import fingerprint, read_limits, short_digest, write_limits
+from sidecar.adapters.documents import read_limits, short_digest
 from sidecar.adapters.redis.channel import bytes_of
 from sidecar.adapters.redis.keys import quoted, session_name
 from sidecar.domain.counting import (
@@ -30,7 +30,6 @@ from sidecar.domain.usage import (
     PLACE,
     ChargedEvent,
     EventKind,
-    Hold,
     ReservationState,
     Settlement,
     UsageRow,
@@ -39,73 +38,31 @@ from sidecar.domain.usage import (
 )
 from sidecar.domain.windows import from_ms, to_ms
 
-_LATE_MS: Final = 8 * 86_400_000
-"""For so long events may come when a period is over."""
-
 
 class Told(NamedTuple):
-    """What a script returns; most have no numbers to tell."""
+    """What a script returns: lines and, as doubles, numbers; most have none to tell."""
 
     lines: list[str]
-    numbers: list[int]
+    numbers: bytes
 
 
 def read_told(reply: object) -> Told:
     """The reply of a script."""
     if isinstance(reply, list):
-        lines, readings = reply
-        packed = bytes_of(readings)
-        numbers = struct.unpack(f"<{len(packed) // 8}d", packed)
-        return Told(lines.split("\n"), list(map(int, numbers)))
+        lines, numbers = reply
+        return Told(lines.split("\n"), bytes_of(numbers))
     assert isinstance(reply, str)  # there is nothing else that a script returns
-    return Told(reply.split("\n"), [])
+    return Told(reply.split("\n"), b"")
 
 
 def dimensions(request: CheckRequest) -> str:
     """What a request is reported under, beside its user."""
-    return "\t".join(map(quoted, (request.model, request.workflow, request.agent, request.plugin)))
+    return _dimensions(request.model, request.workflow, request.agent, request.plugin)
 
 
-def write_record(
-    hold: Hold, document: str, charges: Sequence[Charge], layout: Layout, *, charges_on_expiry: bool
-) -> bytes:
-    """A reservation as records.lua keeps it, with zeros for what only the script knows.
-
-    Args:
-        document: the request, written.
-    """
-    request, rates = hold.request, f"{hold.rates.input} {hold.rates.output}"
-    user_id = request.subject.user_id
-    lines = (
-        f"held {request.estimate.tokens} {charges_on_expiry:d} 0 0 0 0 0 {rates}",
-        token_of(hold.reservation_id)[PLACE:],
-        fingerprint(document),
-        hold.decision_id,
-        f"{quoted(user_id)} {session_name(user_id, request.session_id)}",
-        dimensions(request),
-        orjson.dumps([_entry(counter) for counter in layout.counters]).decode(),
-        "",
-        "",
-        write_limits([charge.limit for charge in charges], layout.indexes),
-        "",
-        document,
-    )
-    return _zeros(3 * len(layout.counters)) + "\n".join(lines).encode()
-
-
-def write_numbers(charges: Sequence[Charge], layout: Layout, *first: int) -> bytes:
-    """What a script reads first, then its counters and limits as readings.lua reads them."""
-    numbers = [*first, len(layout.counters)]
-    for counter in layout.counters:
-        if counter.kind == "s":
-            numbers += (counter.a, counter.b, counter.amount)
-        else:
-            numbers += (0, counter.b and counter.b + _LATE_MS, counter.amount)
-    for charge, index in zip(charges, layout.indexes, strict=True):
-        limit = charge.limit
-        maximum = -1 if limit.most is None else limit.most
-        numbers += (index + 1, maximum, charge.need, limit.is_enforced)
-    return _packed(numbers)
+@lru_cache(4_096)
+def _dimensions(*values: str) -> str:
+    return "\t".join(map(quoted, values))
 
 
 def write_events(events: Iterable[ChargedEvent], app_id: str) -> str:
@@ -113,10 +70,9 @@ def write_events(events: Iterable[ChargedEvent], app_id: str) -> str:
     return orjson.dumps([_event(charged, app_id) for charged in events]).decode()
 
 
-def read_readings(
-    charges: Sequence[Charge], layout: Layout, numbers: Sequence[int]
-) -> tuple[Reading, ...]:
+def read_readings(charges: Sequence[Charge], layout: Layout, told: bytes) -> tuple[Reading, ...]:
     """What readings.lua tells, one for each charge."""
+    numbers = list(map(int, struct.unpack(f"<{len(told) // 8}d", told)))
     further = numbers[3 * len(layout.counters) :] or [0] * 2 * len(charges)
     contents = []
     for i, counter in enumerate(layout.counters):
@@ -192,17 +148,8 @@ def read_usage(user_id: str, field: str, value: str) -> UsageRow:
     return UsageRow(int(hour), user_id, model, workflow, agent, plugin, used)
 
 
-@lru_cache
-def _zeros(readings: int) -> bytes:
-    """For when a reservation expires, when it was made, and so many numbers that were told."""
-    return _packed([0, 0, readings, 0] + [0] * readings)
-
-
-def _packed(numbers: Sequence[int]) -> bytes:
-    return struct.pack(f"<{len(numbers)}d", *numbers)
-
-
-def _entry(counter: Counter) -> list[object]:
+def entry_of(counter: Counter) -> list[object]:
+    """A counter as records.lua reads it."""
     entry = [
         counter.name, counter.kind, counter.a, counter.b, counter.meter, _bound(counter.bound),
         [quoted(scope) for scope in counter.scopes], counter.amount,
@@ -223,7 +170,7 @@ def _event(charged: ChargedEvent, app_id: str) -> list[object]:
     used, hold = event.used, event.reservation_id
     token = token_of(hold) if app_of(hold) == app_id else ""
     counters = [
-        [*_entry(counter)[:8], counter.bucket(at_ms), *_stated(counter)]
+        [*entry_of(counter)[:8], counter.bucket(at_ms), *_stated(counter)]
         for counter in lay_out(charged.charges, at_ms).counters
     ]
     user_id, rates = event.request.subject.user_id, charged.rates

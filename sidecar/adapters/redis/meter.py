@@ -2,16 +2,16 @@
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from sidecar.adapters.documents import read_request, write_limits, write_request
+from sidecar.adapters.documents import read_request
 from sidecar.adapters.redis.connection import Argument, RedisConnection, Script
 from sidecar.adapters.redis.epochs import Epochs
 from sidecar.adapters.redis.event_log import RedisEventLog
+from sidecar.adapters.redis.forms import Forms
 from sidecar.adapters.redis.keys import (
     app_prefix,
-    counter_keys,
     grants_key,
     quoted,
     reservation_key,
@@ -21,16 +21,12 @@ from sidecar.adapters.redis.lines import (
     Told,
     read_balance,
     read_balances,
-    read_readings,
     read_settlement,
     read_told,
     read_usage,
     write_events,
-    write_numbers,
-    write_record,
 )
 from sidecar.adapters.redis.script import LEDGER
-from sidecar.domain.counting import Layout, lay_out
 from sidecar.domain.decision import Reservation
 from sidecar.domain.grants import MOST_GRANTS, Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge
@@ -89,7 +85,7 @@ class RedisMeter:
         self._connection = connection
         self._log = log
         self._now_ms = now_ms
-        self._charges_on_expiry = on_expiry is OnExpiry.CHARGE
+        self._forms = Forms(charges_on_expiry=on_expiry is OnExpiry.CHARGE)
         self._ahead_ms = 0
         self._epochs = Epochs()
 
@@ -100,19 +96,16 @@ class RedisMeter:
 
     async def read(self, subject: Subject, charges: Sequence[Charge], *, since: float) -> Metering:
         """What the counters of these charges hold, and what grants add for the subject."""
-        prefix = app_prefix(subject.app_id)
-        purse = grants_key(prefix, subject.user_id)
-        limits = [charge.limit for charge in charges]
-
-        async def attempt(layout: Layout) -> Told:
-            keys = [prefix, purse, *counter_keys(prefix, layout.counters)]
-            numbers = write_numbers(charges, layout, *layout.span)
-            arguments = (self._now(), write_limits(limits, layout.indexes), numbers)
-            return await self._run(READ, subject.app_id, keys, arguments, since)
-
-        layout, told = await self._in_period(charges, attempt)
-        readings = read_readings(charges, layout, told.numbers)
-        return Metering(readings, counters_lost=self._epochs.is_lost(subject.app_id))
+        app_id, prefix = subject.app_id, app_prefix(subject.app_id)
+        for at_ms in self._instants():
+            form = self._forms.at(charges, at_ms)
+            keys = (prefix, grants_key(prefix, subject.user_id), *form.keys(prefix, charges))
+            arguments = (self._now(), form.limits, form.numbers(charges))
+            told = await self._run(READ, app_id, keys, arguments, since)
+            if told.lines[0] != "period":
+                break
+        readings = form.readings(charges, told.numbers)
+        return Metering(readings, counters_lost=self._epochs.is_lost(app_id))
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold every charge, or none if an enforced limit has no room."""
@@ -200,7 +193,8 @@ class RedisMeter:
         """The grants that a user has in an app, in the order in which they are drawn."""
         prefix = app_prefix(subject.app_id)
         keys = (prefix, grants_key(prefix, subject.user_id))
-        arguments = (self._now(), "[]", write_numbers((), lay_out((), 0), 0, 0))
+        nothing = self._forms.at((), 0)
+        arguments = (self._now(), nothing.limits, nothing.numbers(()))
         reply, _ = await self._run(READ, subject.app_id, keys, arguments, since)
         return tuple(read_balances(subject.app_id, subject.user_id, reply[2:]))
 
@@ -235,32 +229,30 @@ class RedisMeter:
         request = hold.request
         app_id, user_id = request.subject.app_id, request.subject.user_id
         prefix, token = app_prefix(app_id), token_of(hold.reservation_id)
-        place, nonce = token[:PLACE], token[PLACE:]
-        document = write_request(request)
-
-        async def attempt(layout: Layout) -> Told:
-            keys = [
+        place = token[:PLACE]
+        for at_ms in self._instants():
+            form = self._forms.at(charges, at_ms)
+            keys = (
                 prefix,
                 reservation_key(prefix, place),
                 grants_key(prefix, user_id),
-                *counter_keys(prefix, layout.counters),
-            ]
-            record = write_record(
-                hold, document, charges, layout, charges_on_expiry=self._charges_on_expiry
+                *form.keys(prefix, charges),
             )
-            numbers = write_numbers(charges, layout, request.ttl_s * 1000, *layout.span)
+            record, numbers = form.record(hold, charges), form.hold_numbers(charges, request.ttl_s)
             arguments = (self._now(), action, place, record, numbers)
-            return await self._run(RESERVE, app_id, keys, arguments, since)
-
-        layout, (reply, numbers) = await self._in_period(charges, attempt)
-        is_lost = self._epochs.is_lost(app_id)
+            told = await self._run(RESERVE, app_id, keys, arguments, since)
+            if told.lines[0] != "period":
+                break
+        reply, is_lost = told.lines, self._epochs.is_lost(app_id)
+        name, tokens, decision = hold.reservation_id, request.estimate.tokens, hold.decision_id
         match reply[0]:
             case "held":
-                tokens, decision = request.estimate.tokens, hold.decision_id
+                pass
             case "refused":
-                return Metering(read_readings(charges, layout, numbers), counters_lost=is_lost)
+                return Metering(form.readings(charges, told.numbers), counters_lost=is_lost)
             case "known":
-                tokens, nonce, decision = int(reply[3]), reply[4], reply[5]
+                name = name_reservation(app_id, place + reply[4])
+                tokens, decision = int(reply[3]), reply[5]
             case "reused":
                 raise RequestIdReused(request.request_id)
             case "unknown":
@@ -268,12 +260,11 @@ class RedisMeter:
             case ended:
                 assert ended == "ended"
                 raise ReservationEnded(hold.reservation_id, reply[2])
-        if numbers or not charges:
-            readings = read_readings(charges, layout, numbers)
+        if told.numbers or not charges:
+            readings = form.readings(charges, told.numbers)
         else:
             # The first answer was given under other limits.
             readings = (await self.read(request.subject, charges, since=since)).readings
-        name = name_reservation(app_id, place + nonce)
         reservation = Reservation(name, from_ms(int(reply[2])), tokens)
         return Metering(readings, reservation, decision_id=decision, counters_lost=is_lost)
 
@@ -295,19 +286,13 @@ class RedisMeter:
                 raise ReservationEnded(reservation_id, reply[2])
         return reply
 
-    async def _in_period(
-        self, charges: Sequence[Charge], attempt: Callable[[Layout], Awaitable[Told]]
-    ) -> tuple[Layout, Told]:
-        """Run a script until its periods are those of the server's own time.
+    def _instants(self) -> Iterator[int]:
+        """The time of the server as it is known, anew whenever it turns out to be another.
 
-        Periods are computed here and the script refuses them if its clock has left them.
+        Periods are computed here, and a script refuses them if its clock has left them.
         """
         for _ in range(_MAX_TRIES):
-            layout = lay_out(charges, self._local_ms() + self._ahead_ms)
-            told = await attempt(layout)
-            if told.lines[0] != "period":
-                return layout, told
-            self._ahead_ms = int(told.lines[2]) - self._local_ms()
+            yield self._local_ms() + self._ahead_ms
         raise MeterUnavailable("the store's clock does not stand still in any period")
 
     async def _run(
@@ -325,6 +310,8 @@ class RedisMeter:
                 raise MeterUnavailable(str(error)) from error
             told = read_told(reply)
             self._epochs.see(app_id, told.lines[1])
+            if told.lines[0] == "period":
+                self._ahead_ms = int(told.lines[2]) - self._local_ms()
             if told.lines[0] != "again":
                 return told
             if self._connection.is_over(since):
