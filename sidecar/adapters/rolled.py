@@ -1,13 +1,14 @@
 """What a limit has left of its last period may be used in the next one, as a grant is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
 from sidecar.adapters.guarded.breaker import Breaker
-from sidecar.adapters.guarded.meter import AtHand, GuardedMeter
+from sidecar.adapters.guarded.meter import AtHand, GuardedMeter, Waits
 from sidecar.domain.counting import Counter, lay_out
 from sidecar.domain.limits import Charge, escaped
 from sidecar.domain.request import Subject
@@ -51,26 +52,43 @@ class RolledMeter(GuardedMeter):
         self._clock = clock
         self._granted: dict[tuple[str, str, str, str], int] = {}
 
-    async def read(self, subject: Subject, charges: Sequence[Charge], *, since: float) -> Metering:
+    def read(self, subject: Subject, charges: Sequence[Charge], *, since: float) -> Waits[Metering]:
         """What the counters of these charges hold, and what grants add for the subject."""
-        await self._bring(subject, charges, since)
-        return await super().read(subject, charges, since=since)
+        asked = super().read
+        if not _carry(charges):
+            return asked(subject, charges, since=since)
+        return self._brought(subject, charges, since, partial(asked, subject, charges, since=since))
 
-    async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
+    def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Waits[Metering]:
         """Hold every charge, or none if an enforced limit has no room."""
-        await self._bring(hold.request.subject, charges, since)
-        return await super().reserve(hold, charges, since=since)
+        asked = super().reserve
+        if not _carry(charges):
+            return asked(hold, charges, since=since)
+        subject = hold.request.subject
+        return self._brought(subject, charges, since, partial(asked, hold, charges, since=since))
 
-    async def extend(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
+    def extend(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Waits[Metering]:
         """Hold further units, or none, and let the reservation live its `ttl_s` from now."""
-        await self._bring(hold.request.subject, charges, since)
-        return await super().extend(hold, charges, since=since)
+        asked, subject = super().extend, hold.request.subject
+        return self._brought(subject, charges, since, partial(asked, hold, charges, since=since))
 
     async def record(self, app_id: str, events: Sequence[ChargedEvent], *, since: float) -> Tally:
         """Count events that were not counted before, each in the window of its own time."""
         for charged in events:
-            await self._bring(charged.event.request.subject, charged.charges, since)
+            if _carry(charged.charges):
+                await self._bring(charged.event.request.subject, charged.charges, since)
         return await super().record(app_id, events, since=since)
+
+    async def _brought(
+        self,
+        subject: Subject,
+        charges: Sequence[Charge],
+        since: float,
+        ask: Callable[[], Waits[Metering]],
+    ) -> Metering:
+        """What is answered after what limits carry is granted."""
+        await self._bring(subject, charges, since)
+        return await ask()
 
     async def _bring(self, subject: Subject, charges: Sequence[Charge], since: float) -> None:
         """Grant what limits carry into their present periods, where that is not known to be."""
@@ -148,6 +166,14 @@ class RolledMeter(GuardedMeter):
                 amount=amount,
                 why=str(conflict),
             )
+
+
+def _carry(charges: Sequence[Charge]) -> bool:
+    """Whether any of the limits lets something be used in the next period."""
+    for charge in charges:  # noqa: SIM110 # each check waits for it, and a generator is slower
+        if charge.limit.rollover is not None:
+            return True
+    return False
 
 
 def _last(statements: Sequence[Statement], before: Counter, counter: Counter) -> Statement | None:

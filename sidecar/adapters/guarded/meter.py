@@ -1,7 +1,8 @@
 """A meter behind a breaker."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from sidecar.adapters.guarded.breaker import Breaker, StoreSuspended
 from sidecar.adapters.guarded.owed import Owed
@@ -12,7 +13,11 @@ from sidecar.domain.usage import ChargedEvent, Hold, Metering, Settlement, Tally
 from sidecar.errors import Unavailable
 from sidecar.ports import Meter
 
+T = TypeVar("T")
+
 AtHand = Callable[[Hold, Sequence[Charge]], Metering | None]
+Waits = Coroutine[Any, Any, T]
+"""What is awaited elsewhere: whatever only passes on adds nothing to a request's way."""
 
 
 class GuardedMeter:
@@ -28,9 +33,9 @@ class GuardedMeter:
         self._at_hand = at_hand
         self._owed = Owed(self._withdraw_now, breaker)
 
-    async def read(self, subject: Subject, charges: Sequence[Charge], *, since: float) -> Metering:
+    def read(self, subject: Subject, charges: Sequence[Charge], *, since: float) -> Waits[Metering]:
         """What the counters of these charges hold, and what grants add for the subject."""
-        return await self._breaker.ask(self._inner.read, subject, charges, since=since)
+        return self._breaker.ask(self._inner.read, subject, charges, since=since)
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold every charge, or none if an enforced limit has no room."""
@@ -46,21 +51,21 @@ class GuardedMeter:
             self._owed.note_doubt(hold.reservation_id)
             raise
 
-    async def recall(
+    def recall(
         self, hold: Hold, charges: Sequence[Charge], *, since: float
-    ) -> Metering | None:
+    ) -> Waits[Metering | None]:
         """The first answer to a request whose id came before, None if none is remembered."""
-        return await self._breaker.ask(self._inner.recall, hold, charges, since=since)
+        return self._breaker.ask(self._inner.recall, hold, charges, since=since)
 
-    async def extend(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
+    def extend(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Waits[Metering]:
         """Hold further units, or none, and let the reservation live its `ttl_s` from now."""
-        return await self._breaker.ask(self._inner.extend, hold, charges, since=since)
+        return self._breaker.ask(self._inner.extend, hold, charges, since=since)
 
-    async def held_request(self, reservation_id: str, *, since: float) -> CheckRequest:
+    def held_request(self, reservation_id: str, *, since: float) -> Waits[CheckRequest]:
         """The request that a live reservation was made for."""
-        return await self._breaker.ask(self._inner.held_request, reservation_id, since=since)
+        return self._breaker.ask(self._inner.held_request, reservation_id, since=since)
 
-    async def commit(
+    def commit(
         self,
         reservation_id: str,
         used: Amounts,
@@ -68,15 +73,15 @@ class GuardedMeter:
         final: bool,
         since: float,
         model: str = "",
-    ) -> Settlement:
+    ) -> Waits[Settlement]:
         """Charge what the run has used so far, in the windows in which it was held."""
-        return await self._breaker.ask(
+        return self._breaker.ask(
             self._inner.commit, reservation_id, used, final=final, since=since, model=model
         )
 
-    async def release(self, reservation_id: str, *, since: float) -> Settlement:
+    def release(self, reservation_id: str, *, since: float) -> Waits[Settlement]:
         """Give back all that is held."""
-        return await self._breaker.ask(self._inner.release, reservation_id, since=since)
+        return self._breaker.ask(self._inner.release, reservation_id, since=since)
 
     async def withdraw(self, reservation_id: str, *, since: float) -> None:
         """Undo a reservation whose request was refused after all, and forget it.
@@ -89,29 +94,29 @@ class GuardedMeter:
             self._owed.add_doubtful(reservation_id)
             raise
 
-    async def record(self, app_id: str, events: Sequence[ChargedEvent], *, since: float) -> Tally:
+    def record(self, app_id: str, events: Sequence[ChargedEvent], *, since: float) -> Waits[Tally]:
         """Count events that were not counted before, each in the window of its own time."""
-        return await self._breaker.ask(self._inner.record, app_id, events, since=since)
+        return self._breaker.ask(self._inner.record, app_id, events, since=since)
 
-    async def grant(self, grant: Grant, *, since: float) -> tuple[GrantOutcome, GrantBalance]:
+    def grant(self, grant: Grant, *, since: float) -> Waits[tuple[GrantOutcome, GrantBalance]]:
         """Add units to what a user may use, or revoke what is left of them."""
-        return await self._breaker.ask(self._inner.grant, grant, since=since)
+        return self._breaker.ask(self._inner.grant, grant, since=since)
 
-    async def grants(self, subject: Subject, *, since: float) -> tuple[GrantBalance, ...]:
+    def grants(self, subject: Subject, *, since: float) -> Waits[tuple[GrantBalance, ...]]:
         """The grants that a user has in an app, in the order in which they are drawn."""
-        return await self._breaker.ask(self._inner.grants, subject, since=since)
+        return self._breaker.ask(self._inner.grants, subject, since=since)
 
-    async def usage(
+    def usage(
         self, app_id: str, user_id: str | None, first_hour: int, last_hour: int, *, since: float
-    ) -> tuple[UsageRow, ...]:
+    ) -> Waits[tuple[UsageRow, ...]]:
         """What was used hour by hour, of one user or, with None, of all together."""
-        return await self._breaker.ask(
+        return self._breaker.ask(
             self._inner.usage, app_id, user_id, first_hour, last_hour, since=since
         )
 
-    async def ping(self, *, since: float) -> None:
+    def ping(self, *, since: float) -> Waits[None]:
         """Return if the store answers."""
-        await self._breaker.ask(self._inner.ping, since=since)
+        return self._breaker.ask(self._inner.ping, since=since)
 
     async def close(self) -> None:
         """Leave what could not be given back to its expiry."""

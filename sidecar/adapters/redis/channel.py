@@ -8,6 +8,8 @@ place, so replies never cross.
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 import hiredis
@@ -27,6 +29,8 @@ _STUCK_S: Final = 1.0
 _GRACE_S: Final = 0.002
 _NEVER: Final = float("inf")
 _ASKING: Final = hiredis.pack_command(("ASKING",))
+_Waiting = tuple[float, float, asyncio.Future[Reply]]
+"""When a command was written, until when its reply is waited for, and the reply."""
 
 
 class StoreUnavailable(Unavailable):
@@ -50,9 +54,8 @@ class Channel(asyncio.Protocol):
         self._writer = writer
         self._late = f"Redis did not answer within {timeout_s * 1000:.0f} ms"
         self._reader = hiredis.Reader(encoding="utf-8", errors=_BYTES)
-        self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._outgoing: list[bytes] = []
-        self._deadlines: dict[asyncio.Future[Reply], float] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = _NEVER
         self._loop = asyncio.get_running_loop()
@@ -65,10 +68,10 @@ class Channel(asyncio.Protocol):
         """How long ago it was opened."""
         return self._loop.time() - self._opened_s
 
-    async def ask(
+    def ask(
         self, command: tuple[Argument, ...], deadline: float, *, asking: bool = False
-    ) -> Reply:
-        """The reply, which may be a `Refusal`.
+    ) -> asyncio.Future[Reply]:
+        """The reply, which may be a `Refusal`; whoever awaits it may give up at any time.
 
         Args:
             deadline: of the monotonic clock.
@@ -79,25 +82,21 @@ class Channel(asyncio.Protocol):
             NotReplicated: it was done, but that is not enough.
             ConnectionResetError: the connection broke; whether it was done nobody knows.
         """
-        future = self.send_asking(command) if asking else self.send(command)
-        self._deadlines[future] = deadline
         if deadline < self._alarm_at:
             self._set_alarm(deadline)
-        try:
-            return await future
-        except StoreUnavailable:
-            self.close_if_stuck()
-            raise
-        finally:
-            del self._deadlines[future]
+        if asking:
+            return self._send_asking(command, deadline)
+        return self.send(command, deadline)
 
-    def send(self, command: tuple[Argument, ...]) -> asyncio.Future[Reply]:
+    def send(
+        self, command: tuple[Argument, ...], deadline: float = _NEVER
+    ) -> asyncio.Future[Reply]:
         """Write a command with the next batch; the future of its reply.
 
         Raises:
             StoreUnavailable: too many wait already.
         """
-        future = self._queue(command)
+        future = self._queue(command, deadline)
         if len(self._waiting) == 1:
             # Nothing is under way: there is no company to wait for.
             self._flush()
@@ -108,29 +107,24 @@ class Channel(asyncio.Protocol):
             self._flush()
         return future
 
-    def send_asking(self, command: tuple[Argument, ...]) -> asyncio.Future[Reply]:
-        """Write a command for a slot that is on its way here; nothing comes between the two.
-
-        Raises:
-            StoreUnavailable: too many wait already.
-        """
+    def _send_asking(self, command: tuple[Argument, ...], deadline: float) -> asyncio.Future[Reply]:
+        """Write a command for a slot that is on its way here; nothing comes between the two."""
         self._flush()
-        future = self._queue(command)
+        future = self._queue(command, deadline)
         # The reply of ASKING comes first, and is nobody's.
-        self._waiting.insert(
-            len(self._waiting) - 1, (self._loop.time(), self._loop.create_future())
-        )
+        nobody = self._loop.time(), _NEVER, self._loop.create_future()
+        self._waiting.insert(len(self._waiting) - 1, nobody)
         self._outgoing[-1] = _ASKING + self._outgoing[-1]
         self._flush()
         return future
 
-    def _queue(self, command: tuple[Argument, ...]) -> asyncio.Future[Reply]:
+    def _queue(self, command: tuple[Argument, ...], deadline: float) -> asyncio.Future[Reply]:
         if len(self._waiting) >= _MAX_WAITING:
             raise StoreUnavailable("too many commands wait for Redis")
         # Before anybody waits: what cannot be packed must not stand in the way of others' replies.
         packed = hiredis.pack_command(command)  # type: ignore[arg-type] # its stub: 1-tuple
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self._waiting.append((self._loop.time(), future))
+        self._waiting.append((self._loop.time(), deadline, future))
         self._outgoing.append(packed)
         return future
 
@@ -152,7 +146,7 @@ class Channel(asyncio.Protocol):
         """
         self._alarm, self._alarm_at = None, _NEVER
         now, following = time.monotonic(), _NEVER
-        for future, deadline in self._deadlines.items():
+        for deadline, future in self._pending():
             if deadline > now:
                 following = min(following, deadline)
             elif not future.done():
@@ -160,13 +154,16 @@ class Channel(asyncio.Protocol):
         if following < _NEVER:
             self._set_alarm(following)
 
-    def _give_up(self, future: asyncio.Future[Reply]) -> None:
-        if not future.done():
-            future.set_exception(StoreUnavailable(self._late))
+    def _pending(self) -> Iterator[tuple[float, asyncio.Future[Reply]]]:
+        """Who may wait for a reply, and until when."""
+        return ((deadline, future) for _, deadline, future in self._waiting)
 
-    def close_if_stuck(self) -> None:
-        """Drop a connection on which nothing has come back for too long."""
+    def _give_up(self, future: asyncio.Future[Reply]) -> None:
+        if future.done():
+            return
+        _fail(future, StoreUnavailable(self._late))
         if self._waiting and self._loop.time() - self._waiting[0][0] > _STUCK_S:
+            # Nothing has come back for too long.
             self.close()
 
     def close(self) -> None:
@@ -180,7 +177,7 @@ class Channel(asyncio.Protocol):
             self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
 
-    def _take(self, future: asyncio.Future[Reply], reply: Reply) -> None:
+    def _take(self, deadline: float, future: asyncio.Future[Reply], reply: Reply) -> None:
         if not future.done():
             future.set_result(reply)
 
@@ -189,7 +186,8 @@ class Channel(asyncio.Protocol):
         try:
             self._reader.feed(data)
             while (reply := self._reader.gets()) is not False:
-                self._take(self._waiting.popleft()[1], reply)
+                _, deadline, future = self._waiting.popleft()
+                self._take(deadline, future, reply)
         except (hiredis.ProtocolError, IndexError):
             # What follows on this connection belongs to nobody.
             self.close()
@@ -201,7 +199,7 @@ class Channel(asyncio.Protocol):
             self._alarm.cancel()
             self._alarm, self._alarm_at = None, _NEVER
         while self._waiting:
-            _fail(self._waiting.popleft()[1], _lost())
+            _fail(self._waiting.popleft()[2], _lost())
 
 
 class ConfirmedChannel(Channel):
@@ -224,7 +222,7 @@ class ConfirmedChannel(Channel):
         wait = ("WAIT", replicas, max(1, wait_ms))
         self._wait = hiredis.pack_command(wait)  # type: ignore[arg-type] # its stub: 1-tuple
         self._end: asyncio.Future[Reply] | None = None
-        self._unconfirmed: list[tuple[asyncio.Future[Reply], Reply]] = []
+        self._unconfirmed: list[tuple[float, asyncio.Future[Reply], Reply]] = []
 
     def _flush(self) -> None:
         if self._end is not None:
@@ -232,23 +230,28 @@ class ConfirmedChannel(Channel):
         if self._outgoing and self.is_open:
             self._end = self._loop.create_future()
             self._outgoing.append(self._wait)
-            self._waiting.append((self._loop.time(), self._end))
+            self._waiting.append((self._loop.time(), _NEVER, self._end))
         super()._flush()
 
-    def _take(self, future: asyncio.Future[Reply], reply: Reply) -> None:
+    def _pending(self) -> Iterator[tuple[float, asyncio.Future[Reply]]]:
+        """Who waits for a reply, and who waits for its confirmation."""
+        unconfirmed = ((deadline, future) for deadline, future, _ in self._unconfirmed)
+        return chain(super()._pending(), unconfirmed)
+
+    def _take(self, deadline: float, future: asyncio.Future[Reply], reply: Reply) -> None:
         if future is not self._end:
-            self._unconfirmed.append((future, reply))
+            self._unconfirmed.append((deadline, future, reply))
             return
         self._end = None
         batch, self._unconfirmed = self._unconfirmed, []
         if isinstance(reply, int) and reply >= self._replicas:
-            for each, own in batch:
-                super()._take(each, own)
+            for until, each, own in batch:
+                super()._take(until, each, own)
         elif isinstance(reply, int):
             few = f"{reply} of {self._replicas} replicas have what was written"
-            for each, own in batch:
+            for until, each, own in batch:
                 if isinstance(own, Refusal):
-                    super()._take(each, own)
+                    super()._take(until, each, own)
                 else:
                     _fail(each, NotReplicated(few))
         else:
@@ -259,7 +262,7 @@ class ConfirmedChannel(Channel):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell everybody who waits that no reply will come, nor a confirmation."""
-        for future, _ in self._unconfirmed:
+        for _, future, _ in self._unconfirmed:
             _fail(future, _lost())
         self._unconfirmed.clear()
         super().connection_lost(error)

@@ -7,7 +7,7 @@ script knows what it has done already, so it may come any number of times.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
 from typing import Final, NoReturn
@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 from sidecar.adapters.address import Arrangement, Host, read_redis_address
 from sidecar.adapters.redis.channel import (
     Argument,
+    Channel,
     NotReplicated,
     Refusal,
     Reply,
@@ -55,6 +56,9 @@ finds out by itself it would make new ones there. It waits until all have arrive
 _APART: Final = "Script attempted to access a non local key"
 """The same, of a script that has found such a key gone; it has written nothing by then."""
 _PING: Final = "s3:ping"
+_NONE: Final = object()
+"""Instead of a reply."""
+_Sent = tuple[Node, Channel, asyncio.Future[Reply]]
 
 
 class RedisConnection:
@@ -122,16 +126,16 @@ class RedisConnection:
         """Whether a request that waits since then has waited as long as it may."""
         return time.monotonic() >= since + self._timeout_s
 
-    async def run(
+    def run(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], *, since: float
-    ) -> Reply:
+    ) -> Awaitable[Reply]:
         """The reply of a script; all its keys lie in one slot, and it has one at least.
 
         Raises:
             StoreUnavailable: no reply in time, or an error instead of one.
         """
         command = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
-        return await self._watched(script.name, command, keys[0], since, script)
+        return self._watched(script.name, command, keys[0], since, script)
 
     async def command(self, *command: Argument, since: float) -> Reply:
         """The reply of one command; it must be harmless to send twice.
@@ -167,7 +171,8 @@ class RedisConnection:
         Raises:
             StoreUnavailable: no reply in time.
         """
-        return await self._ask(command, command[1] if len(command) > 1 else "", since, None)
+        key = command[1] if len(command) > 1 else ""
+        return await self._ask(command, key, since + self._timeout_s, None)
 
     @property
     def database(self) -> int:
@@ -210,11 +215,23 @@ class RedisConnection:
         script: Script | None = None,
     ) -> Reply:
         """The reply of a command, which is no `Refusal`; whoever watches hears of it."""
-        began_s = time.monotonic()
+        began_s, deadline = time.monotonic(), since + self._timeout_s
+        sent, reply = None, _NONE
         try:
-            reply = await self._ask(command, key, since, script)
-            if isinstance(reply, Refusal):
-                raise StoreUnavailable(f"{name}: {reply}")
+            try:
+                # Hardly anything is ever in the way: then this is all.
+                node = self._node or self._known_server_of(key)
+                if node is not None and not node.is_lost:
+                    channel = node.channel
+                    if channel is not None and channel.is_open:
+                        sent = node, channel, channel.ask(command, deadline)
+                        reply = await sent[2]
+            except (ConnectionResetError, StoreUnavailable):
+                pass
+            if reply is _NONE or isinstance(reply, Refusal):
+                reply = await self._ask(command, key, deadline, script, sent)
+                if isinstance(reply, Refusal):
+                    raise StoreUnavailable(f"{name}: {reply}")
         except StoreUnavailable as error:
             self._watch.failed(name, began_s, str(error), is_late=self.is_over(since))
             raise
@@ -222,24 +239,38 @@ class RedisConnection:
         return reply
 
     async def _ask(
-        self, command: tuple[Argument, ...], key: Argument, since: float, script: Script | None
+        self,
+        command: tuple[Argument, ...],
+        key: Argument,
+        deadline: float,
+        script: Script | None,
+        sent: _Sent | None = None,
     ) -> Reply:
-        deadline = since + self._timeout_s
+        """The reply of a command, which may be a `Refusal`, whatever is in the way.
+
+        Args:
+            sent: whom it was sent to already, and what has come of it.
+        """
         node, asking, tries = self._node, False, 0
         healed = 0
         while True:
             tries += 1
             try:
-                if node is None:
-                    node = await self._server_of(key, deadline)
-                channel = node.channel
-                if channel is None or not channel.is_open:
-                    channel = await node.connected(deadline)
-                    if asking:
-                        # What was told before may not hold any more.
-                        node, asking = None, False
-                        continue
-                reply = await channel.ask(command, deadline, asking=asking)
+                if sent is not None:
+                    (node, channel, answer), sent = sent, None
+                else:
+                    if node is None:
+                        node = await self._server_of(key, deadline)
+                    known = node.channel
+                    if known is None or not known.is_open:
+                        known = await node.connected(deadline)
+                        if asking:
+                            # What was told before may not hold any more.
+                            node, asking = None, False
+                            continue
+                    channel = known
+                    answer = channel.ask(command, deadline, asking=asking)
+                reply = await answer
             except (ConnectionResetError, Unreachable) as error:
                 await self._after_loss(node, error, tries, deadline)
                 node, asking = self._node, False
@@ -279,8 +310,12 @@ class RedisConnection:
                     channel.close()
                 return reply
 
-    async def _server_of(self, key: Argument, deadline: float) -> Node:
+    def _known_server_of(self, key: Argument) -> Node | None:
         assert self._cluster is not None  # all else has one server
+        return self._cluster.node_of(key)
+
+    async def _server_of(self, key: Argument, deadline: float) -> Node:
+        assert self._cluster is not None
         return self._cluster.node_of(key) or await self._cluster.find(key, deadline)
 
     async def _of_master(self, node: Node, command: tuple[Argument, ...], deadline: float) -> Reply:

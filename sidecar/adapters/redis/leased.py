@@ -7,9 +7,9 @@ was not asked for before. Where no lease can answer, Redis does.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from sidecar.adapters.documents import fingerprint, write_request
 from sidecar.adapters.redis.connection import RedisConnection, Script
@@ -80,17 +80,14 @@ class LeasedMeter(RedisMeter):
         """How many leases there are now."""
         return len(self._leasing)
 
-    async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
+    def reserve(
+        self, hold: Hold, charges: Sequence[Charge], *, since: float
+    ) -> Coroutine[Any, Any, Metering]:
         """Hold every charge, or none if an enforced limit has no room."""
         asked = self._asked(hold, charges)
         if asked is None:
-            return await super().reserve(hold, charges, since=since)
-        key, amounts = asked
-        answer = self._answer(key, hold, charges, amounts)
-        if answer is None:
-            answer = await super().reserve(hold, charges, since=since)
-            self._leasing.consider(key, hold, charges, answer)
-        return answer
+            return super().reserve(hold, charges, since=since)
+        return self._reserve_hot(hold, charges, since, *asked)
 
     def at_hand(self, hold: Hold, charges: Sequence[Charge]) -> Metering | None:
         """What a lease answers, None if Redis must be asked."""
@@ -111,7 +108,7 @@ class LeasedMeter(RedisMeter):
             raise ReservationEnded(reservation_id, ReservationState.EXPIRED)
         return child.hold.request
 
-    async def commit(
+    def commit(
         self,
         reservation_id: str,
         used: Amounts,
@@ -119,21 +116,12 @@ class LeasedMeter(RedisMeter):
         final: bool,
         since: float,
         model: str = "",
-    ) -> Settlement:
+    ) -> Coroutine[Any, Any, Settlement]:
         """Charge what the run has used so far, in the windows in which it was held."""
-        if not final:
-            await self._promote([reservation_id], since)
-        elif self._is_child(reservation_id):
-            child = self._child(reservation_id)
-            total = used if child is None else child.used(used)
-            rest = _commit(child, used, total, quoted(model))
-            outcome = await self._do("commit", reservation_id, child, rest, since, total)
-            if outcome.state == "unknown" and child is not None:
-                # Redis has lost what was held; what was used of it counts all the same.
-                return await self._count(child, total, model, since)
-            if outcome.state != "promoted":
-                return _settlement(reservation_id, outcome, ReservationState.COMMITTED)
-        return await super().commit(reservation_id, used, final=final, since=since, model=model)
+        commit = super().commit
+        if parent_of(reservation_id):
+            commit = self._commit_of_lease
+        return commit(reservation_id, used, final=final, since=since, model=model)
 
     async def release(self, reservation_id: str, *, since: float) -> Settlement:
         """Give back all that is held."""
@@ -165,6 +153,38 @@ class LeasedMeter(RedisMeter):
         """Give back what leases have left, and make no more."""
         await self._leasing.drain()
         await self._settling.drain()
+
+    async def _reserve_hot(
+        self,
+        hold: Hold,
+        charges: Sequence[Charge],
+        since: float,
+        key: Key,
+        amounts: tuple[int, ...],
+    ) -> Metering:
+        answer = self._answer(key, hold, charges, amounts)
+        if answer is None:
+            answer = await super().reserve(hold, charges, since=since)
+            self._leasing.consider(key, hold, charges, answer)
+        return answer
+
+    async def _commit_of_lease(
+        self, reservation_id: str, used: Amounts, *, final: bool, since: float, model: str = ""
+    ) -> Settlement:
+        """The same of what a lease has answered, here or elsewhere."""
+        if not final:
+            await self._promote([reservation_id], since)
+        elif self._is_child(reservation_id):
+            child = self._child(reservation_id)
+            total = used if child is None else child.used(used)
+            rest = _commit(child, used, total, quoted(model))
+            outcome = await self._do("commit", reservation_id, child, rest, since, total)
+            if outcome.state == "unknown" and child is not None:
+                # Redis has lost what was held; what was used of it counts all the same.
+                return await self._count(child, total, model, since)
+            if outcome.state != "promoted":
+                return _settlement(reservation_id, outcome, ReservationState.COMMITTED)
+        return await super().commit(reservation_id, used, final=final, since=since, model=model)
 
     def _asked(self, hold: Hold, charges: Sequence[Charge]) -> tuple[Key, tuple[int, ...]] | None:
         """Which lease may answer, and what is asked of it; None where none may."""
