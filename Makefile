@@ -200,6 +200,13 @@ storm: $(VENV)/dev
 soak: $(VENV)/dev
 	$(BIN)/python -m tests.clients soak --checks $(CHECKS)
 
+# Streams through the Python client: a third is cancelled, the sidecar is killed in the middle. A short form is a test.
+STREAMS ?= 1000
+.PHONY: streams
+
+streams: $(VENV)/dev
+	$(BIN)/python -m tests.client --streams $(STREAMS)
+
 # Known holes in what is depended on: asks PyPI, and fails where it cannot be asked. In an environment of its own.
 .PHONY: audit
 

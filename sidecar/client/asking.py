@@ -68,11 +68,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back; `body` is None where it was no JSON object."""
+    """What came back; `body` is None where it was no JSON object.
+
+    Attributes:
+        date: when, as the header of that name has it.
+    """
 
     status: int
     body: Mapping[str, Any] | None
     retry_after_s: int | None = None
+    date: str = ""
 
 
 Flow = Generator[Ask, Reply, T]
@@ -216,6 +221,11 @@ def prolong(reservation_id: str, ttl_s: int) -> Ask:
 def usage(events: Sequence[Mapping[str, Any]]) -> Ask:
     """Count what was used."""
     return Ask("POST", "/v1/usage", {"events": events})
+
+
+def clock() -> Ask:
+    """Be told the time, by the `Date` of the answer."""
+    return Ask("GET", "/healthz")
 
 
 def answered(ask: Ask) -> Flow[Reply]:

@@ -12,14 +12,15 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from sidecar.client.asking import Ask, Reply, usage
+from sidecar.client.asking import Ask, Reply, clock, usage
 from sidecar.client.faults import Lost
+from sidecar.client.waiting import Waiting, time_there
 from sidecar.client.wire import Address, Wire
 
 _log = logging.getLogger("sidecar.client")
@@ -56,7 +57,7 @@ class Background:
         self._address = to
         self._most = most
         self._batch_s = batch_s
-        self._events: deque[Mapping[str, Any]] = deque()
+        self._events: deque[Waiting] = deque()
         self._settlements: deque[Ask] = deque()
         self._kept: dict[int, Kept] = {}
         self._changed = threading.Condition()
@@ -71,7 +72,7 @@ class Background:
 
     def report(self, event: Mapping[str, Any]) -> bool:
         """Send a usage event soon; False if there is no room for it."""
-        return self._put(self._events, event)
+        return self._put(self._events, Waiting(event, time.monotonic()))
 
     def settle(self, ask: Ask) -> bool:
         """Commit or release as soon as somebody answers; False if there is no room for it."""
@@ -191,7 +192,7 @@ class Background:
             if not self._is_hurried and len(self._events) < _BATCH:
                 self._gather()
             batch = list(islice(self._events, _BATCH))
-            reply = self._ask(wire, usage(batch))
+            reply = self._report(wire, batch)
             if reply is None or (reply.status >= 400 and not _is_final(reply)):
                 self._note_failure(reply)
                 return
@@ -200,6 +201,15 @@ class Background:
             elif rejected := (reply.body or {}).get("rejected"):
                 _log.error("events were rejected: %s", rejected)
             self._drop_first(self._events, len(batch))
+
+    def _report(self, wire: Wire, batch: Sequence[Waiting]) -> Reply | None:
+        there, now = None, time.monotonic()
+        if any(each.is_late(now) for each in batch):
+            asked = self._ask(wire, clock())
+            if asked is None:
+                return None
+            there, now = time_there(asked), time.monotonic()
+        return self._ask(wire, usage([each.told(now, there) for each in batch]))
 
     def _gather(self) -> None:
         """Let others come, for a moment."""

@@ -8,8 +8,6 @@ later, or is cancelled, has used what it has used.
 
 import asyncio
 import secrets
-import time
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -105,7 +103,6 @@ class _Held:
         }
         told = {
             "event_id": f"{decision.id}-{secrets.token_hex(4)}",
-            "event_ts": datetime.fromtimestamp(time.time(), UTC).isoformat(),
             "app_id": self._app_id,
             "user_id": self._user_id,
             "chat_id": asked.get("session_id"),

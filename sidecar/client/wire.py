@@ -154,6 +154,7 @@ def _read(response: httpx.Response) -> Reply:
         response.status_code,
         body if isinstance(body, dict) else None,
         int(waits) if waits.isdigit() else None,
+        response.headers.get("Date", ""),
     )
 
 

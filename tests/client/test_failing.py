@@ -124,34 +124,6 @@ async def test_one_that_says_nothing_holds_up_the_first_and_then_nobody() -> Non
     assert lasted < 5
 
 
-async def test_streams_outlive_the_sidecar_and_are_charged_when_it_is_back(
-    sidecar: Sidecar,
-) -> None:
-    users = [f"streamer-{number % 50}" for number in range(300)]
-    produced = dict.fromkeys(users, 0)
-    begun = 0
-    async with AsyncEntitlements(sidecar.url, app_id="acme", timeout_s=1.0) as client:
-
-        async def stream(user: str) -> None:
-            nonlocal begun
-            async with client.reserve(user, output_tokens=10) as held:
-                begun += 1
-                if begun == len(users) // 2:
-                    sidecar.kill()
-                for _ in range(3):
-                    await asyncio.sleep(0)
-                    produced[user] += 1
-                    held.add(output_tokens=1)
-
-        await asyncio.gather(*map(stream, users))
-        await asyncio.to_thread(sidecar.start)
-        while not await client.flush(1.0):
-            pass
-
-    assert sum(produced.values()) == 900
-    assert {user: used(sidecar, user) for user in produced} == produced
-
-
 def test_what_there_is_no_room_for_is_dropped_counted_and_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
