@@ -11,7 +11,7 @@ from sidecar.domain.subscription import Subscription, never_synced
 from sidecar.domain.told import AS_IT_IS, WhatIf
 from sidecar.domain.wallet import Wallet
 from sidecar.errors import Unavailable
-from sidecar.ports import Manifests, Rules, Standby, Subscriptions, Wallets
+from sidecar.ports import Known, Manifests, Rules, Standby, Subscriptions, Wallets
 
 T = TypeVar("T")
 
@@ -39,6 +39,13 @@ class Facts:
         self, rules: Rules, subject: Subject, since: float, what_if: WhatIf = AS_IT_IS
     ) -> tuple[tuple[Subscription, Manifest | None] | None, Wallet | None]:
         """What others said of a subject, and of its balance, each None where it cannot be had."""
+        if not rules.has_wallets and what_if is AS_IT_IS:
+            # Nearly always: nobody has to wait for what is known.
+            subscription = self._subscriptions.find(subject, since=since)
+            manifest = self._manifests.find(subject.app_id, since=since)
+            if isinstance(subscription, Known) and isinstance(manifest, Known):
+                return (subscription.value, manifest.value), None
+            return await unless_unavailable(_both(subscription, manifest)), None
         asked = unless_unavailable(self.told(subject, since, what_if.subscription))
         if not rules.has_wallets:
             return await asked, None
@@ -65,9 +72,10 @@ class Facts:
         Args:
             assumed: a subscription in the place of the user's own.
         """
-        asked = self._manifests.find(subject.app_id, since=since)
-        subscription = assumed or await self._subscriptions.find(subject, since=since)
-        return subscription, await asked
+        manifest = self._manifests.find(subject.app_id, since=since)
+        if assumed is not None:
+            return assumed, await manifest
+        return await _both(self._subscriptions.find(subject, since=since), manifest)
 
     def remembered(
         self, rules: Rules, request: CheckRequest, now: datetime
@@ -78,6 +86,12 @@ class Facts:
         facts = self.standby.facts(request.subject) or (never_synced(request.subject), None)
         is_local = rules.resolve(facts[0], request, now, facts[1]).is_local
         return facts if is_local else (None, None)
+
+
+async def _both(
+    subscription: Awaitable[Subscription], manifest: Awaitable[Manifest | None]
+) -> tuple[Subscription, Manifest | None]:
+    return await subscription, await manifest
 
 
 async def unless_unavailable(fact: Awaitable[T]) -> T | None:

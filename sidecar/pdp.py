@@ -15,7 +15,6 @@ on, and the policies' failure mode speaks in its place.
 import asyncio
 import contextlib
 import hashlib
-import secrets
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,6 +44,7 @@ from sidecar.domain.usage import (
 from sidecar.domain.value import value
 from sidecar.errors import RequestFault, Unavailable
 from sidecar.facts import Facts, unless_unavailable
+from sidecar.nonces import nonce
 from sidecar.ports import (
     Checked,
     Clock,
@@ -119,11 +119,10 @@ class PDP:
         entitlement = rules.resolve(subscription, request, now, manifest, wallet)
         hold = Hold(_new_reservation_id(request), _new_decision_id(), request, rates)
         metering = None
+        # Of whom nothing is known, no counters are: a hold of none would be charged nothing.
         if subscription is not None:
-            # Of whom nothing is known, no counters are: a hold of none would be charged nothing.
-            metering = await unless_unavailable(
-                self._meter_charges(rules, hold, entitlement, now, since)
-            )
+            with contextlib.suppress(Unavailable):
+                metering = await self._meter_charges(rules, hold, entitlement, now, since)
         if self._standby is not None and entitlement.is_local:
             metering = self._stood_in(told, request, entitlement, metering, now)
         decision = _decide(rules, hold, entitlement, metering, now)
@@ -389,7 +388,7 @@ def _decide(
     if effect is Effect.DENY and reservation is not None and is_known:
         # This request was let through before, and its units are held: what has changed since
         # is for the next one.
-        effect, reasons = combine(reason for reason in reasons if not reason.refuses)
+        effect, reasons = combine([reason for reason in reasons if not reason.refuses])
         remedies = ()
     denied = effect is Effect.DENY
     counters_lost = metering is not None and metering.counters_lost
@@ -413,7 +412,7 @@ def _decide(
 
 
 def _new_decision_id(prefix: str = "dec_") -> str:
-    return prefix + secrets.token_urlsafe(16)
+    return prefix + nonce(22)
 
 
 def _decision_id_of(reservation_id: str, request_id: str) -> str:
@@ -425,5 +424,5 @@ def _decision_id_of(reservation_id: str, request_id: str) -> str:
 def _new_reservation_id(request: CheckRequest) -> str:
     if not request.reserve:
         return ""
-    token = reservation_token(request.request_id, secrets.token_urlsafe(18))
+    token = reservation_token(request.request_id, nonce(24))
     return name_reservation(request.subject.app_id, token)

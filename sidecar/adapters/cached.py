@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from sidecar.adapters.changes import MANIFEST, SUBSCRIPTION, SURE_S, WALLET, Changes
-from sidecar.adapters.recent import CAPACITY, Known, Recent
+from sidecar.adapters.recent import CAPACITY, Recent
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome
 from sidecar.domain.wallet import Wallet
-from sidecar.ports import Manifests, ManifestSync, Subscriptions, Wallets
+from sidecar.ports import Known, Manifests, ManifestSync, Subscriptions, Wallets
 
 _User = tuple[str, str]
 _NONE: Final[Known[Manifest | None]] = Known(None)
@@ -53,9 +53,9 @@ class CachedSubscriptions(Recent[_User, Subscription]):
         self._inner = inner
         self._changes.tell(SUBSCRIPTION, self.forget)
 
-    async def find(self, subject: Subject, *, since: float) -> Subscription:
+    def find(self, subject: Subject, *, since: float) -> Awaitable[Subscription]:
         """What is remembered, else what the store says."""
-        return await self.recall((subject.app_id, subject.user_id), since)
+        return self.recall((subject.app_id, subject.user_id), since)
 
     async def sync(self, pushed: Subscription, *, since: float) -> tuple[SyncOutcome, Subscription]:
         """Pass a push on, and forget what it makes old."""

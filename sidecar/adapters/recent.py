@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Generator, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from sidecar.adapters.changes import SURE_S, Changes
+from sidecar.ports import Known
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -22,18 +23,6 @@ key is asked for once in ten seconds; twenty times as often is what it would be 
 
 CAPACITY: Final = 25_000
 """Of 1.5 kB for what is usual, and at most of twice that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known(Generic[V]):
-    """A value that nobody has to wait for."""
-
-    value: V
-
-    def __await__(self) -> Generator[None, None, V]:
-        """The value, at once."""
-        yield from ()
-        return self.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The answer: allow, warn or deny, with every reason and what would help."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 
@@ -144,11 +144,13 @@ class Decision:
         )
 
 
-def combine(reasons: Iterable[Reason]) -> tuple[Effect, tuple[Reason, ...]]:
+def combine(reasons: Collection[Reason]) -> tuple[Effect, tuple[Reason, ...]]:
     """The most severe effect in force, and the reasons with the refusals in front.
 
     What is `off` gives no reason at all; under `advisory` a deny becomes a warning.
     """
+    if not reasons:
+        return Effect.ALLOW, ()
     spoken = [reason for reason in reasons if reason.mode is not Mode.OFF]
     refusals = [reason for reason in spoken if reason.refuses]
     if refusals:

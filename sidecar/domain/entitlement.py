@@ -28,6 +28,7 @@ class Entitlement:
         manifest: what holds for the app beside the plan.
         is_local: whether some of it is decided by what is remembered when the store is away.
         wallet: the user's, None where it could not be had, or no plan has any.
+        seen: what the rules that need no counter have seen, for those that do; the policies' own.
     """
 
     subscription: Subscription | None
@@ -43,6 +44,7 @@ class Entitlement:
     manifest: Manifest | None = None
     is_local: bool = False
     wallet: Wallet | None = None
+    seen: object = field(default=None, compare=False, repr=False)
 
     @property
     def subscription_status(self) -> str:

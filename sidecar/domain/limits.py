@@ -228,6 +228,15 @@ class Reading:
         return remaining is not None and (self.requested or int(self.is_asked)) > remaining
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether it is neither exceeded nor near, for all that is asked of most: told at once."""
+        limit, taken = self.limit, self.used + self.reserved + self.requested
+        if limit.maximum is None:
+            return limit.warn_from is None
+        room = limit.maximum + self.granted - taken
+        return room > 0 and (limit.warn_from is None or taken < limit.warn_from)
+
+    @property
     def never_fits(self) -> bool:
         """Whether the request is larger than the whole limit, so that an empty one refuses it."""
         maximum = self.limit.maximum

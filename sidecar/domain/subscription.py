@@ -42,6 +42,7 @@ class Change:
     event_id: str = ""
 
 
+_UNTOLD = BillingCycle()
 _CYCLE_MONTHS = {
     "": 1,
     "monthly": 1,
@@ -71,6 +72,7 @@ class Subscription:
         is_dated: whether it does say so; else it began when it came, by the clock of whoever
             took it. What is stored is dated.
         history: changes by their `updated_at`, the newest last.
+        cycle: how its billing periods lie in time.
     """
 
     user_id: str
@@ -89,16 +91,13 @@ class Subscription:
     updated_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     is_dated: bool = True
     history: tuple[Change, ...] = ()
+    cycle: BillingCycle = field(init=False, compare=False, repr=False)
 
-    @property
-    def cycle(self) -> BillingCycle:
-        """How its billing periods lie in time."""
-        return BillingCycle(
-            start=self.period_start,
-            end=self.period_end,
-            anchor=self.next_billing_date,
-            months=_CYCLE_MONTHS.get(self.billing_cycle.lower(), 1),
-        )
+    def __post_init__(self) -> None:
+        months = _CYCLE_MONTHS.get(self.billing_cycle.lower(), 1)
+        cycle = BillingCycle(self.period_start, self.period_end, self.next_billing_date, months)
+        # Asked for by each limit of each check. That of most says nothing.
+        object.__setattr__(self, "cycle", _UNTOLD if cycle == _UNTOLD else cycle)
 
     @property
     def has_known_cycle(self) -> bool:

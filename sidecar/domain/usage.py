@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from sidecar.domain.decision import Reservation
 from sidecar.domain.limits import Charge, Reading
@@ -195,7 +196,12 @@ def app_of(reservation_id: str) -> str | None:
 
 def name_in_app(kind: str, app_id: str, token: str) -> str:
     """An id that carries its app; `kind` is what such ids begin with."""
-    return f"{kind}{urlsafe_b64encode(app_id.encode()).decode().rstrip('=')}.{token}"
+    return f"{kind}{_encoded(app_id)}.{token}"
+
+
+@lru_cache(maxsize=4096)
+def _encoded(app_id: str) -> str:
+    return urlsafe_b64encode(app_id.encode()).decode().rstrip("=")
 
 
 def app_named_in(kind: str, name: str) -> str | None:

@@ -1,16 +1,17 @@
 """Policies after compilation: everything that a decision needs, prepared at load."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from itertools import groupby
 from typing import Literal
 
 from sidecar.domain.limits import Limit
 from sidecar.domain.modes import FailureMode, Mode, Refusal
 from sidecar.domain.request import Subject
 from sidecar.domain.wallet import WalletTerms
-from sidecar.policy.conditions import Condition
+from sidecar.policy.conditions import Condition, Scope
 from sidecar.policy.glob_index import GlobIndex
 from sidecar.policy.globs import Globs
 
@@ -150,23 +151,59 @@ class CompiledRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Rules of one file that are asked together, as nearly all of them have nothing to say.
+
+    Attributes:
+        variables: all that some of their conditions need, in the order in which they are had.
+        tests: each rule with what evaluates its condition.
+    """
+
+    scope: Scope | None
+    variables: tuple[str, ...]
+    tests: tuple[tuple[CompiledRule, Callable[[Mapping[str, object]], object]], ...]
+
+
+def asked_together(rules: Iterable[CompiledRule]) -> tuple[Asked, ...]:
+    """The rules by their files, in file order; those without a condition always speak."""
+    return tuple(
+        _asked(scope, tuple(group))
+        for scope, group in groupby(rules, key=lambda rule: rule.when and rule.when.scope)
+    )
+
+
+def _asked(scope: Scope | None, rules: Sequence[CompiledRule]) -> Asked:
+    needed = {name for rule in rules if rule.when for name in rule.when.variables}
+    variables = tuple(name for name in scope.variables if name in needed) if scope else ()
+    tests = tuple((it, it.when.program.evaluate if it.when else _always) for it in rules)
+    return Asked(scope, variables, tests)
+
+
+def _always(_: Mapping[str, object]) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
 class Concerned:
     """The rules that look at requests for one plugin, in file order.
 
     Attributes:
         early: those that look at no counter.
-        waits: whether one that may refuse looks at counters.
+        late: those that do.
+        waits: whether one of those may refuse.
     """
 
     rules: tuple[CompiledRule, ...]
-    early: tuple[CompiledRule, ...] = field(init=False)
+    early: tuple[Asked, ...] = field(init=False)
+    late: tuple[Asked, ...] = field(init=False)
     waits: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        early = tuple(rule for rule in self.rules if not rule.reads_limits)
-        waits = any(rule.reads_limits and rule.may_refuse for rule in self.rules)
+        late = [rule for rule in self.rules if rule.reads_limits]
+        early = asked_together(rule for rule in self.rules if not rule.reads_limits)
         object.__setattr__(self, "early", early)
-        object.__setattr__(self, "waits", waits)
+        object.__setattr__(self, "late", asked_together(late))
+        object.__setattr__(self, "waits", any(rule.may_refuse for rule in late))
 
 
 class Concerns:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Self
 
 from sidecar import cel
 from sidecar.cel import (
@@ -291,51 +292,54 @@ def _span(text: str, name: str) -> tuple[int, int]:
 class Context:
     """The facts of one decision, as expressions see them."""
 
-    def __init__(
-        self,
+    def __init__(self, base: Mapping[str, object]) -> None:
+        self._base = base
+        self._by_scope: dict[int, dict[str, object]] = {}
+
+    @classmethod
+    def of(
+        cls,
         request: CheckRequest,
         subscription: Subscription | None,
         plan: Mapping[str, object],
         now: datetime,
-        readings: Sequence[Reading] | None = None,
+        readings: Sequence[Reading] = (),
         wallet: Wallet | None = None,
-    ) -> None:
-        self._base = {
+    ) -> Self:
+        """The facts as they are, with what the counters hold where that is known already."""
+        base = {
             "request": _request_bindings(request),
-            "subscription": _subscription_bindings(subscription),
+            "subscription": _subscription_bindings(subscription or _NOBODY),
             "plan": plan,
             "now": now,
-            "limits": {
-                reading.limit.id: _limit_bindings(reading)
-                for reading in readings or ()
-                if reading.limit.base is None
-            },
-            "wallet": _wallet_bindings(wallet, readings or ()),
         }
-        self._by_scope: dict[int, dict[str, object]] = {}
+        return cls(base | _counted_bindings(readings, wallet))
+
+    def counted(self, readings: Sequence[Reading], wallet: Wallet | None) -> "Context":
+        """The same facts, with what the counters hold."""
+        return Context({**self._base, **_counted_bindings(readings, wallet)})
 
     def evaluate(self, condition: Condition) -> object:
         """The value of a condition, or the `CelError` of it or of a variable that it needs."""
-        bindings = self._bindings(condition)
+        bindings = self.bindings(condition.scope, condition.variables)
         if isinstance(bindings, CelError):
             return bindings
         return condition.program.evaluate(bindings)
 
     def trace(self, condition: Condition) -> tuple[Step, ...]:
         """The value of every part that is evaluated; nothing where a variable errs before it."""
-        bindings = self._bindings(condition)
+        bindings = self.bindings(condition.scope, condition.variables)
         return () if isinstance(bindings, CelError) else condition.program.trace(bindings)
 
-    def _bindings(self, condition: Condition) -> dict[str, object] | CelError:
-        """What the condition sees, or the error of a variable that it needs."""
-        scope = condition.scope
+    def bindings(self, scope: Scope, variables: Sequence[str]) -> dict[str, object] | CelError:
+        """What conditions of a file see, or the error of a variable that they need."""
         bindings = self._by_scope.get(id(scope))
         if bindings is None:
             bindings = {**self._base, "constants": scope.constants, "vars": {}}
             self._by_scope[id(scope)] = bindings
-        if condition.variables:
+        if variables:
             values: dict[str, object] = bindings["vars"]  # type: ignore[assignment] # built above
-            for name in condition.variables:
+            for name in variables:
                 if name not in values:
                     value = scope.variables[name].program.evaluate(bindings)
                     if isinstance(value, CelError):
@@ -368,42 +372,55 @@ def _request_bindings(request: CheckRequest) -> dict[str, object]:
     }
 
 
-def _subscription_bindings(subscription: Subscription | None) -> dict[str, object]:
-    state = subscription or Subscription(user_id="")
-    dates = {
-        "trial_end": state.trial_end,
-        "current_period_start": state.period_start,
-        "current_period_end": state.period_end,
-        "next_billing_date": state.next_billing_date,
-    }
-    return {
+_NOBODY = Subscription(user_id="")
+
+
+def _subscription_bindings(state: Subscription) -> dict[str, object]:
+    bindings: dict[str, object] = {
         "status": state.status.value,
         "plan": state.plan,
         "billing_cycle": state.billing_cycle,
         "cancel_at_period_end": state.cancel_at_period_end,
         "metadata": state.metadata,
-        **{name: at for name, at in dates.items() if at is not None},
     }
+    if state.trial_end is not None:
+        bindings["trial_end"] = state.trial_end
+    if state.period_start is not None:
+        bindings["current_period_start"] = state.period_start
+    if state.period_end is not None:
+        bindings["current_period_end"] = state.period_end
+    if state.next_billing_date is not None:
+        bindings["next_billing_date"] = state.next_billing_date
+    return bindings
+
+
+def _counted_bindings(readings: Sequence[Reading], wallet: Wallet | None) -> dict[str, object]:
+    limits, available = {}, None
+    for reading in readings:
+        if reading.limit.base is None:
+            limits[reading.limit.id] = _limit_bindings(reading)
+        else:
+            available = reading.remaining
+    # Nothing where no balance is known, or the plan holds nothing against it.
+    told = {} if wallet is None or wallet.balance is None or available is None else {
+        "balance": wallet.balance, "available": available,
+    }  # fmt: skip
+    return {"limits": limits, "wallet": told}
 
 
 def _limit_bindings(reading: Reading) -> dict[str, object]:
-    maximum = reading.limit.maximum
-    taken = reading.used + reading.reserved
+    maximum, remaining = reading.limit.maximum, reading.remaining
+    if maximum is None or remaining is None:
+        ratio, maximum, remaining = 0.0, MAX_INTEGER, MAX_INTEGER
+    else:
+        ratio = 1.0 if maximum == 0 else (reading.used + reading.reserved) / maximum
     return {
         "used": reading.used,
         "reserved": reading.reserved,
-        "remaining": MAX_INTEGER if reading.remaining is None else reading.remaining,
-        "max": MAX_INTEGER if maximum is None else maximum,
-        "ratio": 0.0 if maximum is None else 1.0 if maximum == 0 else taken / maximum,
+        "remaining": remaining,
+        "max": maximum,
+        "ratio": ratio,
     }
-
-
-def _wallet_bindings(wallet: Wallet | None, readings: Sequence[Reading]) -> dict[str, object]:
-    """Nothing where no balance is known, or the plan holds nothing against it."""
-    of_balance = [reading for reading in readings if reading.limit.base is not None]
-    if wallet is None or wallet.balance is None or not of_balance:
-        return {}
-    return {"balance": wallet.balance, "available": of_balance[0].remaining}
 
 
 def _type_of(value: object) -> Type:

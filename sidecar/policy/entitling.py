@@ -3,7 +3,7 @@
 Rules that look at no counter speak here, so that what they refuse is never held.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from sidecar.cel import CelError
@@ -16,8 +16,10 @@ from sidecar.domain.wallet import Wallet
 from sidecar.policy.compiled import CompiledLimit, CompiledPlan
 from sidecar.policy.conditions import Context
 from sidecar.policy.limits import with_maximum
-from sidecar.policy.ruling import reason_of
+from sidecar.policy.ruling import reasons_of
 from sidecar.policy.wallets import is_unread, refusal_of_unread, wallet_charges
+
+_NONE: Mapping[str, Reason] = {}
 
 
 def entitle(
@@ -33,27 +35,26 @@ def entitle(
     charges, errors = charges_of(plan, request, subscription, now, wallet)
     unread = refusal_of_unread(plan) if is_unread(plan, wallet) else ()
     concerned = plan.concerns.find(request.plugin)
-    rule_reasons: dict[str, Reason] = {}
-    rule_errors: list[RuleError] = []
+    rule_reasons: Mapping[str, Reason] = _NONE
+    context = None
     if concerned.early:
-        context = Context(request, subscription, plan.facts, now)
-        for rule in concerned.early:
-            found = reason_of(rule, context, rule_errors)
-            if found is not None:
-                rule_reasons[rule.id] = found
+        context = Context.of(request, subscription, plan.facts, now)
+        found = reasons_of(concerned.early, context, errors)
+        rule_reasons = {rule.id: reason for rule, reason in found}
     return Entitlement(
         subscription=subscription,
         standing=held,
         plan=plan.id,
         mode=plan.mode,
         failure_mode=plan.failure_mode,
-        reasons=(*([reason] if reason else ()), *unread, *_refusals(plan, request)),
+        reasons=(*((reason,) if reason else ()), *unread, *_refusals(plan, request)),
         charges=charges,
         rule_reasons=rule_reasons,
         rules_read_limits=concerned.waits,
-        errors=(*errors, *rule_errors),
+        errors=tuple(errors),
         is_local=plan.is_local,
         wallet=wallet,
+        seen=context,
     )
 
 
@@ -63,20 +64,21 @@ def charges_of(
     subscription: Subscription,
     now: datetime,
     wallet: Wallet | None = None,
-) -> tuple[tuple[Charge, ...], tuple[RuleError, ...]]:
+) -> tuple[tuple[Charge, ...], list[RuleError]]:
     """The limits that apply; one whose condition errs applies too, and the error is told."""
-    charges, errors = [*wallet_charges(plan, request, subscription, wallet)], []
+    charges = [*wallet_charges(plan, request, subscription, wallet)]
+    errors: list[RuleError] = []
     context: Context | None = None
     for compiled in plan.limits:
         if compiled.when is not None:
-            context = context or Context(request, subscription, plan.facts, now)
+            context = context or Context.of(request, subscription, plan.facts, now)
             applies = context.evaluate(compiled.when)
             if isinstance(applies, CelError):
                 errors.append(RuleError(compiled.limit.id, f"when: {applies.message}"))
             elif not applies:
                 continue
         charges.append(charge_of(plan, compiled, request, subscription, now))
-    return tuple(charges), tuple(errors)
+    return tuple(charges), errors
 
 
 def charge_of(
@@ -87,13 +89,14 @@ def charge_of(
     now: datetime,
 ) -> Charge:
     """What a request asks of one limit of a plan, under the narrowest override that holds now."""
-    limit = compiled.limit
-    override = compiled.overrides.find(request.subject, now)
-    if override is not None:
-        limit = with_maximum(compiled, override.maximum)
-    amount, held_since = request.estimate.of(limit.meter), None
+    limit, held_since = compiled.limit, None
+    if compiled.overrides.all:
+        override = compiled.overrides.find(request.subject, now)
+        if override is not None:
+            limit = with_maximum(compiled, override.maximum)
     if limit.rollover is not None and plan.id == subscription.plan:
         held_since = subscription.held_since
+    amount = request.estimate.of(limit.meter)
     return Charge(limit, limit.counter(request), amount, subscription.cycle, held_since=held_since)
 
 

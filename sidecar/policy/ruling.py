@@ -1,11 +1,36 @@
-"""What does one rule say of the facts?"""
+"""What do rules say of the facts?"""
+
+from collections.abc import Iterable, Iterator
 
 from sidecar.cel import CelError
 from sidecar.domain.decision import Effect, Reason, ReasonCode, RuleError
-from sidecar.policy.compiled import CompiledRule
+from sidecar.policy.compiled import Asked, CompiledRule
 from sidecar.policy.conditions import Context
 
 MAX_MESSAGE = 1024
+
+
+def reasons_of(
+    asked: Iterable[Asked], context: Context, errors: list[RuleError]
+) -> Iterator[tuple[CompiledRule, Reason]]:
+    """The reasons that rules give, in file order; what errs is noted."""
+    for rules in asked:
+        for rule in _speaking(rules, context):
+            reason = reason_of(rule, context, errors)
+            if reason is not None:
+                yield rule, reason
+
+
+def _speaking(asked: Asked, context: Context) -> Iterator[CompiledRule]:
+    """The rules whose conditions are not plainly false."""
+    bindings = context.bindings(asked.scope, asked.variables) if asked.scope else {}
+    if isinstance(bindings, CelError):
+        # Not every rule needs the variable that errs.
+        yield from (rule for rule, _ in asked.tests)
+        return
+    for rule, test in asked.tests:
+        if test(bindings) is not False:
+            yield rule
 
 
 def reason_of(rule: CompiledRule, context: Context, errors: list[RuleError]) -> Reason | None:

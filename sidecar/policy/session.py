@@ -146,7 +146,7 @@ class Session:
     def _context(self) -> Watched:
         sample, trial = self.sample, self._trial()
         plans = {plan.id: plan.facts for plan in self.policies.plans}
-        return Watched(
+        return Watched.of(
             priced(self.policies, sample.request),
             sample.subscription,
             plans.get(trial.entitlement.plan or "", NO_PLAN),

@@ -12,7 +12,7 @@ from sidecar.domain.value import value
 from sidecar.domain.windows import Fixed, Sliding
 from sidecar.policy.compiled import CompiledPlan
 from sidecar.policy.conditions import Context
-from sidecar.policy.ruling import reason_of
+from sidecar.policy.ruling import reasons_of
 from sidecar.policy.wallets import is_unread
 
 
@@ -56,6 +56,8 @@ def judge(
 
 def _of_limits(readings: Iterable[Reading]) -> Iterable[Reason]:
     for reading in readings:
+        if reading.is_quiet:
+            continue
         limit = reading.limit
         if reading.is_exceeded:
             code = ReasonCode.QUOTA_EXCEEDED
@@ -79,17 +81,18 @@ def _of_rules(
     errors: list[RuleError],
 ) -> Iterable[Reason]:
     """Of all rules in file order; those that look at no counter have spoken already."""
-    context: Context | None = None
-    for rule in plan.concerns.find(request.plugin).rules:
-        if not rule.reads_limits:
-            reason = entitlement.rule_reasons.get(rule.id)
-        else:
-            context = context or Context(
-                request, entitlement.subscription, plan.facts, now, readings, entitlement.wallet
-            )
-            reason = reason_of(rule, context, errors)
-        if reason is not None:
-            yield reason
+    early, concerned = entitlement.rule_reasons, plan.concerns.find(request.plugin)
+    if not concerned.late:
+        return early.values()
+    context = entitlement.seen
+    if not isinstance(context, Context):
+        context = Context.of(request, entitlement.subscription, plan.facts, now)
+    context = context.counted(readings or (), entitlement.wallet)
+    late = {rule.id: reason for rule, reason in reasons_of(concerned.late, context, errors)}
+    if not (early and late):
+        return early.values() or late.values()
+    spoken = {**early, **late}
+    return [spoken[rule.id] for rule in concerned.rules if rule.id in spoken]
 
 
 def _without_readings(entitlement: Entitlement, known: Sequence[Reading]) -> Iterable[Reason]:

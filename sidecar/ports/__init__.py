@@ -6,7 +6,7 @@ one request together are bounded.
 """
 
 from sidecar.ports.event_log import EventLog, Outbox
-from sidecar.ports.facts import Clock, Manifests, ManifestSync, Subscriptions, Wallets
+from sidecar.ports.facts import Clock, Known, Manifests, ManifestSync, Subscriptions, Wallets
 from sidecar.ports.identity import Identities
 from sidecar.ports.meter import Meter
 from sidecar.ports.outside import Notices, Payments
@@ -27,6 +27,7 @@ __all__ = [
     "EventLog",
     "Fact",
     "Identities",
+    "Known",
     "ManifestSync",
     "Manifests",
     "Meter",

@@ -1,14 +1,29 @@
 """What was said of a subject by others, and what time is it?"""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from sidecar.domain.manifest import Manifest
 from sidecar.domain.request import Subject
 from sidecar.domain.subscription import Subscription, SyncOutcome
 from sidecar.domain.value import value
 from sidecar.domain.wallet import Wallet
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[V]):
+    """A fact that nobody has to wait for; who asks for it may look at the value at once."""
+
+    value: V
+
+    def __await__(self) -> Generator[None, None, V]:
+        """The value, at once."""
+        yield from ()
+        return self.value
 
 
 class Clock(Protocol):
@@ -26,7 +41,7 @@ class Clock(Protocol):
 class Subscriptions(Protocol):
     """What the billing side said of each user."""
 
-    async def find(self, subject: Subject, *, since: float) -> Subscription:
+    def find(self, subject: Subject, *, since: float) -> Awaitable[Subscription]:
         """The state for the subject's app, else for all its apps, else one that says `none`.
 
         Raises:

@@ -257,7 +257,7 @@ async def test_many_who_ask_at_once_ask_once() -> None:
     shelf = Shelf()
     shelf.gate.clear()
     cached = CachedSubscriptions(shelf)
-    waiting = [asyncio.create_task(cached.find(BOB, since=since())) for _ in range(100)]
+    waiting = [asyncio.ensure_future(cached.find(BOB, since=since())) for _ in range(100)]
     await asyncio.sleep(0)
     shelf.gate.set()
     assert {found.status for found in await asyncio.gather(*waiting)} == {Status.NONE}
@@ -268,8 +268,8 @@ async def test_one_caller_that_goes_away_does_not_take_the_others_answer() -> No
     shelf = Shelf()
     shelf.gate.clear()
     cached = CachedSubscriptions(shelf)
-    first = asyncio.create_task(cached.find(BOB, since=since()))
-    second = asyncio.create_task(cached.find(BOB, since=since()))
+    first = asyncio.ensure_future(cached.find(BOB, since=since()))
+    second = asyncio.ensure_future(cached.find(BOB, since=since()))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
@@ -292,11 +292,11 @@ async def test_an_answer_that_a_push_has_overtaken_is_not_kept() -> None:
     shelf = Shelf()
     shelf.gate.clear()
     cached = CachedSubscriptions(shelf)
-    early = asyncio.create_task(cached.find(BOB, since=since()))
+    early = asyncio.ensure_future(cached.find(BOB, since=since()))
     await shelf.was_asked.wait()
     shelf.was_asked.clear()
     await cached.sync(pushed("pro"), since=since())
-    late = asyncio.create_task(cached.find(BOB, since=since()))
+    late = asyncio.ensure_future(cached.find(BOB, since=since()))
     await shelf.was_asked.wait()
     shelf.gate.set()
     assert ((await early).plan, (await late).plan) == ("", "pro")

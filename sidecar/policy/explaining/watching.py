@@ -1,15 +1,10 @@
 """Which expressions does a decision evaluate, and what do they and their parts come to?"""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 
 from sidecar.cel import CelError, Program
 from sidecar.cel.shown import shown
 from sidecar.domain.explanation import Evaluated, Place, Step
-from sidecar.domain.limits import Reading
-from sidecar.domain.request import CheckRequest
-from sidecar.domain.subscription import Subscription
-from sidecar.domain.wallet import Wallet
 from sidecar.policy.compiled import Origin
 from sidecar.policy.conditions import Condition, Context
 
@@ -26,16 +21,8 @@ def place_of(origin: Origin) -> Place:
 class Watched(Context):
     """The facts of a decision, as expressions see them, with a note of what was asked of them."""
 
-    def __init__(
-        self,
-        request: CheckRequest,
-        subscription: Subscription | None,
-        plan: Mapping[str, object],
-        now: datetime,
-        readings: Sequence[Reading] | None = None,
-        wallet: Wallet | None = None,
-    ) -> None:
-        super().__init__(request, subscription, plan, now, readings, wallet)
+    def __init__(self, base: Mapping[str, object]) -> None:
+        super().__init__(base)
         self._evaluated: dict[int, Condition] = {}
 
     def evaluate(self, condition: Condition) -> object:

@@ -57,8 +57,8 @@ def explain(
     own = [it for it in entitlement.reasons if it.code in _OF_THE_SUBSCRIPTION]
     facts = (request, entitlement.subscription, plan.facts if plan else {}, now)
     # The three that a decision has: limits are chosen, rules speak, those that see counters speak.
-    choosing, early = Watched(*facts), Watched(*facts)
-    late = Watched(*facts, known, entitlement.wallet)
+    choosing, early = Watched.of(*facts), Watched.of(*facts)
+    late = Watched.of(*facts, known, entitlement.wallet)
     limits = tuple(_limits(plan, request, entitlement, by_id, choosing, now, trace=trace))
     touched = plan.concerns.find(request.plugin).rules if plan else ()
     told = {

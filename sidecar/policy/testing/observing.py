@@ -66,9 +66,9 @@ class _Watch:
         self._observed = observed
         request = priced(suite.policies, case.request)
         facts = (request, case.subscription, plan.facts, case.now or TIMELESS)
-        readings = None if case.told is None else trial.decision.readings
-        self._before = Context(*facts)
-        self._after = Context(*facts, readings, trial.entitlement.wallet)
+        readings = () if case.told is None else trial.decision.readings
+        self._before = Context.of(*facts)
+        self._after = Context.of(*facts, readings, trial.entitlement.wallet)
         self._consulted: set[tuple[int, int, bool]] = set()
 
     def all(self) -> None:

@@ -209,7 +209,7 @@ def _context(pick: random.Random) -> tuple[CheckRequest, Context, str]:
     limit = Limit("day", MeterKind.TOKENS, 10, Fixed.DAY, (), Mode.ENFORCE)
     reading = Reading(limit, pick.choice((0, 1, 6, 7, 10, 12)), 0, 1, None)
     facts = {"id": plan, "name": plan, "features": {}}
-    return request, Context(request, subscription, facts, now, [reading]), plan
+    return request, Context.of(request, subscription, facts, now, [reading]), plan
 
 
 @settings(
