@@ -15,13 +15,13 @@ def reasons_of(
 ) -> Iterator[tuple[CompiledRule, Reason]]:
     """The reasons that rules give, in file order; what errs is noted."""
     for rules in asked:
-        for rule in _speaking(rules, context):
+        for rule in speaking(rules, context):
             reason = reason_of(rule, context, errors)
             if reason is not None:
                 yield rule, reason
 
 
-def _speaking(asked: Asked, context: Context) -> Iterator[CompiledRule]:
+def speaking(asked: Asked, context: Context) -> Iterator[CompiledRule]:
     """The rules whose conditions are not plainly false."""
     bindings = context.bindings(asked.scope, asked.variables) if asked.scope else {}
     if isinstance(bindings, CelError):

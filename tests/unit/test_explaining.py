@@ -1,6 +1,6 @@
 """Why is the answer what it is? Each part of the policies says so, and agrees with the decision."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from sidecar.domain.limits import Reading
 from sidecar.domain.modes import Mode
 from sidecar.domain.request import CheckRequest, Subject
 from sidecar.domain.subscription import Status, Subscription
+from sidecar.policy import ruling
+from sidecar.policy.compiled import Asked, CompiledRule
 from sidecar.policy.conditions import Condition, Context
 from sidecar.policy.snapshot import PolicySet
 from tests.unit.world import NOW, ask, counters, decide, policies, subscribed
@@ -497,16 +499,26 @@ def test_the_counts_are_those_of_the_decision(
     request, subscription = ask(plugin="basic_x", tokens=500), subscribed()
     counts = explain(rules, request, subscription).counts
     asked: set[tuple[int, int]] = set()
-    evaluate = Context.evaluate
+    evaluate, speaking = Context.evaluate, ruling.speaking
+
+    def note(context: Context, condition: Condition) -> None:
+        kept.append(context)
+        asked.add((id(context), id(condition)))
+        asked.update((id(context), id(condition.scope.variables[it])) for it in condition.variables)
 
     def noted(self: Context, condition: Condition) -> object:
-        asked.add((id(self), id(condition)))
-        asked.update((id(self), id(condition.scope.variables[it])) for it in condition.variables)
-        kept.append(self)
+        note(self, condition)
         return evaluate(self, condition)
+
+    def noted_together(together: Asked, context: Context) -> Iterator[CompiledRule]:
+        for rule, _ in together.tests:
+            if rule.when is not None:
+                note(context, rule.when)
+        return speaking(together, context)
 
     kept: list[Context] = []
     monkeypatch.setattr(Context, "evaluate", noted)
+    monkeypatch.setattr(ruling, "speaking", noted_together)
     decide(rules, request, subscription)
 
     assert len(asked) == counts.expressions
