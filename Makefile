@@ -84,8 +84,15 @@ helm-tool: .tools/helm
 	@test -x $(HELM_KEPT)/helm || GOBIN=$(HELM_KEPT) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 	@ln -sf $(HELM_KEPT)/helm .tools/helm
 
-bench: $(VENV)/dev
+# BENCH="--only echo check half --rounds 3" measures a part, BENCH=--help lists all.
+bench: system-packages $(VENV)/dev .tools/litellm
 	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+# LiteLLM with all that it needs, for comparison, in an environment of its own; where it cannot be
+# had, the benchmark tells why and goes on.
+.tools/litellm:
+	@mkdir -p .tools && $(PYTHON) -m venv $@
+	@$@/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]>=1.80,<2' >$@.log 2>&1 || { cat $@.log; rm -rf $@; }
 
 bench-meter: $(VENV)/dev
 	$(BIN)/python -m tests.benchmarks.meter

@@ -34,9 +34,10 @@ class Sidecar:
         cwd: Path,
         env: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
+        program: tuple[str, ...] = ("-m", "sidecar"),
     ) -> None:
         self._command = [
-            sys.executable, "-m", "sidecar", "serve", "--port", "0",
+            sys.executable, *program, "serve", "--port", "0",
             "--policies", str(ROOT / policies), "--store", store, *arguments,
         ]  # fmt: skip
         self._cwd = cwd

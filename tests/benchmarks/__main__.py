@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import load, report, starting
+from tests.benchmarks import beside, load, parts, report, starting
+from tests.benchmarks.beside import LIBRARY, LITELLM
 from tests.benchmarks.contestants import (
     ECHO,
     EXACT,
@@ -29,13 +30,15 @@ from tests.benchmarks.contestants import (
     demand_wrk,
 )
 from tests.benchmarks.cores import places
-from tests.benchmarks.load import Crowd
+from tests.benchmarks.load import USERS, Crowd
+from tests.benchmarks.parts import Phase
 from tests.benchmarks.rounds import Round, Rounds, alternate, closed, median, open_loop
 from tests.benchmarks.shows import Measured, Start, shows_of
 
 HALF: Final = "half"
 STARTS: Final = "starts"
-FURTHER: Final = (HALF, STARTS)
+PARTS: Final = "parts"
+FURTHER: Final = (HALF, STARTS, PARTS, LIBRARY, LITELLM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,14 @@ class Extent:
 
     Attributes:
         half_s: of a round at half of the capacity.
+        users: who ask.
         subjects: where there are many.
     """
 
     rounds: int
     seconds: float
     half_s: float
+    users: int
     subjects: int
     starts: int
 
@@ -65,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> Measured:
     parser.add_argument("--seconds", type=float, default=3.0, help="of a round of one server")
     parser.add_argument("--half-seconds", type=float, default=12.0, help="at half of the capacity")
     parser.add_argument("--starts", type=int, default=5, help="of a worker, one after another")
+    parser.add_argument("--users", type=int, default=USERS, help="who ask")
     parser.add_argument("--subjects", type=int, default=MILLION, help="where there are many")
     parser.add_argument("--quick", action="store_true", help="too short to say anything")
     given = parser.parse_args(arguments)
@@ -72,9 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> Measured:
     unknown = [name for name in wanted if name not in every]
     if unknown:
         parser.error(f"nothing is called {', '.join(unknown)}; there are {', '.join(every)}")
-    extent = Extent(given.rounds, given.seconds, given.half_seconds, given.subjects, given.starts)
+    extent = Extent(
+        given.rounds, given.seconds, given.half_seconds, given.users, given.subjects, given.starts
+    )
     if given.quick:
-        extent = Extent(2, 1.0, 1.0, 10_000, 1)
+        extent = Extent(2, 1.0, 1.0, 100, 10_000, 1)
     demand_wrk()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         return _run(Path(name), wanted, extent)
@@ -89,7 +97,7 @@ def _run(folder: Path, wanted: Sequence[str], extent: Extent) -> Measured:
     print(report.setting())
     print(f"{places().told}; {extent.rounds} alternating rounds: medians, and least-most beneath")
     starts: list[Start] = []
-    with Arena(folder, subjects=extent.subjects) as arena:
+    with Arena(folder, users=extent.users, subjects=extent.subjects) as arena:
         if STARTS in wanted:
             store, _, _ = arena.redis(_made(folder / "starts"))
             starts = [starting.start_once(store, folder) for _ in range(extent.starts)]
@@ -98,16 +106,19 @@ def _run(folder: Path, wanted: Sequence[str], extent: Extent) -> Measured:
             if name in wanted:
                 _note(f"begins: {name}")
                 servers.append(arena.begin(name))
-        for users in {each.users for each in servers}:
-            load.write(folder / "loads" / str(users), Crowd(users))
-        full = alternate(
-            servers,
-            extent.rounds,
-            partial(closed, loads=folder / "loads", seconds=extent.seconds),
-            _note,
-        )
+        loads = folder / "loads"
+        for users in {extent.users, *(each.users for each in servers)}:
+            load.write(loads / str(users), Crowd(users))
+        as_many_as_can_be = partial(closed, loads=loads, seconds=extent.seconds)
+        full = alternate(servers, extent.rounds, as_many_as_can_be, _note) if servers else {}
         half = _at_half(servers, full, extent) if HALF in wanted else {}
-    measured = Measured(full, half, starts)
+        phases: dict[str, Phase] = {}
+        if PARTS in wanted:
+            _note("looks at what the server's CPU is at")
+            phases = parts.measure(arena, folder, loads, 3 * extent.seconds)
+        chosen = {name: name in wanted for name in (LIBRARY, LITELLM)}
+        alone = beside.measure(arena, chosen, extent.rounds, extent.seconds, _note)
+    measured = Measured(full, half, starts, phases, alone)
     _print(measured, servers)
     print(f"\n{time.monotonic() - begun:.0f} s in all; {report.setting()}")
     return measured
@@ -124,13 +135,20 @@ def _at_half(servers: Sequence[Contestant], full: Rounds, extent: Extent) -> Rou
 
 
 def _print(measured: Measured, servers: Sequence[Contestant]) -> None:
-    print("\nAs much as can be, 32 connections (wrk)")
-    print("\n".join(report.table(measured.closed, ECHO)))
+    if measured.closed:
+        print("\nAs much as can be, 32 connections (wrk)")
+        print("\n".join(report.table(measured.closed, ECHO)))
     if measured.half:
         print("\nAt half of that, at a constant rate, from the instant at which each was due")
         print("\n".join(report.table(measured.half, ECHO)))
         late = max(each.late for rounds in measured.half.values() for each in rounds)
         print(f"the client itself was late by at most {late:.2f} ms at the 99th percentile")
+    if measured.alone:
+        print("\nWithout HTTP")
+        print("\n".join(report.alone_told(measured.alone, measured.closed.get(ECHO, ()))))
+    if measured.parts:
+        print("\nWhat the server's CPU is at, by samples")
+        print("\n".join(report.parts_told(measured.parts)))
     for each in servers:
         for what, figure in each.told.items():
             print(f"{each.name}: {figure:.0f} {what}")

@@ -25,15 +25,29 @@ from tests.processes import ROOT, START_S, Sidecar, clean_environment, free_port
 MILLION: Final = 1_000_000
 ECHO: Final = "echo"
 EXACT: Final = "check"
-LEASED: Final = "check, leases"
-SQLITE: Final = "check, SQLite"
-RULES: Final = "check, 2,000 rules"
-SUBJECTS: Final = "check, 10^6 subjects"
-WORKERS: Final = "check, two workers"
-ECHO_WORKERS: Final = "echo, two workers"
-RECORDED: Final = "check, decisions recorded"
-SHADOWED: Final = "check, beside a shadow"
-USUAL: Final = "FastAPI, cel-python, limits"
+LEASED: Final = "leases"
+SQLITE: Final = "sqlite"
+RULES: Final = "rules"
+SUBJECTS: Final = "subjects"
+ECHO_WORKERS: Final = "echo-workers"
+WORKERS: Final = "workers"
+RECORDED: Final = "recorded"
+SHADOWED: Final = "shadow"
+USUAL: Final = "usual"
+TITLES: Final = {
+    ECHO: "bare echo",
+    EXACT: "exact checks on Redis",
+    LEASED: "… with leases",
+    SQLITE: "… on SQLite",
+    RULES: "… with 2,000 rules",
+    SUBJECTS: "… with 10^6 subjects",
+    ECHO_WORKERS: "echo, two workers",
+    WORKERS: "checks, two workers",
+    RECORDED: "… decisions recorded",
+    SHADOWED: "… beside a shadow",
+    USUAL: "FastAPI, celpy, limits",
+}
+"""What each server is called in tables; its name is what it is asked for by."""
 
 KEYS: Final = {
     "MOZAIKS_MODE": "platform",
@@ -81,7 +95,7 @@ class _Kind:
     env: Mapping[str, str] = field(default_factory=dict)
     is_embedded: bool = False
     workers: int = 1
-    users: int = USERS
+    is_crowded: bool = False
     others: int = 0
     """Rules besides, that concern other plugins."""
     own_folder: tuple[str, ...] = ()
@@ -93,7 +107,7 @@ SIDECARS: Final[Mapping[str, _Kind]] = {
     LEASED: _Kind(env={"SIDECAR_LEASES": "true"}),
     SQLITE: _Kind(is_embedded=True),
     RULES: _Kind(others=1_980),
-    SUBJECTS: _Kind(users=MILLION),
+    SUBJECTS: _Kind(is_crowded=True),
     WORKERS: _Kind(workers=2),
     RECORDED: _Kind(own_folder=("SIDECAR_DECISION_LOG",)),
     SHADOWED: _Kind(env={"SIDECAR_SHADOW_POLICIES": str(ROOT / "policies/platform")}),
@@ -103,9 +117,7 @@ _APPLICATIONS: Final = {
     ECHO_WORKERS: ("tests.benchmarks.echo:app", "echo", 2),
     USUAL: ("tests.benchmarks.usual:app", "usual", 1),
 }
-NAMES: Final = (
-    ECHO, EXACT, LEASED, SQLITE, RULES, SUBJECTS, ECHO_WORKERS, WORKERS, RECORDED, SHADOWED, USUAL,
-)  # fmt: skip
+NAMES: Final = tuple(TITLES)
 
 
 class Arena:
@@ -113,11 +125,13 @@ class Arena:
 
     Args:
         folder: for what they keep.
+        users: who ask.
         subjects: how many there are where there are many.
     """
 
-    def __init__(self, folder: Path, *, subjects: int = MILLION) -> None:
+    def __init__(self, folder: Path, *, users: int = USERS, subjects: int = MILLION) -> None:
         self._folder = folder
+        self._users = users
         self._subjects = subjects
         self._stack = ExitStack()
 
@@ -133,8 +147,15 @@ class Arena:
         assert listens(begun.process, begun.port), f"{name}: somebody else has port {begun.port}"
         return begun
 
-    def _sidecar(self, name: str) -> Contestant:
-        kind, home = SIDECARS[name], self._home(name)
+    def begin_sampled(self, file: Path) -> Contestant:
+        """Begin the reference, with a note of what its CPU is at."""
+        program = ("-m", "tests.benchmarks.sampled", str(file))
+        return self._sidecar(EXACT, f"{EXACT}-sampled", program)
+
+    def _sidecar(
+        self, name: str, place: str = "", program: tuple[str, ...] = ("-m", "sidecar")
+    ) -> Contestant:
+        kind, home = SIDECARS[name], self._home(place or name)
         policies = POLICIES
         if kind.others:
             policies = write_others(home / "policies", POLICIES, kind.others)
@@ -148,9 +169,16 @@ class Arena:
         cores = places().workers if kind.workers > 1 else places().server
         with begun_on(cores):
             sidecar = self._stack.enter_context(
-                Sidecar(policies=policies, store=store, cwd=home, env=env, arguments=arguments)
+                Sidecar(
+                    policies=policies,
+                    store=store,
+                    cwd=home,
+                    env=env,
+                    arguments=arguments,
+                    program=program,
+                )
             )
-        users = kind.users if kind.users == USERS else self._subjects
+        users = self._subjects if kind.is_crowded else self._users
         contestant = Contestant(
             name,
             sidecar.url,
@@ -161,7 +189,7 @@ class Arena:
             calls=None if redis is None or name == LEASED else 1,
         )
         _identify(sidecar.client, policies, store)
-        if redis is not None and kind.users != USERS:
+        if redis is not None and kind.is_crowded:
             contestant.told["bytes a subject"] = fill(sidecar.client, redis, users)
         else:
             push_subscriptions(sidecar.client, users)
@@ -176,8 +204,12 @@ class Arena:
         cores = places().workers if workers > 1 else places().server
         url, server = self._uvicorn(application, env, cores, workers)
         _await(lambda: httpx.get(f"{url}/readyz").json() == {"server": identity}, name)
-        told = Contestant(name, url, server.pid, redis=redis, redis_process=process)
+        told = Contestant(name, url, server.pid, self._users, redis=redis, redis_process=process)
         return replace(told, connections=4) if name == USUAL else told
+
+    def redis_of(self, name: str) -> str:
+        """The address of a Redis for somebody who is no server."""
+        return self.redis(self._home(name))[0]
 
     def redis(self, home: Path) -> tuple[str, ObservedRedis, int]:
         """A Redis of its own that counts from nothing: its address, and how it is observed."""
@@ -201,7 +233,7 @@ class Arena:
         return f"http://127.0.0.1:{port}", process
 
     def _home(self, name: str) -> Path:
-        home = self._folder / "".join(letter if letter.isalnum() else "-" for letter in name)
+        home = self._folder / name
         home.mkdir()
         return home
 

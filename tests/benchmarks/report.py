@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Final
 
+from tests.benchmarks.beside import TITLES as ALONE
+from tests.benchmarks.beside import Alone
+from tests.benchmarks.contestants import TITLES
+from tests.benchmarks.parts import PHASES, Phase
 from tests.benchmarks.rounds import Round, Rounds, median, spread
+from tests.benchmarks.sampled import PARTS
 
 _COLUMNS: Final = (
     ("rate", "requests/s", 0), ("p50", "p50 ms", 2), ("p99", "p99", 2), ("p999", "p99.9", 2),
@@ -29,7 +34,7 @@ def table(rounds: Rounds, floor: str) -> list[str]:
     lines = [f"{'':27} {heads} {'of ' + floor:>8}"]
     for name, measured in rounds.items():
         medians = " ".join(f"{median(measured, part):10.{digits}f}" for part, _, digits in _COLUMNS)
-        lines.append(f"{name:27} {medians} {_share(rounds, name, floor)}")
+        lines.append(f"{TITLES.get(name, name):27} {medians} {_share(rounds, name, floor)}")
         ends = [(spread(measured, part), digits) for part, _, digits in _COLUMNS]
         told = " ".join(f"{_ends(*each):>10}" for each in ends)
         lines.append(f"{'':27} {told}")
@@ -58,10 +63,14 @@ def markdown(closed: Rounds, half: Rounds, floor: str) -> list[str]:
         cpu = ", ".join(
             f"{median(measured, part):.0f}" for part in ("server_us", "redis_us", "client_us")
         )
-        times = _times(half.get(name, ()))
-        lines.append(
-            f"| {name} | {rate} | {_share(closed, name, floor).strip()} | {cpu} µs | {times} |"
+        cells = (
+            TITLES.get(name, name),
+            rate,
+            _share(closed, name, floor).strip(),
+            f"{cpu} µs",
+            _times(half.get(name, ())),
         )
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
@@ -74,15 +83,29 @@ def _times(measured: Sequence[Round]) -> str:
     )
 
 
-def parts_told(phases: Mapping[str, Mapping[str, float]], whole_us: float) -> list[str]:
-    """What each part of the server takes, as a share and of the microseconds of a request."""
-    names = sorted({name for shares in phases.values() for name in shares})
-    lines = [f"{'':22}" + "".join(f"{phase:>26}" for phase in phases)]
-    for name in names:
-        cells = ""
-        for phase, shares in phases.items():
-            share = shares.get(name, 0.0)
-            us = f" = {share * whole_us:5.1f} µs" if phase == next(iter(phases)) else ""
-            cells += f"{share:>{26 - len(us)}.1%}{us}"
-        lines.append(f"{name:22}{cells}")
+def alone_told(measured: Mapping[str, Sequence[Alone]], floor: Sequence[Round]) -> list[str]:
+    """Those that are no server, beside the echo."""
+    lines = [f"{'':34}{'requests/s':>12}{'':>16}{'own CPU µs':>12}{'of ' + 'echo':>10}"]
+    for name, rounds in measured.items():
+        rates = [each.rate for each in rounds]
+        rate, own = median(rounds, "rate"), median(rounds, "own_us")
+        share = f"{rate / median(floor, 'rate'):10.2f}" if floor else ""
+        ends = f"({min(rates):.0f}-{max(rates):.0f})"
+        lines.append(f"{ALONE[name]:34}{rate:12.0f}{ends:>16}{own:12.1f}{share}")
     return lines
+
+
+def parts_told(phases: Mapping[str, Phase]) -> list[str]:
+    """What each part of the server takes: its share, and the microseconds that this comes to."""
+    told = [(PHASES[what], phase) for what, phase in phases.items()]
+    heads = "".join(f"{name:>22}" for name, _ in told)
+    lines = [f"{'':22}{heads}"]
+    for part in PARTS:
+        cells = (
+            f"{phase.shares[part]:>11.1%} {phase.shares[part] * phase.server_us:7.1f} µs"
+            for _, phase in told
+        )
+        lines.append(f"{part:22}{''.join(cells)}")
+    whole = "".join(f"{phase.server_us:19.1f} µs" for _, phase in told)
+    looked = "".join(f"{phase.samples:22}" for _, phase in told)
+    return [*lines, f"{'in all':22}{whole}", f"{'samples':22}{looked}"]

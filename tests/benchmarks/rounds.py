@@ -13,9 +13,14 @@ from typing import Final
 
 from tests.benchmarks.contestants import Contestant
 from tests.benchmarks.cores import begun_on, cpu_s, family_of, places, resident_mb
+from tests.benchmarks.observed import ObservedRedis
 from tests.processes import ROOT
 
 _SCRIPT: Final = Path(__file__).with_name("closed.lua")
+BOTH: Final = "both"
+CHECKS: Final = "checks"
+_QUIET_S: Final = 0.1
+_PATIENCE_S: Final = 20.0
 _FIGURES: Final = "figures "
 
 
@@ -56,12 +61,16 @@ Rounds = dict[str, list[Round]]
 """By the name of the server."""
 
 
-def closed(contestant: Contestant, loads: Path, seconds: float) -> Round:
-    """As many as it can answer to some who each wait for their answer (wrk)."""
+def closed(contestant: Contestant, loads: Path, seconds: float, what: str = BOTH) -> Round:
+    """As many as it can answer to some who each wait for their answer (wrk).
+
+    Args:
+        what: checks with their commits, or checks alone.
+    """
     # wrk knows whole seconds.
     lasts = max(1, round(seconds))
     command = ["wrk", "-t1", f"-c{contestant.connections}", f"-d{lasts}", "-s", str(_SCRIPT)]
-    command += [contestant.url, "--", str(loads / str(contestant.users))]
+    command += [contestant.url, "--", str(loads / str(contestant.users)), what]
 
     def figures(shown: str) -> str:
         return next(
@@ -93,6 +102,7 @@ def _round(
     """
     redis = contestant.redis
     if redis is not None:
+        _settle(redis)
         redis.forget_calls()
     before = _used(contestant)
     with begun_on(places().client):
@@ -130,6 +140,15 @@ def _round(
     )
 
 
+def _settle(redis: ObservedRedis) -> None:
+    """Return when what the last client did not wait for has come to its end."""
+    before, deadline = -1, time.monotonic() + _PATIENCE_S
+    while (calls := redis.scripts[0]) != before:
+        assert time.monotonic() < deadline, "somebody still asks"
+        before = calls
+        time.sleep(_QUIET_S)
+
+
 def _used(contestant: Contestant) -> tuple[float, float, float]:
     """Seconds of processors until now: of the server, of its Redis, of all clients."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -154,7 +173,7 @@ def alternate(
     return measured
 
 
-def median(rounds: Sequence[Round], part: str) -> float:
+def median(rounds: Sequence[object], part: str) -> float:
     """The median of one figure."""
     return float(statistics.median(getattr(each, part) for each in rounds))
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.benchmarks.beside import Alone
 from tests.benchmarks.contestants import (
     ECHO,
     ECHO_WORKERS,
@@ -16,7 +17,9 @@ from tests.benchmarks.contestants import (
     USUAL,
     WORKERS,
 )
-from tests.benchmarks.rounds import Round, Rounds, median, ratios
+from tests.benchmarks.parts import Phase
+from tests.benchmarks.rounds import CHECKS, Round, Rounds, median, ratios
+from tests.benchmarks.sampled import POLICY
 
 SLOW_OF: Final = 10_000
 """One answer in so many may be slow beyond what the echo's are."""
@@ -52,13 +55,15 @@ class Measured:
     Attributes:
         closed: rounds with as many answers as there can be.
         half: rounds at half of that, at a constant rate.
-        parts: shares of the server's CPU, by part, of checks alone.
+        parts: what the server's CPU was at.
+        alone: what needs no server.
     """
 
     closed: Rounds
     half: Rounds = field(default_factory=dict)
     starts: Sequence[Start] = ()
-    parts: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, Phase] = field(default_factory=dict)
+    alone: Mapping[str, Sequence[Alone]] = field(default_factory=dict)
 
 
 def shows_of(measured: Measured) -> list[Show]:
@@ -78,7 +83,7 @@ def shows_of(measured: Measured) -> list[Show]:
     if EXACT in closed:
         found.append(_calls([*closed[EXACT], *measured.half.get(EXACT, ())]))
     if measured.parts:
-        share = measured.parts.get("policy", 0.0)
+        share = measured.parts[CHECKS].shares[POLICY]
         found.append(Show("policy part of a check's CPU", f"{share:.1%}", "<= 10 %", share <= 0.1))
     if WORKERS in closed and EXACT in closed:
         found.append(_workers(closed))

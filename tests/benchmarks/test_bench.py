@@ -13,11 +13,24 @@ from sidecar.domain.modes import Ceiling
 from sidecar.policy.load import load as load_policies
 from tests.benchmarks import __main__ as bench
 from tests.benchmarks import load
-from tests.benchmarks.contestants import ECHO, EXACT, LEASED, RULES, SQLITE, USUAL, Arena
+from tests.benchmarks.beside import LIBRARY
+from tests.benchmarks.contestants import (
+    ECHO,
+    EXACT,
+    LEASED,
+    RULES,
+    SQLITE,
+    TITLES,
+    USUAL,
+    Arena,
+)
 from tests.benchmarks.cores import listens, places
 from tests.benchmarks.load import Crowd
 from tests.benchmarks.open_loop import Client
-from tests.benchmarks.rounds import Mismatch, Round, closed, open_loop
+from tests.benchmarks.parts import Phase
+from tests.benchmarks.rounds import BOTH, CHECKS, Mismatch, Round, closed, open_loop
+from tests.benchmarks.sampled import OTHER, POLICY
+from tests.benchmarks.sampled import PARTS as SAMPLED
 from tests.benchmarks.shows import Measured, Start, shows_of
 
 ROUND = Round(
@@ -26,27 +39,50 @@ ROUND = Round(
 )  # fmt: skip
 
 
+SHORT = (
+    "--rounds",
+    "1",
+    "--seconds",
+    "1",
+    "--half-seconds",
+    "0.5",
+    "--starts",
+    "1",
+    "--users",
+    "50",
+)
+
+
 def test_every_server_is_measured_and_every_claim_has_its_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     # How fast each is on a busy machine is for a person to read, not for a test.
     servers = (ECHO, EXACT, LEASED, SQLITE, USUAL)
-    short = ("--rounds", "1", "--seconds", "1", "--half-seconds", "0.5", "--starts", "1")
 
-    measured = bench.main(["--only", *servers, bench.HALF, bench.STARTS, *short])
+    measured = bench.main(["--only", *servers, bench.HALF, bench.STARTS, *SHORT])
 
     shown = capsys.readouterr().out
     assert list(measured.closed) == list(servers)
     assert list(measured.half) == [ECHO, EXACT]
-    assert all(row in shown for row in servers)
+    assert all(TITLES[row] in shown for row in servers)
     assert places().told in shown
     assert measured.half[EXACT][0].calls == 1.0
     assert measured.closed[ECHO][0].calls == 0.0
     assert shown.count("(goal ") == len(shows_of(measured)) == 10
 
 
+def test_every_part_of_the_server_is_seen_at_work(capsys: pytest.CaptureFixture[str]) -> None:
+    measured = bench.main(["--only", bench.PARTS, LIBRARY, *SHORT])
+
+    # If code moved, some part would stand empty.
+    both = measured.parts[BOTH]
+    assert all(both.shares[part] > 0 for part in SAMPLED if part != OTHER), both
+    assert list(measured.alone) == [LIBRARY]
+    assert "policy part of a check's CPU" in capsys.readouterr().out
+
+
 def test_a_round_is_no_figure_if_redis_did_something_else(tmp_path: Path) -> None:
-    with Arena(tmp_path) as arena:
+    with Arena(tmp_path, users=10) as arena:
         server = arena.begin(EXACT)
 
         assert open_loop(server, 100, 0.5).calls == 1.0
@@ -55,9 +91,9 @@ def test_a_round_is_no_figure_if_redis_did_something_else(tmp_path: Path) -> Non
 
 
 def test_a_round_is_no_figure_if_the_server_refuses(tmp_path: Path) -> None:
-    with Arena(tmp_path) as arena:
+    with Arena(tmp_path, users=10) as arena:
         server = arena.begin(ECHO)
-        loads = load.write(tmp_path / "loads" / str(server.users), Crowd()).parent
+        loads = load.write(tmp_path / "loads" / str(server.users), Crowd(10)).parent
         pieces = loads / str(server.users) / "requests.lua"
         pieces.write_text(pieces.read_text().replace("/v1/check", "/v1/nothing"))
 
@@ -133,7 +169,7 @@ def test_what_is_slower_than_claimed_is_missed() -> None:
             {ECHO: [echo], EXACT: [exact], RULES: [exact]},
             {ECHO: [echo], EXACT: [half]},
             [start],
-            {"policy": 0.05},
+            {CHECKS: Phase(1_000, 60.0, {POLICY: 0.05})},
         )
         return [show.is_met for show in shows_of(measured)]
 
