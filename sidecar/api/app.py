@@ -16,6 +16,7 @@ from sidecar.api.auth import Keys, Role
 from sidecar.api.authzen import AuthZen, configuration
 from sidecar.api.checkout import Checkouts
 from sidecar.api.checks import Checks
+from sidecar.api.dashboard.dashboard import Dashboard, Resources
 from sidecar.api.decisions import Decisions
 from sidecar.api.described import described, shown
 from sidecar.api.endpoint import BATCH_LIMIT, Either, Endpoint, echo_request_id
@@ -43,6 +44,7 @@ from sidecar.api.usage import Usage
 from sidecar.api.wallets import Tell, Wallets
 from sidecar.pdp import PDP
 from sidecar.ports import (
+    Apps,
     Clock,
     Directories,
     EventLog,
@@ -116,6 +118,7 @@ class Parts:
     directories: Directories
     payments: Payments
     statements: Statements
+    apps: Apps
     settle: timedelta
     watching: Watching
     events: EventLog
@@ -146,6 +149,18 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
     personal = Personal(parts.portal.identities, keys)
     own = Own(pdp, reports, policies, parts.portal.shop)
     metrics, status = Metrics(watching.exposition), Status(watching.parts, clock)
+
+    asked_by_pages = {
+        "/v1/entitlements": entitlements.show,
+        "/v1/usage/periods": periods.show,
+        "/v1/decisions": recorded.list,
+        "/v1/decisions/{id}": recorded.show,
+        "/v1/policies": standing.show,
+        "/v1/status": status.show,
+    }
+    dashboard = Dashboard(
+        Resources(asked_by_pages, parts.apps, meter, parts.statements, policies, clock, keys)
+    )
 
     def post(path: str, endpoint: Endpoint) -> Route:
         return Route(path, endpoint, methods=["POST"])
@@ -203,6 +218,9 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
         get("/readyz", Endpoint(health.ready, anyone, ())),
         get("/openapi.json", Endpoint(described, anyone, ())),
         get("/docs", Endpoint(shown, anyone, ())),
+        # Pages for people: one application for them all.
+        Route("/dashboard", dashboard, methods=["GET"]),
+        Route("/dashboard/{page:path}", dashboard, methods=["GET", "POST"]),
     ]
     often = Often(
         {"/v1/check": check, "/v1/checks": several, "/v1/usage": report},

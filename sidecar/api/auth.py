@@ -53,6 +53,15 @@ class Keys:
     def __repr__(self) -> str:
         return f"Keys({len(self._keys)})"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether none is configured."""
+        return not self._keys
+
+    def secrets(self, roles: Sequence[Role]) -> tuple[bytes, ...]:
+        """The keys of some roles, for whoever signs with them."""
+        return tuple(key.secret for key in self._keys if key.role in roles)
+
     def require(self, roles: Sequence[Role], headers: Mapping[bytes, bytes]) -> None:
         """Return if the caller may.
 

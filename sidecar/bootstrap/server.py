@@ -201,6 +201,7 @@ def create_app(
         ),
         payments=payments_of(settings, web),
         statements=store.statements,
+        apps=store.apps,
         settle=settings.sidecar_settle,
         facts=(ending.fact,),
         events=store.events,

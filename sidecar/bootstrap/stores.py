@@ -17,6 +17,7 @@ from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.guarded.breaker import IN_A_ROW, Breaker
 from sidecar.adapters.guarded.facts import GuardedManifests, GuardedSubscriptions, GuardedWallets
 from sidecar.adapters.guarded.meter import GuardedMeter
+from sidecar.adapters.redis.apps import RedisApps
 from sidecar.adapters.redis.changes import ANNOUNCE, RedisChanges
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.documents import REPLACE
@@ -31,6 +32,7 @@ from sidecar.adapters.redis.subscriptions import RedisSubscriptions
 from sidecar.adapters.redis.wallets import RedisWallets
 from sidecar.adapters.rolled import RolledMeter
 from sidecar.adapters.seeded import SeededManifests
+from sidecar.adapters.sqlite.apps import SqliteApps
 from sidecar.adapters.sqlite.changes import SqliteChanges
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.event_log import SqliteEventLog
@@ -45,6 +47,7 @@ from sidecar.domain.event_log import Keeping
 from sidecar.domain.usage import OnExpiry
 from sidecar.errors import ConfigurationError, Unavailable
 from sidecar.ports import (
+    Apps,
     EventLog,
     Manifests,
     Meter,
@@ -92,17 +95,20 @@ class Store:
         self.statements: Statements
         self.events: EventLog
         self.outbox: Outbox
+        self.apps: Apps
         self.arrivals = Arrivals()
         keeping = keeping or Keeping()
         manifests: Manifests
         self._database: Database | None = None
         self._redis: RedisConnection | None = None
+        self._met: RedisApps | None = None
         self.leased: LeasedMeter | None = None
         if isinstance(address, SqliteAddress):
             self._database = Database(address.file, watch=watch)
             log = SqliteEventLog(self._database, keeping, self.arrivals)
             self.events = log
             self.outbox = SqliteOutbox(self._database, keeping.kept_ms)
+            self.apps = SqliteApps(self._database)
             meter: Meter = SqliteMeter(self._database, on_expiry=on_expiry, log=log)
             self.breaker = Breaker(_probing(meter))
             self.statements = SqliteStatements(self._database)
@@ -119,7 +125,10 @@ class Store:
             stream = RedisEventLog(self._redis, keeping, self.arrivals)
             self.events = stream
             self.outbox = RedisOutbox(self._redis, keeping.kept_ms, stream)
-            self.leased = LeasedMeter(self._redis, on_expiry=on_expiry, leases=leases, log=stream)
+            self.apps = self._met = RedisApps(self._redis)
+            self.leased = LeasedMeter(
+                self._redis, on_expiry=on_expiry, leases=leases, log=stream, apps=self._met
+            )
             meter = self.leased
             self.breaker = Breaker(_probing(self.leased), in_a_row=_in_a_row(address.arrangement))
             at_hand = self.leased.at_hand if leases else None
@@ -171,6 +180,8 @@ class Store:
                 self._database.close()
             if self.leased is not None:
                 await self.leased.drain()
+            if self._met is not None:
+                await self._met.close()
             if self._redis is not None:
                 await self._redis.close()
 

@@ -5,6 +5,7 @@ up, with `Unavailable`, when its own time-out has passed since then, so that all
 one request together are bounded.
 """
 
+from sidecar.ports.apps import Apps
 from sidecar.ports.event_log import EventLog, Outbox
 from sidecar.ports.facts import Clock, Known, Manifests, ManifestSync, Subscriptions, Wallets
 from sidecar.ports.identity import Identities
@@ -18,6 +19,7 @@ from sidecar.ports.standby import Standby
 from sidecar.ports.statements import Statements
 
 __all__ = [
+    "Apps",
     "Checked",
     "Clock",
     "DecisionLog",

@@ -42,6 +42,9 @@ REPORT_PATHS = [
     ("GET", "/v1/usage/periods?app_id=a", None),
     ("GET", "/v1/status", None),
     ("GET", "/v1/usage/export", None),
+    ("GET", "/dashboard", None),
+    ("GET", "/dashboard/app?app_id=a", None),
+    ("GET", "/dashboard/app.csv?app_id=a&table=closest", None),
 ]
 INTERNAL_PATHS = [
     ("POST", "/api/internal/subscription/sync", SYNC),

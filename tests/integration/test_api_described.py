@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from sidecar.api.dashboard.dashboard import Dashboard
 from sidecar.api.endpoint import Either, Endpoint
 from sidecar.api.openapi import document, operations
 from sidecar.api.openapi.examples import examples
@@ -41,6 +42,8 @@ def _routes(app: Starlette) -> list[tuple[str, str, tuple[str, ...]]]:
     found: list[tuple[str, str, tuple[str, ...]]] = []
     for route in app.routes:
         assert isinstance(route, Route)
+        if isinstance(route.endpoint, Dashboard):
+            continue  # pages for people are no operations
         for method in (route.methods or set()) - {"HEAD"}:
             endpoint: object = route.endpoint
             if isinstance(endpoint, Either):

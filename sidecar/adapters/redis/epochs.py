@@ -18,12 +18,20 @@ class Epochs:
     before, or none, the store was flushed, lost its data or threw keys away; whoever asks
     within an hour is told.
 
+    Args:
+        meet: told of each app whose epoch is new.
+
     Attributes:
         losses: how often it happened.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        meet: Callable[[str], None] | None = None,
+    ) -> None:
         self._monotonic = monotonic
+        self._meet = meet
         self._known: OrderedDict[str, str] = OrderedDict()
         self._flagged: dict[str, float] = {}
         self.losses = 0
@@ -46,6 +54,8 @@ class Epochs:
             )
         if epoch:
             self._known[app_id] = epoch
+            if self._meet is not None:
+                self._meet(app_id)
             if len(self._known) > _APPS:
                 self._known.popitem(last=False)
         elif known is not None:

@@ -70,5 +70,7 @@ CHANGES = f"{EVERY_APP}:changes"
 """Another text after each push."""
 SCHEDULE = f"{EVERY_APP}:o"
 """Apps with events for the control plane, each by the millisecond in which to look at it."""
+KNOWN_APPS = f"{EVERY_APP}:apps"
+"""Apps for which anything was counted, by when."""
 APPS = (f"{EVERY_APP}:l:apps", f"{EVERY_APP}:l:seen")
 """Apps with events that are kept: by their names, and by when they last had one."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from sidecar.adapters.documents import fingerprint, write_request
+from sidecar.adapters.redis.apps import RedisApps
 from sidecar.adapters.redis.connection import RedisConnection, Script
 from sidecar.adapters.redis.event_log import RedisEventLog
 from sidecar.adapters.redis.keys import app_prefix, quoted
@@ -66,8 +67,9 @@ class LeasedMeter(RedisMeter):
         leases: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
         log: RedisEventLog | None = None,
+        apps: RedisApps | None = None,
     ) -> None:
-        super().__init__(connection, now_ms, on_expiry, log)
+        super().__init__(connection, now_ms, on_expiry, log, apps)
         self._has_leases = leases
         self._monotonic = monotonic
         self._settling = Settling(self._run_lease, connection.is_over, monotonic)

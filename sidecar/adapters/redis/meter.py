@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from sidecar.adapters.documents import read_request
+from sidecar.adapters.redis.apps import RedisApps
 from sidecar.adapters.redis.connection import Argument, RedisConnection, Script
 from sidecar.adapters.redis.epochs import Epochs
 from sidecar.adapters.redis.event_log import RedisEventLog
@@ -73,6 +74,7 @@ class RedisMeter:
         now_ms: a clock instead of the server's, for tests.
         on_expiry: what becomes of units whose reservation expires.
         log: what keeps the events that are accepted, None for nothing.
+        apps: hears of each app that is new here, None for nobody.
     """
 
     def __init__(
@@ -81,13 +83,14 @@ class RedisMeter:
         now_ms: Callable[[], int] | None = None,
         on_expiry: OnExpiry = OnExpiry.RELEASE,
         log: RedisEventLog | None = None,
+        apps: RedisApps | None = None,
     ) -> None:
         self._connection = connection
         self._log = log
         self._now_ms = now_ms
         self._forms = Forms(charges_on_expiry=on_expiry is OnExpiry.CHARGE)
         self._ahead_ms = 0
-        self._epochs = Epochs()
+        self._epochs = Epochs(meet=None if apps is None else apps.meet)
 
     @property
     def losses(self) -> int:

@@ -1,0 +1,108 @@
+"""The page of an app: its quotas, what it used, who is near a limit, who was refused."""
+
+import asyncio
+from typing import Any
+
+from sidecar.api.dashboard.asked import Asked
+from sidecar.api.dashboard.asking import Answers, source
+from sidecar.api.dashboard.closest import Closest, Found, Near
+from sidecar.api.dashboard.gauges import Gauge, gauges, of_the_app
+from sidecar.api.dashboard.parts import Part, Parts
+from sidecar.api.dashboard.refusals import Refusals, user_page
+from sidecar.api.dashboard.shown import OFTEN, Shown
+from sidecar.api.dashboard.tables import Cell, Column, Kind, Linked, Table
+from sidecar.api.dashboard.usage_part import UsageParts
+from sidecar.api.dashboard.words import units, window
+from sidecar.ports import Policies
+
+_COLUMNS = (
+    Column("user"), Column("limit", Kind.CODE), Column("used", Kind.NUMBER),
+    Column("included", Kind.NUMBER), Column("of it", Kind.PART), Column("window"),
+    Column("ends", Kind.INSTANT),
+)  # fmt: skip
+_ANYBODY = "anybody"
+_SHARED = "(all users)"
+
+
+class AppPage:
+    """Puts it together."""
+
+    def __init__(
+        self,
+        answers: Answers,
+        parts: Parts,
+        refusals: Refusals,
+        usage: UsageParts,
+        closest: Closest,
+        policies: Policies,
+    ) -> None:
+        self._answers = answers
+        self._parts = parts
+        self._refusals = refusals
+        self._usage = usage
+        self._closest = closest
+        self._policies = policies
+
+    async def show(self, asked: Asked) -> Shown:
+        """The page of the app that the address names."""
+        app_id = asked.query.get("app_id", "")
+        prices = self._policies.snapshot.prices
+        currency = "" if prices is None else prices.currency
+        usage, near, refused = await asyncio.gather(
+            self._usage.of(asked, app_id, None),
+            self._parts.make(
+                source("/v1/usage/periods", app_id=app_id, state="open", limit="500"),
+                lambda: self._closest.of(app_id),
+                key="closest",
+            ),
+            self._refusals.table(app_id),
+        )
+        used = usage.part.value
+        is_used = used is not None and (used.total.tokens > 0 or used.total.requests > 0)
+        quotas = await self._quotas(app_id, near.value, is_used, currency)
+        closest = None if near.value is None else _table(near, near.value, app_id)
+        values = {
+            "app_id": app_id, "user_id": "", "usage": usage, "near": near, "closest": closest,
+            "refusals": refused, "quotas": quotas, "currency": currency,
+        }  # fmt: skip
+        tables = (*usage.tables, *(each for each in (closest, refused.value) if each is not None))
+        return Shown("app.html", app_id, values, tables, every=OFTEN)
+
+    async def _quotas(
+        self, app_id: str, found: Found | None, is_used: bool, currency: str
+    ) -> Part[list[Gauge]] | None:
+        """The limits that all users share, as any of them has them; None while nobody uses it."""
+        user_id = None if found is None else found.first_user
+        if user_id is None:
+            if not is_used and (found is None or not found.looked_at):
+                return None
+            # No limit is kept for users, so whoever is asked for has the same.
+            user_id = _ANYBODY
+        asked = source("/v1/entitlements", app_id=app_id, user_id=user_id)
+
+        async def make() -> list[Gauge]:
+            told: Any = await self._answers.of(asked)
+            return gauges(of_the_app(told["limits"]), currency)
+
+        return await self._parts.make(asked, make, key="shared")
+
+
+def _table(part: Part[Found], found: Found, app_id: str) -> Table:
+    rows = [_row(line, app_id) for line in found.lines]
+    told = f"{found.over:,} over, {found.near:,} near, of {found.looked_at:,} running periods"
+    about = told + ("." if found.is_whole else " looked at so far.")
+    empty = "Nobody has used anything of a limit by the month." if found.is_whole else "Looking …"
+    return Table("closest", "Closest to a limit", _COLUMNS, rows, empty, part.source, about)
+
+
+def _row(line: Near, app_id: str) -> tuple[Cell, ...]:
+    who: Cell = _SHARED
+    if line.user_id:
+        who = Linked(line.user_id, user_page(app_id, line.user_id))
+    used: Cell = line.used
+    included: Cell = line.included
+    if line.meter == "cost":
+        used, included = units(line.used, "cost"), units(line.included, "cost")
+    return (
+        who, line.limit, used, included, line.part, window(line.window), line.ends_at,
+    )  # fmt: skip

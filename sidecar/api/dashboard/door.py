@@ -1,0 +1,106 @@
+"""Who comes in? Whoever has a key that may read, as a cookie, or as programs bring it."""
+
+from typing import Final
+from urllib.parse import urlencode
+
+import structlog
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Receive
+
+from sidecar.api.auth import Keys, Role
+from sidecar.api.dashboard.asked import COOKIE, HOME, SIGN_IN, Asked, ours, read_form
+from sidecar.api.dashboard.patience import Patience
+from sidecar.api.dashboard.rendering import Pages
+from sidecar.api.dashboard.sessions import LASTS, Sessions
+from sidecar.ports import Clock
+
+ROLES: Final = (Role.INTERNAL, Role.READ)
+_WRONG: Final = "This is no key that may read. Nothing else is said of it."
+_ELSEWHERE: Final = "Another site sent this. Sign in here."
+
+_log = structlog.get_logger("sidecar.dashboard")
+
+
+class Door:
+    """Lets people in and out.
+
+    Args:
+        keys: of all callers; with none configured everybody comes in.
+    """
+
+    def __init__(self, keys: Keys, pages: Pages, clock: Clock) -> None:
+        self._keys = keys
+        self._pages = pages
+        self._sessions = Sessions(keys.secrets(ROLES))
+        self._patience = Patience(clock.monotonic)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody needs a key."""
+        return self._keys.is_open
+
+    def refusal(self, asked: Asked) -> Response | None:
+        """The answer to whoever may not come in, None for whoever may.
+
+        Raises:
+            Unauthenticated, Forbidden: a program brought a key, and not one of these.
+        """
+        if self.is_open:
+            return None
+        if asked.has_key:
+            self._keys.require(ROLES, asked.headers)
+            return None
+        if self._sessions.holds(asked.cookie(), asked.now):
+            return None
+        there = f"{SIGN_IN}?{urlencode({'next': asked.address})}"
+        if asked.is_live:
+            # A page that is open already goes there as a whole.
+            return Response(status_code=401, headers={"HX-Redirect": there})
+        return RedirectResponse(there, 303)
+
+    async def form(self, asked: Asked, fault: str = "", status: int = 200) -> Response:
+        """The page that asks for a key."""
+        values = {"next": ours(asked.query.get("next", HOME)), "fault": fault, "is_open": False}
+        page = await self._pages.page("sign_in.html", values)
+        return Response(page, status, media_type="text/html")
+
+    async def sign_in(self, asked: Asked, receive: Receive) -> Response:
+        """Let in whoever gives a key."""
+        form = await read_form(receive)
+        if not asked.is_of_this_site:
+            return await self.form(asked, _ELSEWHERE, 403)
+        wait_s = self._patience.wait_s(asked.client)
+        if wait_s:
+            said = f"Too many wrong keys. Try again in {wait_s} s."
+            response = await self.form(asked, said, 429)
+            response.headers["Retry-After"] = str(wait_s)
+            return response
+        statement = self._sessions.begin(form.get("key", "").strip().encode(), asked.now)
+        if statement is None:
+            self._patience.note(asked.client)
+            _log.warning("no_valid_key", path=SIGN_IN)
+            return await self.form(asked, _WRONG, 401)
+        response = RedirectResponse(ours(form.get("next", HOME)), 303)
+        _set(response, asked, statement, int(LASTS.total_seconds()))
+        return response
+
+    async def sign_out(self, asked: Asked, receive: Receive) -> Response:
+        """Let somebody go."""
+        await read_form(receive)
+        if not asked.is_of_this_site:
+            return await self.form(asked, _ELSEWHERE, 403)
+        response = RedirectResponse(SIGN_IN, 303)
+        _set(response, asked, "", 0)
+        return response
+
+
+def _set(response: Response, asked: Asked, value: str, max_age: int) -> None:
+    response.set_cookie(
+        COOKIE,
+        value,
+        max_age=max_age,
+        path=HOME,
+        secure=asked.is_secure,
+        httponly=True,
+        samesite="strict",
+    )
