@@ -113,7 +113,7 @@ _SECRETIVE = (
 
 _SHORTEST_SECRET = 32
 _ORIGIN = re.compile(
-    r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?"
+    r"https?://(\*\.)?[A-Za-z0-9.-]+(:(\d{1,5}|\*))?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?"
 )
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]

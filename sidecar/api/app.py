@@ -33,6 +33,7 @@ from sidecar.api.outbox import Outbox
 from sidecar.api.periods import Periods
 from sidecar.api.policies import PolicyFiles
 from sidecar.api.portal.own import Own, Shop
+from sidecar.api.portal.page import Portal as PortalPage
 from sidecar.api.portal.personal import Personal
 from sidecar.api.portal.tokens import PortalTokens
 from sidecar.api.problem import of_status
@@ -148,6 +149,7 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
     portal_tokens = PortalTokens(parts.portal.identities, parts.portal.page)
     personal = Personal(parts.portal.identities, keys)
     own = Own(pdp, reports, policies, parts.portal.shop)
+    portal = PortalPage(own, clock, parts.portal.ancestors)
     metrics, status = Metrics(watching.exposition), Status(watching.parts, clock)
 
     asked_by_pages = {
@@ -213,6 +215,9 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
         post("/v1/portal-tokens", Endpoint(portal_tokens.issue, keys, _CALLERS)),
         get("/v1/me/entitlements", Endpoint(personal(own.entitlements), anyone, ())),
         get("/v1/me/usage", Endpoint(personal(own.usage), anyone, ())),
+        get("/portal", Endpoint(portal.page, anyone, ())),
+        get("/portal/view", Endpoint(personal(portal.view), anyone, ())),
+        get("/portal/{file}", Endpoint(portal.file, anyone, ())),
         get("/metrics", Endpoint(metrics.show, anyone, ())),
         get("/healthz", Endpoint(health.alive, anyone, ())),
         get("/readyz", Endpoint(health.ready, anyone, ())),

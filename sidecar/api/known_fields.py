@@ -9,6 +9,7 @@ from sidecar.api.queries import (
     OwnUsageQuery,
     PeriodsQuery,
     UsageQuery,
+    ViewQuery,
 )
 from sidecar.api.schemas import (
     CancelBody,
@@ -55,6 +56,7 @@ _BODIES: dict[str, type[Body]] = {
         CheckoutBody,
         CancelBody,
         PortalTokenBody,
+        ViewQuery,
     )
 }
 _PARTS: dict[str, type[Body]] = {

@@ -19,6 +19,7 @@ MAX_EXPORTED = 5_000
 NDJSON = "application/x-ndjson"
 LONGEST_REPORT = timedelta(days=90)
 GROUPS = ("model", "workflow", "agent", "plugin")
+VIEW_DAYS = ("7", "30", "90")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
@@ -60,6 +61,12 @@ class OwnUsageQuery(Body):
 class _Whose(Body):
     app_id: Name
     user_id: Name | None = None
+
+
+class ViewQuery(Body):
+    """The parameters of `GET /portal/view`."""
+
+    days: Literal["7", "30", "90"] = "30"
 
 
 class UsageQuery(OwnUsageQuery, _Whose):
@@ -116,6 +123,7 @@ class OutboxQuery(Body):
 
 
 USAGE_QUERY = TypeAdapter(UsageQuery)
+VIEW_QUERY = TypeAdapter(ViewQuery)
 OWN_USAGE_QUERY = TypeAdapter(OwnUsageQuery)
 DECISIONS_QUERY = TypeAdapter(DecisionsQuery)
 SUBSCRIPTION_QUERY = TypeAdapter(SubscriptionQuery)

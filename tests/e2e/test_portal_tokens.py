@@ -1,10 +1,12 @@
 """A token of one worker is good at every other, and the server that only has a key pays nothing."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
 
-from tests.processes import START_S, Sidecar
+from tests.processes import ROOT, START_S, Sidecar
 
 WHO = {"app_id": "acme", "user_id": "ann"}
 
@@ -55,3 +57,25 @@ def test_nothing_of_it_is_imported_before_a_user_comes(tmp_path: Path) -> None:
     assert "cryptography" not in before
     # PyJWT takes it where it is installed.
     assert "cryptography" in after
+
+
+_WITHOUT = """
+import sys
+sys.modules["cryptography"] = None  # as if it were not installed
+from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.identity.form import header_of
+from sidecar.adapters.identity.portal_tokens import PortalTokens
+from sidecar.adapters.identity.signing_keys import signing_keys
+from sidecar.domain.request import Subject
+tokens = PortalTokens(signing_keys([], ["run-1"]), SystemClock())
+text = tokens.issue(Subject("acme", "ann"), 60).text
+print(tokens.subject_of(text, header_of(text)).user_id)
+"""
+
+
+def test_portal_tokens_need_nothing_of_the_extra() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT], cwd=ROOT, capture_output=True, text=True, timeout=START_S
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ann\n", "")

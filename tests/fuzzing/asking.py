@@ -29,6 +29,8 @@ RUNTIME, INTERNAL, READ = "fuzz-runtime", "fuzz-internal", "fuzz-read"
 _KEYS: Final = (INTERNAL,) * 5 + (RUNTIME, READ, "fuzz-nobody")
 """Most get in; the others see who keeps them out."""
 
+_OF_USERS: Final = "/v1/me/"
+
 _PLUGINS: Final = ("basic_search", "basic_chat", "admin_users", "code_run", "")
 
 _CHECKS: Final = [
@@ -69,9 +71,19 @@ class _Asker:
         self._url = url
         self._keyed = keyed
         self._session = requests.Session()
+        self._token = self._users_token()
         self._ids: deque[str] = deque(maxlen=50)
         self.tally = Tally()
         self.kinds = list(_kinds(schema))
+
+    def _users_token(self) -> str:
+        """What one of the users brings who are there before."""
+        key = {"X-Internal-API-Key": RUNTIME}
+        url = f"{self._url}/v1/portal-tokens"
+        given = self._session.post(
+            url, json={"app_id": "fuzz", "user_id": "u0", "ttl_s": 3_600}, headers=key, timeout=20
+        )
+        return str(given.json()["token"])
 
     def ask(self, operation: Any, mode: GenerationMode, share: int, seeded: int) -> None:
         """Ask one thing so many times, or as often as it can be asked differently."""
@@ -99,8 +111,10 @@ class _Asker:
                 self._note(f"{operation.label} ({mode.value}): {error!r}", "")
 
     def _judge(self, case: Case[Any], luck: int, mode: GenerationMode) -> None:
-        key = {"X-Internal-API-Key": _KEYS[luck % len(_KEYS)]} if self._keyed else {}
-        answer = case.call(base_url=self._url, session=self._session, headers=key, timeout=20)
+        brought = {"X-Internal-API-Key": _KEYS[luck % len(_KEYS)]} if self._keyed else {}
+        if case.operation.path.startswith(_OF_USERS) and luck % len(_KEYS):
+            brought = {"Authorization": f"Bearer {self._token}"}
+        answer = case.call(base_url=self._url, session=self._session, headers=brought, timeout=20)
         label = case.operation.label
         self.tally.asked += 1
         self.tally.statuses[answer.status_code] += 1

@@ -42,7 +42,7 @@ def _routes(app: Starlette) -> list[tuple[str, str, tuple[str, ...]]]:
     found: list[tuple[str, str, tuple[str, ...]]] = []
     for route in app.routes:
         assert isinstance(route, Route)
-        if isinstance(route.endpoint, Dashboard):
+        if isinstance(route.endpoint, Dashboard) or route.path.startswith("/portal"):
             continue  # pages for people are no operations
         for method in (route.methods or set()) - {"HEAD"}:
             endpoint: object = route.endpoint

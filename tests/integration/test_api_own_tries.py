@@ -27,7 +27,7 @@ KEYS: dict[str, Any] = {
     "sidecar_runtime_keys": "run-1", "internal_api_keys": "int-1", "sidecar_read_keys": "read-1",
     "sidecar_portal_secret": SECRET,
 }  # fmt: skip
-PATHS = ("/v1/me/usage", "/v1/me/entitlements")
+PATHS = ("/v1/me/usage", "/v1/me/entitlements", "/portal/view")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 

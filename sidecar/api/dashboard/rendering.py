@@ -4,8 +4,9 @@ A process that nobody looks at pays nothing for them, neither time at its start 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from sidecar import __version__
@@ -19,9 +20,20 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
 class Pages:
-    """Renders templates; what is put into them is escaped."""
+    """Renders templates; what is put into them is escaped.
 
-    def __init__(self) -> None:
+    Args:
+        folder: where they are.
+        filters: of these templates, beside those for all.
+    """
+
+    def __init__(
+        self,
+        folder: Path = _TEMPLATES,
+        filters: Mapping[str, Callable[..., object]] = MappingProxyType({}),
+    ) -> None:
+        self._folder = folder
+        self._filters = filters
         self._environment: Environment | None = None
         self._lock = asyncio.Lock()
 
@@ -30,15 +42,15 @@ class Pages:
         async with self._lock:
             if self._environment is None:
                 # In a thread: requests go on meanwhile.
-                self._environment = await asyncio.to_thread(_compiled)
+                self._environment = await asyncio.to_thread(_compiled, self._folder, self._filters)
         return self._environment.get_template(template).render(values).encode()
 
 
-def _compiled() -> "Environment":
+def _compiled(folder: Path, filters: Mapping[str, Callable[..., object]]) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # see above
 
     found = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -50,8 +62,9 @@ def _compiled() -> "Environment":
         "window", "per", "plain", "shown_name",
     ):  # fmt: skip
         found.filters[name] = getattr(words, name)
+    found.filters.update(filters)
     found.globals["file"] = address_of
     found.globals["version"] = __version__
-    for template in _TEMPLATES.glob("*.html"):
+    for template in folder.glob("*.html"):
         found.get_template(template.name)
     return found
