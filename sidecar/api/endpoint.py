@@ -1,7 +1,7 @@
 """From a request to a call that a resource can answer: key, body, and every way to fail."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -16,6 +16,7 @@ from sidecar.api.auth import Forbidden, Keys, Role, Unauthenticated
 from sidecar.api.faults import FieldFault, InvalidBody, NotJson, fault_of
 from sidecar.api.fields import MAX_CURSOR, MAX_RESERVATION_ID, MAX_TEXT
 from sidecar.api.problem import BodyTooLarge, of_fault, of_invalid_body, problem
+from sidecar.domain.value import value
 from sidecar.errors import OutboxFull, RequestFault, Unavailable
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ BATCH_LIMIT = 2 * 1024 * 1024
 _log = structlog.get_logger("sidecar.api")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """One request, its body read and its caller known; names of headers are in lower case."""
 
@@ -88,9 +89,10 @@ def echo_request_id(headers: Mapping[bytes, bytes], response: Response) -> None:
         response.headers["X-Request-ID"] = request_id.decode("ascii")
 
 
+_NO_NAMES: Final[Mapping[str, str]] = {}
+
+
 def _query(written: bytes) -> dict[str, str]:
-    if not written:
-        return {}
     return dict(parse_qsl(written.decode("latin-1"), keep_blank_values=True))
 
 

@@ -64,14 +64,14 @@ class _Report(Body):
 
     def _told(self, kind: EventKind, event_id: str, at: datetime, total: int) -> dict[str, object]:
         """The event with an id, a time and a total; what is rare only where it is said."""
-        said = {name: getattr(self, name, None) for name in _RARE}
+        said = vars(self)
         return {
             "kind": kind.value,
             "event_id": event_id,
             "event_ts": at,
-            **{name: getattr(self, name) for name in _ALWAYS if hasattr(self, name)},
+            **{name: said[name] for name in _ALWAYS if name in said},
             "total_tokens": total,
-            **{name: value for name, value in said.items() if value not in (None, "")},
+            **{name: said[name] for name in _RARE if said.get(name) not in (None, "")},
         }
 
     def _id(self, used: Amounts, digested: str) -> str:
