@@ -44,7 +44,8 @@ seccompProfile: {type: RuntimeDefault}
       key: {{ .Values.store.redis.secret.key }}
 {{- end }}
 - {name: SIDECAR_STORE_TIMEOUT_MS, value: {{ .Values.store.timeoutMs | quote }}}
-- {name: SIDECAR_DRAIN_S, value: {{ .Values.drain.seconds | quote }}}
+{{- /* In a runtime's pod it is told to end when all that asked it has ended. */}}
+- {name: SIDECAR_DRAIN_S, value: {{ ternary "0" (.Values.drain.seconds | toString) (eq .Values.topology "sidecar") | quote }}}
 {{- if .Values.keys.secret }}
 {{- range $variable, $key := dict "SIDECAR_RUNTIME_KEYS" .Values.keys.runtime "INTERNAL_API_KEY" .Values.keys.internal "SIDECAR_READ_KEYS" .Values.keys.read }}
 - name: {{ $variable }}
@@ -56,15 +57,28 @@ seccompProfile: {type: RuntimeDefault}
 {{- fail "keys.secret: name the secret with the keys of callers, or set keys.insecure=true to try it out" }}
 {{- end }}
 {{- range $name, $value := .Values.settings }}
+{{- if regexMatch "(_KEYS?|_SECRET|_PASSWORD|_TOKEN)$" $name }}
+{{- fail (printf "settings.%s: a secret does not stand in values; name the secret that has it in %s" $name (ternary "keys" "secretSettings" (has $name (list "INTERNAL_API_KEY" "SIDECAR_RUNTIME_KEYS" "SIDECAR_READ_KEYS")))) }}
+{{- end }}
+{{- include "mozaiks-sidecar.unowned" (list "settings" $name) }}
 - {name: {{ $name }}, value: {{ $value | toString | quote }}}
 {{- end }}
 {{- range $name, $from := .Values.secretSettings }}
+{{- include "mozaiks-sidecar.unowned" (list "secretSettings" $name) }}
 - name: {{ $name }}
   valueFrom: {secretKeyRef: {name: {{ $from.name }}, key: {{ $from.key }}}}
 {{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* Refuses what a value of its own says: of two in one environment nobody knows which holds. */}}
+{{- define "mozaiks-sidecar.unowned" -}}
+{{- $owned := dict "MOZAIKS_MODE" "mode" "MOZAIKS_ENFORCE_QUOTAS" "enforceQuotas" "SIDECAR_POLICIES" "policies" "SIDECAR_SHADOW_POLICIES" "policies.shadow" "SIDECAR_PRICES" "prices" "SIDECAR_STORE" "store" "SIDECAR_STORE_TIMEOUT_MS" "store.timeoutMs" "SIDECAR_DRAIN_S" "drain.seconds" "SIDECAR_INSECURE" "keys.insecure" "INTERNAL_API_KEY" "keys" "SIDECAR_RUNTIME_KEYS" "keys" "SIDECAR_READ_KEYS" "keys" -}}
+{{- with get $owned (index . 1) -}}
+{{- fail (printf "%s.%s: say it in %s" (index $ 0) (index $ 1) .) -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "mozaiks-sidecar.mounts" -}}
@@ -95,7 +109,7 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 - {name: sidecar-tmp, emptyDir: {}}
 {{- if and (eq .Values.topology "sidecar") .Values.sidecar.socket }}
-- {name: sidecar-run, emptyDir: {medium: Memory}}
+- {name: sidecar-run, emptyDir: {medium: Memory, sizeLimit: 1Mi}}
 {{- end }}
 {{- with include "mozaiks-sidecar.policies" . }}
 - {name: sidecar-policies, configMap: {name: {{ . }}}}
@@ -107,7 +121,7 @@ seccompProfile: {type: RuntimeDefault}
 - {name: sidecar-prices, configMap: {name: {{ . }}}}
 {{- end }}
 {{- with .Values.store.redis.certificates }}
-- {name: sidecar-redis, secret: {secretName: {{ . }}, items: [{key: ca.crt, path: ca.crt}]}}
+- {name: sidecar-redis, secret: {secretName: {{ . }}}}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
@@ -144,6 +158,9 @@ seccompProfile: {type: RuntimeDefault}
 
 {{/* A native sidecar: it begins before the containers of the pod and ends after them. */}}
 {{- define "mozaiks-sidecar.native" -}}
+{{- if ne .Values.topology "sidecar" }}
+{{- fail "topology: a pod of another chart has the container; set topology=sidecar" }}
+{{- end }}
 {{- $socket := .Values.sidecar.socket -}}
 {{- $base := ternary (printf "unix://%s:" $socket) "http://127.0.0.1:8377" (ne $socket "") -}}
 - name: sidecar
@@ -151,7 +168,7 @@ seccompProfile: {type: RuntimeDefault}
   image: {{ include "mozaiks-sidecar.image" . | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   {{- if $socket }}
-  args: [serve, --uds, {{ $socket | quote }}, --workers, {{ .Values.workers | quote }}, --log-format, {{ .Values.logFormat }}]
+  args: [serve, --uds, {{ $socket | quote }}, --uds-mode, {{ .Values.sidecar.socketMode | quote }}, --workers, {{ .Values.workers | quote }}, --log-format, {{ .Values.logFormat }}]
   {{- else }}
   args: [serve, --host, 127.0.0.1, --port, "8377", --workers, {{ .Values.workers | quote }}, --log-format, {{ .Values.logFormat }}]
   {{- end }}
@@ -183,13 +200,31 @@ seccompProfile: {type: RuntimeDefault}
     {{- end }}
 {{- end -}}
 
+{{/* Where the pods of hooks may run: where those of the release do. */}}
+{{- define "mozaiks-sidecar.placed" -}}
+enableServiceLinks: false
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{/* What both containers of the hook that checks policies are. */}}
 {{- define "mozaiks-sidecar.checking" -}}
 image: {{ include "mozaiks-sidecar.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
-{{- if .Values.prices }}
-env: [{name: SIDECAR_PRICES, value: /etc/sidecar/prices/prices.yaml}]
-{{- end }}
+env:
+  - {name: MOZAIKS_MODE, value: {{ .Values.mode | quote }}}
+  {{- with .Values.enforceQuotas }}
+  - {name: MOZAIKS_ENFORCE_QUOTAS, value: {{ . | quote }}}
+  {{- end }}
+  {{- if .Values.prices }}
+  - {name: SIDECAR_PRICES, value: /etc/sidecar/prices/prices.yaml}
+  {{- end }}
 resources: {requests: {cpu: 100m, memory: 128Mi}, limits: {memory: 512Mi}}
 securityContext:
   {{- include "mozaiks-sidecar.security" . | nindent 2 }}

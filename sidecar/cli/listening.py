@@ -53,8 +53,7 @@ def listen_on_file(uds: Path, mode: int) -> tuple[socket.socket, str]:
     """A unix socket, and how a person names it.
 
     Args:
-        mode: who may connect. 666 is as open as loopback is: the runtime beside it may run as
-            another user.
+        mode: who may connect; 666 is as open as loopback is.
 
     Raises:
         ConfigurationError: it cannot be listened on.

@@ -45,9 +45,9 @@ _FINISH_S = 4
 @click.option(
     "--uds-mode",
     callback=file_mode,
-    default="666",
+    default="660",
     show_default=True,
-    help="Who may connect to the unix socket, in octal: 660 for its group alone.",
+    help="Who may connect to the unix socket, in octal: its user and group, or 666 for everybody.",
 )
 @click.option("--store", help="Where usage is counted, as SIDECAR_STORE.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True)

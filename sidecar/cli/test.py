@@ -30,6 +30,7 @@ EXIT_FAILED = 4
     metavar="GLOB",
     help="Only tests whose name, or file and name, match; * is any run of characters.",
 )
+@click.option("--if-any", is_flag=True, help="There need be no tests.")
 @prices_option
 @click.pass_context
 def test(
@@ -38,6 +39,7 @@ def test(
     form: str,
     coverage: bool,
     filters: tuple[str, ...],
+    if_any: bool,
     prices: Path | None,
 ) -> None:
     """Run the tests of the policies in PATH: the files that end in _test.yaml.
@@ -47,7 +49,7 @@ def test(
     """
     settings = read_settings(sidecar_prices=prices)
     report = run_tests(path, prices=prices_named_by(settings), wanted=_wanted(filters))
-    if not report.findings:
+    if not (report.findings or if_any):
         _refuse_nothing(path, report, filters)
     match form:
         case "json":

@@ -171,9 +171,11 @@ def test_folders_of_servers_that_were_killed_are_taken_away_and_no_others(tmp_pa
 
 def test_who_may_connect_to_the_unix_socket_can_be_said(tmp_path: Path) -> None:
     path = tmp_path / "sidecar.sock"
-    arguments = ("--uds", str(path), "--uds-mode", "660")
+    arguments = ("--uds", str(path))
     with Sidecar(store="sqlite://", cwd=tmp_path, arguments=arguments):
         assert path.stat().st_mode & 0o777 == 0o660
+    with Sidecar(store="sqlite://", cwd=tmp_path, arguments=(*arguments, "--uds-mode", "666")):
+        assert path.stat().st_mode & 0o777 == 0o666
 
 
 def test_a_socket_file_of_a_server_that_was_killed_is_no_obstacle(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """The chart says what Kubernetes understands, and refuses what it does not know."""
 
 import shutil
+import subprocess
+import sys
 import tarfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from sidecar.client import Entitlements
 from tests.deploying.charts import (
     CHART,
     EXAMPLES,
@@ -19,7 +23,9 @@ from tests.deploying.charts import (
     pods,
     rendered,
 )
+from tests.processes import ROOT, START_S, await_that, clean_environment, free_port
 
+POLICIES = str(ROOT / "policies")
 CUSTOM = {"ServiceMonitor", "PrometheusRule"}
 """Kinds of the Prometheus operator, which Kubernetes' own schemas do not have."""
 VERSIONS = ("1.29", kubernetes_validate.latest_version())
@@ -191,6 +197,65 @@ def test_a_parent_has_it_as_a_native_sidecar_over_a_socket(parent: Path) -> None
     # Else a Redis that is away would take the runtime out of its service too.
     assert sidecar["readinessProbe"]["exec"]["command"][-1].endswith("/healthz")
     assert "/run/sidecar/sidecar.sock" in sidecar["args"]
+    # The runtime is another user of the same group, which is the socket's.
+    pod = deployment["spec"]["template"]["spec"]
+    runtime = container(manifests, "runtime")["securityContext"]["runAsUser"]
+    assert runtime != sidecar["securityContext"]["runAsUser"]
+    assert pod["securityContext"]["fsGroup"]
+    assert sidecar["args"][sidecar["args"].index("--uds-mode") + 1] == "660"
+    # It is told to end when the runtime has ended: there is nobody to wait for.
+    assert _env(manifests)["SIDECAR_DRAIN_S"] == "0"
+
+
+def test_a_parent_that_forgets_the_topology_is_told(parent: Path) -> None:
+    forgotten = ("--set", "mozaiks-sidecar.topology=deployment,mozaiks-sidecar.keys.insecure=true")
+    done = helm("template", "demo", parent, *forgotten)
+
+    assert done.returncode != 0
+    assert "set topology=sidecar" in done.stderr
+
+
+@pytest.mark.parametrize("socket", ["/run/sidecar/sidecar.sock", ""])
+def test_a_native_sidecar_serves_as_it_is_told(parent: Path, socket: str, tmp_path: Path) -> None:
+    given = ("--set", f"mozaiks-sidecar.sidecar.socket={socket}")
+    told = container(rendered(parent / "values.yaml", *given, chart=parent))
+    run, port = tmp_path / "run", free_port()
+    run.mkdir()
+    places = {"/run/sidecar": str(run), "8377": str(port), "/etc/sidecar/shipped": POLICIES}
+
+    def here(word: str) -> str:
+        for place, ours in places.items():
+            word = word.replace(place, ours)
+        return word
+
+    env = {each["name"]: here(each["value"]) for each in told["env"] if "value" in each}
+    command = [sys.executable, "-m", "sidecar", *map(here, told["args"])]
+    with (tmp_path / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=clean_environment() | env | {"SIDECAR_STORE": "sqlite://"},
+            stdout=log,
+            stderr=log,
+        )
+    url = f"unix://{run}/sidecar.sock" if socket else f"http://127.0.0.1:{port}"
+    try:
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            words = [sys.executable, *map(here, told[probe]["exec"]["command"][1:])]
+            await_that(partial(_succeeds, words), probe)
+        with Entitlements(url, app_id="acme") as client:
+            decision = client.check("ann", plugin="basic_search")
+        if socket:
+            assert (run / "sidecar.sock").stat().st_mode & 0o777 == 0o660
+    finally:
+        process.terminate()
+        assert process.wait(START_S) == 0
+
+    assert (decision.allowed, decision.is_local) == (True, False)
+
+
+def _succeeds(words: list[str]) -> bool:
+    return subprocess.run(words, capture_output=True, cwd=ROOT, timeout=60).returncode == 0
 
 
 def test_what_is_packed_is_the_chart_alone(parent: Path, tmp_path: Path) -> None:

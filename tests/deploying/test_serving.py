@@ -101,9 +101,9 @@ def test_the_container_serves_what_is_mounted_and_takes_over_what_the_kubelet_sw
     assert second["limits"][0]["limit"] == 20_000
 
 
-def checking(tmp_path: Path, policy: str) -> list[subprocess.CompletedProcess[str]]:
+def checking(tmp_path: Path, policy: str, *settings: str) -> list[subprocess.CompletedProcess[str]]:
     """What the containers of the hook do with these policies, one after the other."""
-    manifests = rendered(OWN, "--set-string", f"policies.files.policy\\.yaml={policy}")
+    manifests = rendered(OWN, "--set-string", f"policies.files.policy\\.yaml={policy}", *settings)
     (job,) = of_kind(manifests, "Job")
     (config_map,) = (
         each
@@ -144,6 +144,14 @@ def test_the_hook_stops_a_broken_policy_with_its_file_and_line(tmp_path: Path) -
 
     assert validated.returncode == 3
     assert "policy.yaml:4:7: error" in validated.stdout + validated.stderr
+
+
+def test_the_hook_lets_policies_without_tests_pass(tmp_path: Path) -> None:
+    without = ("--set", "policies.files.policy_test\\.yaml=null")
+
+    validated, tested = checking(tmp_path, own_policy(), *without)
+
+    assert (validated.returncode, tested.returncode) == (0, 0), tested.stderr
 
 
 def test_the_hook_stops_policies_whose_tests_fail(tmp_path: Path) -> None:
