@@ -1,66 +1,89 @@
--- How counters are read, changed and written once a call. A function, so that a call that only
--- holds or reads does not pay for it; so is all that follows.
+-- How counters are read, changed and written once a call. What changes none by itself comes first;
+-- the rest is a function, so that a call that only holds or reads does not pay for it. So is all
+-- that follows.
+
+-- What a counter holds now, from what stands under its key.
+local function open(key, value, kind, a, b)
+  local floor, unpacked = math.floor, struct.unpack
+  local used, held, first, till, newest, slots = 0, 0, 0, 0, 0, ''
+  if value then
+    used, held, first, till, newest = unpacked(NUMBERS, value)
+    local lowest = kind == 's' and floor((now - b) / a)
+    if lowest and #value > SLOTS and first < lowest then
+      value = leave_behind(value, lowest)
+      used, held, first = unpacked(NUMBERS, value)
+    end
+    slots = string.sub(value, SLOTS + 1)
+  end
+  return {
+    key = key, kind = kind, a = a, b = b, used = used, held = held, first = first, till = till,
+    newest = newest, slots = slots, changed = false, was = used, paid = 0, is_new = not value,
+    width = slots == '' and 1 or #slots / (newest - first + 1),
+  }
+end
+
+-- Where the slots of a sliding window stand, a counter that is held against a balance has marks:
+-- pairs of doubles, until when it held what, one for each second at most, and fewer of what is
+-- longer ago. spending.py makes the same ones, and reads them.
+local function marked(counter)
+  local floor, sub = math.floor, string.sub
+  local pack, unpacked = struct.pack, struct.unpack
+  local marks, size, most = counter.slots, 16, 64
+  if marks == '' then
+    return pack('<dd', now, counter.used)
+  end
+  local at, before = unpacked('<dd', marks, #marks - size + 1)
+  if before == counter.used then
+    return marks
+  end
+  local till = math.max(now, at)
+  if #marks > size and floor(at / 1000) == floor(till / 1000) then
+    marks = sub(marks, 1, -size - 1)
+  end
+  marks = marks .. pack('<dd', till, counter.used)
+  if #marks > most * size then
+    local kept = {}
+    for i = 0, most / 2 - 1, 2 do
+      table.insert(kept, sub(marks, i * size + 1, (i + 1) * size))
+    end
+    marks = table.concat(kept) .. sub(marks, most / 2 * size + 1)
+  end
+  return marks
+end
+
+-- When so many units more fit under a maximum, 0 if they never do. What is held counts as if
+-- it were used up in the present bucket: it cannot leave the window later than that.
+local function fits_at(counter, maximum, need)
+  local floor, sub = math.floor, string.sub
+  if counter.kind == 'p' then
+    return counter.b
+  elseif need > maximum then
+    return 0
+  end
+  -- In this order no number passes 2^53, beyond which Lua would round.
+  local room, used, width = maximum - need - counter.held, counter.used, counter.width
+  for i = 0, #counter.slots / width - 1 do
+    used = used - sub(counter.slots, i * width + 1, (i + 1) * width)
+    if used <= room then
+      return (counter.first + i + 1) * counter.a + counter.b
+    end
+  end
+  return (floor(now / counter.a) + 1) * counter.a + counter.b
+end
 
 local function counting()
   local floor, max, min = math.floor, math.max, math.min
   local format = string.format
-  local rep, sub = string.rep, string.sub
-  local pack, unpacked = struct.pack, struct.unpack
+  local sub = string.sub
+  local pack = struct.pack
   local call = redis.call
   local prefix = KEYS[1]
-  local KEPT = 8 * 86400000        -- beyond a period's end: a late event may still come
-  local BUCKETS = 60
   local opened = {}
 
-  -- What a counter holds now, from what stands under its key.
-  local function open(key, value, kind, a, b)
-    local used, held, first, till, newest, slots = 0, 0, 0, 0, 0, ''
-    if value then
-      used, held, first, till, newest = unpacked(NUMBERS, value)
-      local lowest = kind == 's' and floor((now - b) / a)
-      if lowest and #value > SLOTS and first < lowest then
-        value = leave_behind(value, lowest)
-        used, held, first = unpacked(NUMBERS, value)
-      end
-      slots = sub(value, SLOTS + 1)
-    end
-    return {
-      key = key, kind = kind, a = a, b = b, used = used, held = held, first = first, till = till,
-      newest = newest, slots = slots, changed = false, was = used, paid = 0, is_new = not value,
-      width = slots == '' and 1 or #slots / (newest - first + 1),
-    }
-  end
-
-  local function written(counter)
-    return pack(NUMBERS, counter.used, counter.held, counter.first, counter.till, counter.newest)
-      .. counter.slots
-  end
-
-  -- Where the slots of a sliding window stand, a counter that is held against a balance has marks:
-  -- pairs of doubles, until when it held what, one for each second at most, and fewer of what is
-  -- longer ago. spending.py makes the same ones, and reads them.
-  local function marked(counter)
-    local marks, size, most = counter.slots, 16, 64
-    if marks == '' then
-      return pack('<dd', now, counter.used)
-    end
-    local at, before = unpacked('<dd', marks, #marks - size + 1)
-    if before == counter.used then
-      return marks
-    end
-    local till = max(now, at)
-    if #marks > size and floor(at / 1000) == floor(till / 1000) then
-      marks = sub(marks, 1, -size - 1)
-    end
-    marks = marks .. pack('<dd', till, counter.used)
-    if #marks > most * size then
-      local kept = {}
-      for i = 0, most / 2 - 1, 2 do
-        table.insert(kept, sub(marks, i * size + 1, (i + 1) * size))
-      end
-      marks = table.concat(kept) .. sub(marks, most / 2 * size + 1)
-    end
-    return marks
+  local function put(counter, bucket, units)
+    counter.slots, counter.first, counter.newest =
+      put_use(counter.slots, counter.first, counter.newest, bucket, units)
+    counter.width = #counter.slots / (counter.newest - counter.first + 1)
   end
 
   -- Of what is used of a balance nothing is taken back: whoever keeps it is not told of an estimate,
@@ -71,69 +94,32 @@ local function counting()
 
   -- hold_ms: how long something held may still live, so that the counter outlives it.
   local function store(counter, hold_ms)
-    local stored, till = counter.till, counter.till
     if is_balance(counter) then
       counter.slots = marked(counter)
     end
-    if counter.kind == 'p' then
-      -- A late event may still come. Where the period has become longer under the same start,
-      -- a month that is now a year, the later end counts.
-      till = counter.b == 0 and 0 or max(till, max(counter.b, now) + KEPT)
-    else
-      local needed = now + counter.b + 2 * counter.a + hold_ms + MARGIN
-      if till < needed then
-        till = needed + max(counter.b, MARGIN)
-      end
-    end
-    counter.till = till
-    if till == 0 and counter.used == 0 and counter.held == 0 then
-      -- It would stand there for ever, for every user and session that ever ran something.
-      call('DEL', counter.key)
-    elseif till == 0 then
-      call('SET', counter.key, written(counter))
-    elseif till == stored then
-      call('SET', counter.key, written(counter), 'KEEPTTL')
-    else
-      call('SET', counter.key, written(counter), 'PX', format('%d', till - now))
-    end
+    counter.till = write_counter(counter.key, counter.kind, counter.a, counter.b, counter.till,
+      hold_ms, counter.used, counter.held, counter.first, counter.newest, counter.slots)
   end
 
-  -- When a sliding window's oldest use leaves it, 0 if there is none; a period's end is known.
   local function resets_at(counter)
-    if counter.kind == 'p' then
-      return counter.b
-    end
-    return counter.slots ~= '' and (counter.first + 1) * counter.a + counter.b or 0
+    return reset_of(counter.kind, counter.a, counter.b, counter.first, counter.slots)
   end
 
-  -- When so many units more fit under a maximum, 0 if they never do. What is held counts as if
-  -- it were used up in the present bucket: it cannot leave the window later than that.
-  local function fits_at(counter, maximum, need)
-    if counter.kind == 'p' then
-      return counter.b
-    elseif need > maximum then
-      return 0
-    end
-    -- In this order no number passes 2^53, beyond which Lua would round.
-    local room, used, width = maximum - need - counter.held, counter.used, counter.width
-    for i = 0, #counter.slots / width - 1 do
-      used = used - sub(counter.slots, i * width + 1, (i + 1) * width)
-      if used <= room then
-        return (counter.first + i + 1) * counter.a + counter.b
-      end
-    end
-    return (floor(now / counter.a) + 1) * counter.a + counter.b
+  local function key_of(entry)
+    local key = prefix .. ':c:' .. entry.name
+    return entry.kind == 'p' and format('%s@%d', key, entry.a) or key
   end
 
   -- Counters are opened once, and stored at the end if they were changed.
-  local function counter_of(entry)
-    local key = prefix .. ':c:' .. entry.name
-    if entry.kind == 'p' then
-      key = format('%s@%d', key, entry.a)
-    end
+  -- value: what stands there, false for nothing, nil if that is not known yet
+  local function counter_of(entry, value)
+    local key = key_of(entry)
     local counter = opened[key]
     if not counter then
-      counter = open(key, call('GET', key), entry.kind, entry.a, entry.b)
+      if value == nil then
+        value = call('GET', key)
+      end
+      counter = open(key, value, entry.kind, entry.a, entry.b)
       opened[key] = counter
     elseif counter.kind == 'p' and entry.b > counter.b and counter.b > 0 then
       counter.b = entry.b
@@ -148,36 +134,6 @@ local function counting()
   local function hold(counter, units)
     counter.held = max(0, min(counter.held + units, LARGEST))
     counter.changed = true
-  end
-
-  local function put(counter, bucket, units)
-    local width, slots = counter.width, counter.slots
-    local count = #slots / width
-    if count == 0 then
-      counter.first = bucket
-    else
-      -- Where the clock was set back, what is too old for a slot counts in the oldest.
-      bucket = max(bucket, counter.first + count - 1 - BUCKETS)
-    end
-    local index = bucket - counter.first
-    local before = index >= 0 and index < count
-      and tonumber(sub(slots, index * width + 1, (index + 1) * width)) or 0
-    local text = format('%d', max(0, before + units))
-    if #text > width then
-      slots = string.gsub(slots, rep('.', width), rep('0', #text - width) .. '%0')
-      width = #text
-    end
-    text = rep('0', width - #text) .. text
-    if index < 0 then
-      slots = text .. rep('0', width * (-index - 1)) .. slots
-      counter.first = bucket
-    elseif index >= count then
-      slots = slots .. rep('0', width * (index - count)) .. text
-    else
-      slots = sub(slots, 1, index * width) .. text .. sub(slots, (index + 1) * width + 1)
-    end
-    counter.width, counter.slots = width, slots
-    counter.newest = counter.first + #slots / width - 1
   end
 
   -- Use in one bucket; what lies before a sliding window changes nothing.
@@ -213,7 +169,8 @@ local function counting()
     counter.changed = true
     if counter.slots ~= '' then
       -- An empty bucket is no oldest one.
-      local value = leave_behind(written(counter), counter.first)
+      local value = leave_behind(pack(NUMBERS, counter.used, counter.held, counter.first,
+        counter.till, counter.newest) .. counter.slots, counter.first)
       counter.slots = sub(value, SLOTS + 1)
       counter.first = counter.newest + 1 - #counter.slots / counter.width
     end
@@ -226,14 +183,19 @@ local function counting()
         store(counter, hold_ms or 0)
       end
       if counter.limit and (counter.used ~= counter.was or counter.paid ~= 0) then
-        write_statement(counter)
+        local is_noted = not counter.is_new and add_to_statement(counter.name, counter.a,
+          counter.b, counter.used - counter.was, counter.paid, counter.seen, counter.limit,
+          counter.included)
+        if not is_noted then
+          write_statement(counter)
+        end
       end
       opened[key] = nil
     end
   end
 
   return {
-    counter_of = counter_of, fits_at = fits_at, hold = hold, open = open, resets_at = resets_at,
-    store = store, store_changed = store_changed, unuse = unuse, use = use,
+    counter_of = counter_of, hold = hold, key_of = key_of, resets_at = resets_at, store = store,
+    store_changed = store_changed, unuse = unuse, use = use,
   }
 end

@@ -214,16 +214,15 @@ end
 local function settle(place, nonce, kept, is_last, shows, operations)
   local parent, key, at = book.find_record(place, nonce)
   local is_gone = not parent or parent.state == 'released' or parent.state == 'committed'
-  local spans, lives_on = book.spans('t', place)
   local tokens, outcomes, fresh, reports = {}, {}, {}, {}
   for i, operation in ipairs(operations) do
     tokens[i] = place .. operation[2]
   end
-  local ends, is_promoted = look_up(spans, tokens)
+  local ends, is_promoted = look_up(book.spans('t', place), tokens)
 
   local function finish(token, state, expires, granted, told)
     expires = expires > 0 and expires or parent.expires
-    ends[token] = format('%s %d %d %d', sub(state, 1, 1), floor(expires / 1000), granted, told)
+    ends[token] = book.end_of(state, expires, granted, told)
     fresh[#fresh + 1], fresh[#fresh + 2] = token, ends[token]
     return format('%s %d %d', state, expires, granted)
   end
@@ -252,11 +251,11 @@ local function settle(place, nonce, kept, is_last, shows, operations)
     outcomes[i] = outcome
   end
   if #fresh > 0 then
-    call('HSET', spans[1], unpack(fresh))
-    call('PEXPIRE', spans[1], lives_on)
+    remember_ends(place, unpack(fresh))
   end
   for dimensions, sums in pairs(reports) do
-    book.report(floor(now / 3600000), parent.user, dimensions, sums)
+    report(floor(now / 3600000), parent.user, dimensions, sums.tokens, sums.input_tokens,
+      sums.output_tokens, sums.requests, sums.cost)
   end
   if parent and #kept > 0 then
     give_back(parent, kept)

@@ -3,9 +3,6 @@
 -- The sorted set <prefix>:x has the places of those that hold, by expiry. A live one has no
 -- TTL: whoever calls next after its expiry gives back what it holds, and could not if it were
 -- gone.
---
--- What is left of an ended one after a while, a field of <prefix>:t:<span>:<shard>:
---   state expires/1000 tokens told - under its token, for KEPT at least.
 
 local function ledger()
   local floor, max, min = math.floor, math.max, math.min
@@ -17,10 +14,9 @@ local function ledger()
   local KEPT = 7 * DAY             -- ended reservations
   local LASTS = format('%d', KEPT + DAY)
   local REAP = 128                 -- overdue reservations that one call ends
-  local SPAN, SPANS = 2 * DAY, 5   -- ends and events are remembered by spans: 8 days at least
   local expiries = prefix .. ':x'
   local counters, grants = counting(), purses()
-  local records = records(counters.open, grants.pay)
+  local records = records(grants.pay)
   local counter_of, hold = counters.counter_of, counters.hold
   local use, unuse = counters.use, counters.unuse
 
@@ -278,20 +274,25 @@ local function ledger()
     return record, key, place
   end
 
-  -- Where what is remembered may lie, the present span first, and how long that one lives.
+  -- Where what is remembered may lie, the present span first.
   local function spans(kind, place)
-    local span, shard, keys = floor(now / SPAN), sub(place, 1, 1), {}
-    for back = 0, SPANS - 1 do
-      keys[back + 1] = format('%s:%s:%d:%s', prefix, kind, span - back, shard)
+    local keys = {}
+    for back = 0, 4 do
+      keys[back + 1] = span_of(kind, place, back)
     end
-    return keys, format('%d', (span + SPANS) * SPAN - now)
+    return keys
+  end
+
+  -- How a reservation ended, as it is remembered.
+  local function end_of(state, expires, tokens, told)
+    return format('%s %d %d %d', sub(state, 1, 1), floor(expires / 1000), tokens, told)
   end
 
   -- How a reservation ended of which no more is known: its state, expiry in seconds, tokens, and
   -- the tokens that it was told.
   local function remembered_end(place, nonce)
-    for _, ends in ipairs((spans('t', place))) do
-      local left = call('HGET', ends, place .. nonce)
+    for _, span in ipairs(spans('t', place)) do
+      local left = call('HGET', span, place .. nonce)
       if left then
         local state, seconds, tokens, told = match(left, '^(%l) (%-?%d+) (%d+) (%d+)$')
         return state == 'c' and 'committed' or 'released', seconds + 0, tokens + 0, told + 0
@@ -319,10 +320,8 @@ local function ledger()
     else
       call('DEL', key)
     end
-    local ends, lives_on = spans('t', place)
-    call('HSET', ends[1], place .. record.nonce, format('%s %d %d %d', sub(record.state, 1, 1),
-      floor(record.expires / 1000), record.tokens, record.told.tokens))
-    call('PEXPIRE', ends[1], lives_on)
+    remember_ends(place, place .. record.nonce,
+      end_of(record.state, record.expires, record.tokens, record.told.tokens))
   end
 
   -- The head of the app: since when it is counted, when its next reservation expires, and
@@ -349,14 +348,14 @@ local function ledger()
   return {
     LASTS = LASTS,
     charge = charge, correct = correct, cost_of = cost_of, draw = draw, find_record = find_record,
-    keep_end = keep_end, let_go = let_go, read_head = read_head, remembered_end = remembered_end,
-    save = save, spans = spans, stand_still = stand_still, store_all = store_all,
-    counter_of = counter_of, fits_at = counters.fits_at, hold = hold, open = counters.open,
+    end_of = end_of, keep_end = keep_end, let_go = let_go, read_head = read_head,
+    remembered_end = remembered_end, save = save, spans = spans, stand_still = stand_still,
+    store_all = store_all,
+    counter_of = counter_of, hold = hold,
     resets_at = counters.resets_at, store = counters.store, unuse = unuse,
     granted = grants.granted, line_of = grants.line_of, read_grants = grants.read_grants,
     store_grants = grants.store,
     extend = records.extend, note = records.note, read_extension = records.read_extension,
     read_record = records.read, sums_of = records.sums_of, text_of = records.text_of,
-    report = reports(),
   }
 end

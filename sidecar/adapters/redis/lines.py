@@ -72,7 +72,7 @@ def write_events(events: Iterable[ChargedEvent], app_id: str) -> str:
 
 def read_readings(charges: Sequence[Charge], layout: Layout, told: bytes) -> tuple[Reading, ...]:
     """What readings.lua tells, one for each charge."""
-    numbers = list(map(int, struct.unpack(f"<{len(told) // 8}d", told)))
+    numbers = _unpacked(told)
     further = numbers[3 * len(layout.counters) :] or [0] * 2 * len(charges)
     contents = []
     for i, counter in enumerate(layout.counters):
@@ -92,17 +92,17 @@ def read_readings(charges: Sequence[Charge], layout: Layout, told: bytes) -> tup
     return readings_of(charges, layout, contents, fits, further[1::2])
 
 
-def read_settlement(reservation_id: str, lines: Sequence[str], now: datetime) -> Settlement:
+def read_settlement(reservation_id: str, told: Told, now: datetime) -> Settlement:
     """What settle.lua has done, with the limits after it.
 
     Args:
         now: by the store's clock, which grants can be drawn by.
     """
+    lines, numbers = told.lines, _unpacked(told.numbers)
     state, expires_ms, tokens = ReservationState(lines[2]), int(lines[3]), int(lines[4])
     readings: list[Reading] = []
     if lines[5]:
-        numbers = [int(number) for number in lines[6].split()]
-        purse = [balance for balance in read_balances("", "", lines[8:]) if balance.pays(now)]
+        purse = [balance for balance in read_balances("", "", lines[7:]) if balance.pays(now)]
         for limit, i in read_limits(lines[5]):
             used, held, resets_ms = numbers[3 * i : 3 * i + 3]
             left = (balance.left for balance in purse if balance.grant.scope in limit.scopes)
@@ -163,6 +163,10 @@ def _stated(counter: Counter) -> list[object]:
 
 def _bound(units: int | None) -> int:
     return -1 if units is None else units
+
+
+def _unpacked(numbers: bytes) -> list[int]:
+    return list(map(int, struct.unpack(f"<{len(numbers) // 8}d", numbers)))
 
 
 def _event(charged: ChargedEvent, app_id: str) -> list[object]:

@@ -27,7 +27,7 @@ from sidecar.adapters.redis.lines import (
     read_usage,
     write_events,
 )
-from sidecar.adapters.redis.script import LEDGER
+from sidecar.adapters.redis.script import LEDGER, PLAIN
 from sidecar.domain.decision import Reservation
 from sidecar.domain.grants import MOST_GRANTS, Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge
@@ -58,7 +58,7 @@ from sidecar.errors import (
 
 READ = Script(*LEDGER, "read.lua", "readings.lua", "told.lua")
 RESERVE = Script(*LEDGER, "recall.lua", "readings.lua", "reserve.lua")
-SETTLE = Script(*LEDGER, "sessions.lua", "settle.lua")
+SETTLE = Script(*PLAIN, "finish.lua", *LEDGER[len(PLAIN) :], "sessions.lua", "settle.lua")
 RECORD = Script(*LEDGER, "sessions.lua", "event_log.lua", "record.lua")
 GRANT = Script(*LEDGER, "grant.lua")
 SCRIPTS = (READ, RESERVE, SETTLE, RECORD, GRANT)
@@ -129,7 +129,8 @@ class RedisMeter:
 
     async def held_request(self, reservation_id: str, *, since: float) -> CheckRequest:
         """The request that a live reservation was made for."""
-        return read_request((await self._settle(reservation_id, "find", Amounts(), since))[7])
+        told = await self._settle(reservation_id, "find", Amounts(), since)
+        return read_request(told.lines[6])
 
     async def commit(
         self,
@@ -142,13 +143,13 @@ class RedisMeter:
     ) -> Settlement:
         """Charge what the run has used so far, in the windows in which it was held."""
         action = "finish" if final else "commit"
-        reply = await self._settle(reservation_id, action, used, since, model)
-        return read_settlement(reservation_id, reply, self._store_time())
+        told = await self._settle(reservation_id, action, used, since, model)
+        return read_settlement(reservation_id, told, self._store_time())
 
     async def release(self, reservation_id: str, *, since: float) -> Settlement:
         """Give back all that is held."""
-        reply = await self._settle(reservation_id, "release", Amounts(), since)
-        return read_settlement(reservation_id, reply, self._store_time())
+        told = await self._settle(reservation_id, "release", Amounts(), since)
+        return read_settlement(reservation_id, told, self._store_time())
 
     async def withdraw(self, reservation_id: str, *, since: float) -> None:
         """Give back all that is held, and forget the reservation and its request's id."""
@@ -273,7 +274,7 @@ class RedisMeter:
 
     async def _settle(
         self, reservation_id: str, action: str, used: Amounts, since: float, model: str = ""
-    ) -> list[str]:
+    ) -> Told:
         app_id, token = app_of(reservation_id), token_of(reservation_id)
         if app_id is None:
             raise UnknownReservation(reservation_id)
@@ -281,13 +282,13 @@ class RedisMeter:
             self._now(), token[:PLACE], token[PLACE:], action,
             used.tokens, used.input_tokens, used.output_tokens, used.cost, quoted(model),
         )  # fmt: skip
-        reply, _ = await self._run(SETTLE, app_id, (app_prefix(app_id),), arguments, since)
-        match reply[0]:
+        told = await self._run(SETTLE, app_id, (app_prefix(app_id),), arguments, since)
+        match told.lines[0]:
             case "unknown":
                 raise UnknownReservation(reservation_id)
             case "ended":
-                raise ReservationEnded(reservation_id, reply[2])
-        return reply
+                raise ReservationEnded(reservation_id, told.lines[2])
+        return told
 
     def _instants(self) -> Iterator[int]:
         """The time of the server as it is known, anew whenever it turns out to be another.

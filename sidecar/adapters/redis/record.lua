@@ -24,10 +24,10 @@ for _, event in ipairs(events) do
   local id = event[1]
   if is_known[id] == nil then
     is_known[id] = false
-    local sets, lives = book.spans('e', id)
+    local sets = book.spans('e', id)
     local shard = shards[sets[1]]
     if not shard then
-      shard = { sets = sets, lives = lives, ids = {} }
+      shard = { sets = sets, ids = {} }
       shards[sets[1]] = shard
     end
     table.insert(shard.ids, id)
@@ -48,7 +48,7 @@ for current, shard in pairs(shards) do
   end
   if #news > 0 then
     call('SADD', current, unpack(news))
-    call('PEXPIRE', current, shard.lives)
+    keep_span(current, call('SCARD', current), #news)
   end
 end
 
@@ -107,7 +107,8 @@ local function count(event, place, nonce)
     end
     book.charge(entries, {}, due, last, event[5])
   end
-  book.report(event[4], event[5], event[6], reported)
+  report(event[4], event[5], event[6], reported.tokens, reported.input_tokens,
+    reported.output_tokens, reported.requests, reported.cost)
   return #rates > 0 and reported.tokens
 end
 

@@ -22,8 +22,8 @@
 --   11 of the latest extension: decision, limits, the decisions of those before it, by tabs
 --   12 the request
 
--- open: a counter, from counting.lua; pay: from purses.lua.
-local function records(open, pay)
+-- pay: from purses.lua.
+local function records(pay)
   local floor, max, min = math.floor, math.max, math.min
   local find, format, gmatch, match = string.find, string.format, string.gmatch, string.match
   local sub = string.sub

@@ -3,45 +3,35 @@
 -- Reports stand under <prefix>:u:<day> for all users and <prefix>:u:<day>:<user>, a hash:
 --   hour model workflow agent plugin, by tabs -> tokens input output requests cost
 
-local function reports()
-  local floor, min = math.floor, math.min
-  local format, match = string.format, string.match
-  local call = redis.call
-  local prefix = KEYS[1]
-  local DAY = 86400000
-  local REPORTED = 90 * DAY
-  local ROWS, ROWS_OF_USER = 4096, 512
-
-  local function report_in(key, field, rows, amounts)
+-- What was used in an hour, with which model, workflow, agent and plugin.
+local function report(hour, user, dimensions, tokens, received, sent, requests, cost)
+  if tokens + received + sent + requests + cost <= 0 then
+    return
+  end
+  local call, format, min = redis.call, string.format, math.min
+  local KEPT = '7862400000'   -- 91 days
+  local key, rows = format('%s:u:%d', KEYS[1], math.floor(hour / 24)), 4096
+  local row = format('%d\t%s', hour, dimensions)
+  for _ = 1, 2 do
+    local field, count = row, nil
     local value = call('HGET', key, field)
-    local count = 0
     if not value then
       count = call('HLEN', key)
       if count >= rows then
-        field = match(field, '^%d+') .. '\t*\t*\t*\t*'
+        field = format('%d\t*\t*\t*\t*', hour)
         value = call('HGET', key, field)
       end
     end
-    local t, i, o, r, c = match(value or '0 0 0 0 0', '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
-    call('HSET', key, field, format('%d %d %d %d %d', min(t + amounts.tokens, LARGEST),
-      min(i + amounts.input_tokens, LARGEST), min(o + amounts.output_tokens, LARGEST),
-      min(r + amounts.requests, LARGEST), min(c + amounts.cost, LARGEST)))
-    if not value and count == 0 then
-      call('PEXPIRE', key, format('%d', REPORTED + DAY))
+    local t, i, o, r, c = 0, 0, 0, 0, 0
+    if value then
+      t, i, o, r, c = string.match(value, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
     end
-  end
-
-  -- What was used in an hour, with which model, workflow, agent and plugin.
-  local function report(hour, user, dimensions, amounts)
-    if amounts.tokens + amounts.input_tokens + amounts.output_tokens + amounts.requests
-      + amounts.cost <= 0 then
-      return
+    call('HSET', key, field, format('%d %d %d %d %d', min(t + tokens, LARGEST),
+      min(i + received, LARGEST), min(o + sent, LARGEST), min(r + requests, LARGEST),
+      min(c + cost, LARGEST)))
+    if count == 0 then
+      call('PEXPIRE', key, KEPT)
     end
-    local day = format('%s:u:%d', prefix, floor(hour / 24))
-    local field = format('%d\t%s', hour, dimensions)
-    report_in(day, field, ROWS, amounts)
-    report_in(day .. ':' .. user, field, ROWS_OF_USER, amounts)
+    key, rows = key .. ':' .. user, 512
   end
-
-  return report
 end

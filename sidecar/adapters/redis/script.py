@@ -5,11 +5,10 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-LEDGER: Final = (
-    "counters.lua", "statements.lua", "counting.lua", "purses.lua", "records.lua", "reports.lua",
-    "ledger.lua",
-)  # fmt: skip
-"""What stands in front of each script of the meter: first what all need, then what few do."""
+PLAIN: Final = ("counters.lua", "amending.lua", "statements.lua", "reports.lua", "ends.lua")
+"""What stands in front of each script of the meter."""
+LEDGER: Final = (*PLAIN, "counting.lua", "purses.lua", "records.lua", "ledger.lua")
+"""The same with what few calls need."""
 
 
 class Script:

@@ -8,10 +8,10 @@
 -- ARGV[5...8] the total use so far: tokens input_tokens output_tokens cost; -1 for what is not
 --          told: in the end it is what was held, and a cost follows from the rates of the hold
 -- ARGV[9]  model to report, '' for the one of the hold
--- Returns  lines: 'ok', epoch, state, expires_at, tokens granted, limits told, used held
---          resets_at of each counter in the order of the hold by blanks, the request, then the
---          user's grants. Limits are '' where only the end is remembered. Or 'unknown', epoch;
---          'ended', epoch, state
+-- Returns  lines: 'ok', epoch, state, expires_at, tokens granted, limits told, the request, then
+--          the user's grants; and, as doubles, used held resets_at of each counter in the order of
+--          the hold. Or lines alone: the same with limits '' where only the end is remembered;
+--          'unknown', epoch; 'ended', epoch, state
 
 local place, nonce, action = ARGV[2], ARGV[3], ARGV[4]
 local amounts = {
@@ -40,7 +40,7 @@ if not record then
   if not is_same then
     return ended(state)
   end
-  return format('ok\n%s\n%s\n%d\n%d\n\n\n\n', epoch, state, seconds * 1000, tokens)
+  return format('ok\n%s\n%s\n%d\n%d\n\n\n', epoch, state, seconds * 1000, tokens)
 end
 
 -- Whether a commit that came before knew less. Not of the cost: it follows from the tokens, and
@@ -74,7 +74,8 @@ local function charge()
   if ARGV[9] ~= '' then
     dimensions = ARGV[9] .. match(dimensions, '^[^\t]*(.*)$')
   end
-  book.report(floor(now / 3600000), record.user, dimensions, reported)
+  report(floor(now / 3600000), record.user, dimensions, reported.tokens, reported.input_tokens,
+    reported.output_tokens, reported.requests, reported.cost)
 end
 
 local state = record.state
@@ -95,7 +96,7 @@ elseif action == 'release' or action == 'withdraw' then
       book.correct(record)
     end
     call('DEL', key)
-    for _, ends in ipairs((book.spans('t', place))) do
+    for _, ends in ipairs(book.spans('t', place)) do
       call('HDEL', ends, place .. nonce)
     end
   elseif state == 'held' then
@@ -128,17 +129,16 @@ else
   end
 end
 
-local readings, seen = {}, {}
+local readings, seen = '', {}
 for _, entry in ipairs(record.entries) do
   if not seen[entry.name] then
     seen[entry.name] = true
     local counter = book.counter_of(entry)
-    readings[#readings + 1] = format('%d %d %d', counter.used, counter.held,
-      book.resets_at(counter))
+    readings = readings .. pack('<ddd', counter.used, counter.held, book.resets_at(counter))
   end
 end
 book.store_all(max(record.expires - now, 0))
 known.store_all()
-return format('ok\n%s\n%s\n%d\n%d\n', epoch, record.state, record.expires, record.tokens)
-  .. table.concat({ record.limits, table.concat(readings, ' '), record.request,
-    call('GET', prefix .. ':g:' .. record.user) or '' }, '\n')
+local lines = format('ok\n%s\n%s\n%d\n%d\n', epoch, record.state, record.expires, record.tokens)
+return { lines .. record.limits .. '\n' .. record.request .. '\n'
+  .. (call('GET', prefix .. ':g:' .. record.user) or ''), readings }

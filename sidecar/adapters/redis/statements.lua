@@ -11,6 +11,27 @@
 -- the order in which they are listed; the user is '' where users share the counter.
 -- <prefix>:pt has the same, by when they may be forgotten.
 
+-- Add what came in a period that runs and is what it was, as nearly all of it does. Returns
+-- whether that was so. added: to what is used; paid: of it by grants; seen: when the limit and
+-- what it included held
+local function add_to_statement(name, start, ends, added, paid, seen, limit, included)
+  local call, format, min = redis.call, string.format, math.min
+  local key, field = KEYS[1] .. ':p:' .. name, format('%d', start)
+  local stored = call('HGET', key, field)
+  if not stored then
+    return false
+  end
+  local lasts, before, used, granted, flags =
+    string.match(stored, '^(%d+) (%-?%d+) (%-?%d+) (%d+) %-?%d+ (%S+) ')
+  if not lasts or ends ~= start + lasts or now >= ends or seen < start + before then
+    return false
+  end
+  call('HSET', key, field, format('%s %d %d %d %d %s %s', lasts, seen - start, used + added,
+    min(granted + paid, LARGEST), included, flags, limit))
+  return true
+end
+
+-- The same of whatever period.
 -- counter: as `open` gives it, changed, with name, limit, included, seen; was: what was used
 -- before; paid: units that grants paid for since.
 local function write_statement(counter)
