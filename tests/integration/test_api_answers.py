@@ -155,7 +155,7 @@ async def test_a_defect_of_ours_bears_the_request_id_and_tells_nothing(
         "keys": Keys(),
         "directories": Directories(nothing, None, nothing),
         "watching": Watching(nothing, (heard,), nothing, ()),
-        "portal": Portal(nothing, nothing, nothing, nothing),
+        "portal": Portal(nothing, nothing, "", "none"),
     }
     app = build_app(Parts(**named | known))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
