@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -13,6 +14,9 @@ from sidecar.cel.simple_patterns import simple_form
 
 # enough for any pattern of the allowed length without counted repetition of repetition
 _MEMORY = 1 << 19
+# texts of which it is remembered for each pattern; there may be thousands of patterns
+_REMEMBERED = 64
+_SHORT = 256
 
 
 class BadPattern(Exception):
@@ -60,7 +64,8 @@ def finder(pattern: str) -> Finder:
     """The quickest test that says what RE2 says.
 
     RE2's wrapper takes some 3 microseconds a call, most of it in Python. Patterns of a few words become set look-ups
-    and string methods, those that cannot backtrack far go to Python's own engine (0.2 microseconds).
+    and string methods, those that cannot backtrack far go to Python's own engine (0.2 microseconds). Of all others is
+    remembered what was found in the latest texts: models and plugins are few.
 
     Raises:
         BadPattern: RE2 would not take the pattern, so nothing else does.
@@ -68,7 +73,7 @@ def finder(pattern: str) -> Finder:
     exact = compiled(pattern)
     simple = simple_form(pattern)
     if simple is None:
-        return Finder(exact.search, gives_match=True)
+        return Finder(_remembering(exact), gives_match=False)
     words, (start, end) = simple.words, (simple.start, simple.end)
     if words is not None and (start or end or len(words) == 1):
         return Finder(_word_test(words, start=start, end=end), gives_match=False)
@@ -76,6 +81,16 @@ def finder(pattern: str) -> Finder:
     form = re.compile(simple.form if start else simple.form + ("\\Z" if end else ""))
     search = form.fullmatch if start and end else form.match if start else form.search
     return Finder(search, gives_match=True)
+
+
+def _remembering(exact: Any) -> Callable[[str], bool]:
+    search = exact.search
+
+    @lru_cache(maxsize=_REMEMBERED)
+    def occurs(text: str) -> bool:
+        return search(text) is not None
+
+    return lambda text: occurs(text) if len(text) <= _SHORT else search(text) is not None
 
 
 def _word_test(words: tuple[str, ...], *, start: bool, end: bool) -> Callable[[str], bool]:

@@ -5,6 +5,7 @@ from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 from urllib.parse import quote
 
@@ -28,13 +29,13 @@ class Dimension(StrEnum):
 
 
 _VALUES: Mapping[Dimension, Callable[[CheckRequest], str]] = {
-    Dimension.TENANT: lambda request: request.subject.tenant_id,
-    Dimension.USER: lambda request: request.subject.user_id,
-    Dimension.MODEL: lambda request: request.model,
-    Dimension.WORKFLOW: lambda request: request.workflow,
-    Dimension.PLUGIN: lambda request: request.plugin,
-    Dimension.AGENT: lambda request: request.agent,
-    Dimension.SESSION: lambda request: request.session_id,
+    Dimension.TENANT: attrgetter("subject.tenant_id"),
+    Dimension.USER: attrgetter("subject.user_id"),
+    Dimension.MODEL: attrgetter("model"),
+    Dimension.WORKFLOW: attrgetter("workflow"),
+    Dimension.PLUGIN: attrgetter("plugin"),
+    Dimension.AGENT: attrgetter("agent"),
+    Dimension.SESSION: attrgetter("session_id"),
 }
 
 

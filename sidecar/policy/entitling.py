@@ -34,20 +34,20 @@ def entitle(
     """The plan's refusals and the limits that apply; `reason` is the subscription's own."""
     charges, errors = charges_of(plan, request, subscription, now, wallet)
     unread = refusal_of_unread(plan) if is_unread(plan, wallet) else ()
+    refusals = _refusals(plan, request) if request.plugin or request.feature else ()
     concerned = plan.concerns.find(request.plugin)
     rule_reasons: Mapping[str, Reason] = _NONE
     context = None
     if concerned.early:
         context = Context.of(request, subscription, plan.facts, now)
-        found = reasons_of(concerned.early, context, errors)
-        rule_reasons = {rule.id: reason for rule, reason in found}
+        rule_reasons = reasons_of(concerned.early, context, errors)
     return Entitlement(
         subscription=subscription,
         standing=held,
         plan=plan.id,
         mode=plan.mode,
         failure_mode=plan.failure_mode,
-        reasons=(*((reason,) if reason else ()), *unread, *_refusals(plan, request)),
+        reasons=(*((reason,) if reason else ()), *unread, *refusals),
         charges=charges,
         rule_reasons=rule_reasons,
         rules_read_limits=concerned.waits,

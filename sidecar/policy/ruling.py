@@ -1,6 +1,6 @@
 """What do rules say of the facts?"""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 
 from sidecar.cel import CelError
 from sidecar.domain.decision import Effect, Reason, ReasonCode, RuleError
@@ -12,25 +12,24 @@ MAX_MESSAGE = 1024
 
 def reasons_of(
     asked: Iterable[Asked], context: Context, errors: list[RuleError]
-) -> Iterator[tuple[CompiledRule, Reason]]:
-    """The reasons that rules give, in file order; what errs is noted."""
-    for rules in asked:
-        for rule in speaking(rules, context):
+) -> Mapping[str, Reason]:
+    """The reasons that rules give, by their ids and in file order; what errs is noted."""
+    reasons: dict[str, Reason] = {}
+    for together in asked:
+        for rule in speaking(together, context):
             reason = reason_of(rule, context, errors)
             if reason is not None:
-                yield rule, reason
+                reasons[rule.id] = reason
+    return reasons
 
 
-def speaking(asked: Asked, context: Context) -> Iterator[CompiledRule]:
+def speaking(asked: Asked, context: Context) -> Sequence[CompiledRule]:
     """The rules whose conditions are not plainly false."""
     bindings = context.bindings(asked.scope, asked.variables) if asked.scope else {}
     if isinstance(bindings, CelError):
         # Not every rule needs the variable that errs.
-        yield from (rule for rule, _ in asked.tests)
-        return
-    for rule, test in asked.tests:
-        if test(bindings) is not False:
-            yield rule
+        return [rule for rule, _ in asked.tests]
+    return [rule for rule, test in asked.tests if test(bindings) is not False]
 
 
 def reason_of(rule: CompiledRule, context: Context, errors: list[RuleError]) -> Reason | None:

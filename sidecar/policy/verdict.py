@@ -88,7 +88,7 @@ def _of_rules(
     if not isinstance(context, Context):
         context = Context.of(request, entitlement.subscription, plan.facts, now)
     context = context.counted(readings or (), entitlement.wallet)
-    late = {rule.id: reason for rule, reason in reasons_of(concerned.late, context, errors)}
+    late = reasons_of(concerned.late, context, errors)
     if not (early and late):
         return early.values() or late.values()
     spoken = {**early, **late}

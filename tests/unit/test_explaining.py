@@ -1,6 +1,6 @@
 """Why is the answer what it is? Each part of the policies says so, and agrees with the decision."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -510,7 +510,7 @@ def test_the_counts_are_those_of_the_decision(
         note(self, condition)
         return evaluate(self, condition)
 
-    def noted_together(together: Asked, context: Context) -> Iterator[CompiledRule]:
+    def noted_together(together: Asked, context: Context) -> Sequence[CompiledRule]:
         for rule, _ in together.tests:
             if rule.when is not None:
                 note(context, rule.when)
