@@ -86,6 +86,8 @@ def _written(head: Any, cycle: RequestResponseCycle, body: bytes) -> bytes | Non
             if known is None:
                 return None
             if name == b"content-length":
+                if length:
+                    return None
                 length = value
             lines += known, value, _END
     if length != b"%d" % len(body):

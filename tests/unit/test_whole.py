@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -127,6 +127,7 @@ lengths = st.sampled_from([(), (b"0",), (b"2",), (b"2", b"2"), (b"3",), (b"02",)
     headers,
     st.lists(st.sampled_from([b"", b"{}", b"{", b"}"]), min_size=1, max_size=3),
 )
+@example("GET", False, 200, (b"1", b"2"), [], [b"{}"])
 def test_it_says_what_uvicorn_says(
     method: str,
     keep_alive: bool,
