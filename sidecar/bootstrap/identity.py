@@ -28,7 +28,7 @@ class LateIdentities:
 
     def __init__(self, build: Callable[[], Identities]) -> None:
         self._build = build
-        self._built: asyncio.Future[Identities] | None = None
+        self._built: asyncio.Task[Identities] | None = None
 
     async def subject_of(self, token: str) -> Subject:
         """The user that a token is for."""
@@ -39,9 +39,14 @@ class LateIdentities:
         return await (await self._ready()).issue(subject, ttl_s)
 
     def _ready(self) -> asyncio.Future[Identities]:
-        if self._built is None:
-            self._built = asyncio.ensure_future(asyncio.to_thread(self._build))
+        if self._built is None or _has_failed(self._built):
+            self._built = asyncio.create_task(asyncio.to_thread(self._build))
+        # Whoever goes away does not take along what the others wait for.
         return asyncio.shield(self._built)
+
+
+def _has_failed(task: asyncio.Task[Identities]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 def demand_identity(settings: Settings) -> None:

@@ -139,7 +139,7 @@ CALLS = [
     ("POST", "/v1/policies/reload", {}, INTERNAL),
     *[
         ("GET", path, None, headers)
-        for path in ("/v1/me/usage", "/v1/me/entitlements")
+        for path in ("/v1/me/usage", "/v1/me/entitlements", "/portal/view")
         for headers in (BROWSER, RUNTIME, READ, WRONG)
     ],
     *[
@@ -182,7 +182,8 @@ async def ask_as_a_user(client: httpx.AsyncClient) -> str:
     """A token that holds, with which everything of its user was asked for."""
     given = await client.post("/v1/portal-tokens", json=WHO, headers=RUNTIME)
     token = str(given.json()["token"])
-    for path in ("/v1/me/usage", "/v1/me/entitlements", "/v1/me/usage?token=" + token):
+    mine = ("/v1/me/usage", "/v1/me/entitlements", "/portal/view")
+    for path in (*mine, *(f"{each}?token={token}" for each in mine), f"/portal?token={token}"):
         await client.get(path, headers={"Authorization": f"Bearer {token}"})
     await client.get("/v1/usage?app_id=a", headers={"Authorization": f"Bearer {token}"})
     return token
