@@ -13,12 +13,12 @@ class Cell:
     Attributes:
         b: end of the period or length of the window; a period may have become longer under
             the same start: a month that is now a year.
+        turn: the number of the last one that looked at it.
         used, held: what counts; what is held counts whatever its bucket is.
         first: the first bucket of a sliding window.
         parts: of a sliding window, [bucket, used] of each that holds use, the oldest first.
         more: rows in front of a sliding window; until when a period's row is kept, if it has one.
         is_stored: whether a period has a row in the file.
-        turn: the number of the last one that looked at it.
         is_changed, is_used: whether it was by the present turn.
         is_prolonged: whether its row is to be kept for longer than the file says.
         changes: units used and held in each bucket since it was written.
@@ -29,13 +29,13 @@ class Cell:
     kind: str
     a: int
     b: int
+    turn: int
     used: int = 0
     held: int = 0
     first: int = 0
     parts: deque[list[int]] = field(default_factory=deque)
     more: int = 0
     is_stored: bool = False
-    turn: int = 0
     is_changed: bool = False
     is_used: bool = False
     is_prolonged: bool = False

@@ -6,12 +6,9 @@ bucket of the hold, but counts whatever its bucket is.
 """
 
 import sqlite3
-from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Final
-
-import orjson
 
 from sidecar.adapters.sqlite.cells import Cell
 from sidecar.adapters.sqlite.remembered import Remembered
@@ -23,15 +20,10 @@ from sidecar.domain.counting import Counter
 from sidecar.domain.limits import BALANCE
 from sidecar.domain.request import MAX_INTEGER
 
-_PERIOD = """
-SELECT {}, used, held, ends_at, NULL, NULL
-FROM counter WHERE app = ? AND name = ? AND bucket = ?"""
-# One pass over all buckets. Those in front of the window may hold something still.
-_SLIDING = """
-SELECT {}, 0, SUM(held), SUM(bucket < ? AND held = 0),
-    json_group_array(bucket) FILTER (WHERE bucket >= ? AND used > 0),
-    json_group_array(used) FILTER (WHERE bucket >= ? AND used > 0)
-FROM counter WHERE app = ? AND name = ?"""
+_ROWS: Final = """
+SELECT {}, bucket, used, held, ends_at FROM counter WHERE app = ? AND name = ?"""
+# Of a sliding window all: those in front of it may hold something still.
+_QUESTIONS: Final = {"p": f"{_ROWS} AND bucket = ?", "s": _ROWS}
 _ADD: Final = """
 INSERT INTO counter (app, name, bucket, used, held, ends_at) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET used = used + excluded.used, held = held + excluded.held"""
@@ -78,7 +70,7 @@ class Counters:
             ):
                 if cell is not None and cell.changes:
                     self.write()
-                cell = Cell(app, place.name, place.kind, place.a, place.b, turn=number)
+                cell = Cell(app, place.name, place.kind, place.a, place.b, number)
                 cells[key] = cell
                 missing.append(cell)
             found.append(cell)
@@ -121,19 +113,18 @@ class Counters:
             if cell.kind == "p":
                 arguments += (app, cell.name, cell.a)
             else:
-                first = cell.first = (self._turn.now - cell.b) // cell.a
-                arguments += (first, first, first, app, cell.name)
+                arguments += (app, cell.name)
+                cell.first = (self._turn.now - cell.b) // cell.a
         query = _query("".join(cell.kind for cell in cells))
-        for index, used, held, more, buckets, units in self._connection.execute(query, arguments):
+        for index, bucket, used, held, ends_at in self._connection.execute(query, arguments):
             cell = cells[index]
-            cell.used, cell.more = min(used, MAX_INTEGER), more or 0
-            cell.held = min(held or 0, MAX_INTEGER)
+            cell.held = min(cell.held + held, MAX_INTEGER)
             if cell.kind == "p":
-                cell.is_stored = True
-            else:
-                parts = sorted(zip(orjson.loads(buckets), orjson.loads(units), strict=True))
-                cell.parts = deque(map(list, parts))
-                cell.used = min(sum(part[1] for part in parts), MAX_INTEGER)
+                cell.used, cell.more, cell.is_stored = min(used, MAX_INTEGER), ends_at, True
+            elif bucket < cell.first:
+                cell.more += held == 0
+            elif used > 0:
+                cell.add(bucket, used)
 
     def fits_at(self, cell: Cell, maximum: int, need: int) -> int:
         """When so many units more fit under a maximum, 0 if they never do.
@@ -304,6 +295,4 @@ def _is_empty(cell: Cell) -> bool:
 @cache
 def _query(kinds: str) -> str:
     """The question for several counters at once, of these kinds."""
-    return " UNION ALL ".join(
-        (_PERIOD if kind == "p" else _SLIDING).format(index) for index, kind in enumerate(kinds)
-    )
+    return " UNION ALL ".join(_QUESTIONS[kind].format(index) for index, kind in enumerate(kinds))

@@ -16,14 +16,17 @@ _ROWS: Final = {True: 4_096, False: 512}
 _OTHER: Final = ("*", "*", "*", "*")
 _UNITS: Final = ("tokens", "input_tokens", "output_tokens", "requests", "cost")
 _SET: Final = ", ".join(f"{unit} = MIN({unit} + ?, {MAX_INTEGER})" for unit in _UNITS)
+_MERGE: Final = ", ".join(
+    f"{unit} = MIN({unit} + excluded.{unit}, {MAX_INTEGER})" for unit in _UNITS
+)
 _ADD: Final = (
     f"UPDATE usage SET {_SET} WHERE app = ? AND user = ? AND hour = ? "  # noqa: S608 # the names stand above
     "AND model = ? AND workflow = ? AND agent = ? AND plugin = ?"
 )
 _TAKE: Final = _ADD.replace(_SET, ", ".join(f"{unit} = MAX({unit} - ?, 0)" for unit in _UNITS))
-_INSERT: Final = (
-    "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING"
-)
+_INSERT: Final = f"""
+INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET {_MERGE}"""  # noqa: S608 # the names stand above
 _IS_THERE: Final = (
     "SELECT 1 FROM usage WHERE app = ? AND user = ? AND hour = ? "
     "AND model = ? AND workflow = ? AND agent = ? AND plugin = ?"
@@ -80,16 +83,15 @@ class Rollups:
     def _add(self, hour: int, user: str, dimensions: Dimensions, units: Units) -> None:
         key = self._turn.app, user, hour, *dimensions
         added = self._added.get(key)
-        if added is None and not self._is_known(key):
-            if not self._has_room(hour, user):
-                key = self._turn.app, user, hour, *_OTHER
-            self._connection.execute(_INSERT, key)
-            self._known[key] = True
-            added = self._added.get(key)
-        if added is None:
-            self._added[key] = [units]
-        else:
+        if added is not None:
             added.append(units)
+        elif self._is_known(key):
+            self._added[key] = [units]
+        elif self._has_room(hour, user):
+            self._connection.execute(_INSERT, (*key, *units))
+            self._known[key] = True
+        else:
+            self._connection.execute(_INSERT, (*key[:3], *_OTHER, *units))
         self._turn.has_changed = True
 
     def _is_known(self, key: _Key) -> bool:

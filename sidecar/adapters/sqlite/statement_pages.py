@@ -1,8 +1,10 @@
 """Which statements are in the file, page by page?"""
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
 
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.ledger import Ledger
@@ -11,11 +13,18 @@ from sidecar.domain.limits import escaped
 from sidecar.domain.statements import Amended, Statement, StatementKey, StatementPage
 from sidecar.errors import MeterUnavailable, Unavailable
 
+# What came late is in a table of its own; most statements have nothing there.
 _PAGE: Final = """
-SELECT owner, counter, start, ends_at, name, included, used, granted, flags FROM statement
-WHERE app = ?1{} AND (owner, counter, start) > (?3, ?4, ?5)
-ORDER BY owner, counter, start LIMIT ?6"""
+SELECT owner, counter, start, ends_at, name, included, used, granted, flags, (
+    SELECT json_group_array(json_array(hour, late.used, late.granted)) FROM amended AS late
+    WHERE late.app = statement.app AND late.counter = statement.counter
+        AND late.start = statement.start)
+FROM statement WHERE app = ?1 AND {}
+ORDER BY owner, counter, start LIMIT ?5"""
+_OF_ALL: Final = _PAGE.format("(owner, counter, start) > (?2, ?3, ?4)")
+_OF_ONE: Final = _PAGE.format("owner = ?2 AND (counter, start) > (?3, ?4)")
 _BEGINNING: Final = StatementKey("", "", 0)
+_NOTHING_LATE: Final = "[]"
 
 
 class SqliteStatements:
@@ -46,13 +55,11 @@ class SqliteStatements:
             ledger.take_turn(app_id, self._now_ms())
             ledger.write()
             connection = ledger.connection
-            asked = (app_id, owner, *(after or _BEGINNING), count + 1)
-            page = _PAGE.format("" if owner is None else " AND owner = ?2")
-            rows = connection.execute(page, asked).fetchall()
+            rows = _rows(connection, app_id, owner, after or _BEGINNING, count + 1)
             counted = "SELECT since FROM counted WHERE app = ?"
             since_then = connection.execute(counted, (app_id,)).fetchone()
             counted_from = int(since_then[0]) if since_then else None
-            found = [_statement(connection, app_id, *row) for row in rows[:count]]
+            found = [_statement(*row) for row in rows[:count]]
             last = found[-1].key if len(rows) > count else None
             return StatementPage(tuple(found), last, counted_from)
 
@@ -62,9 +69,19 @@ class SqliteStatements:
             raise MeterUnavailable(str(error)) from error
 
 
+def _rows(
+    connection: sqlite3.Connection, app: str, owner: str | None, after: StatementKey, most: int
+) -> list[tuple[Any, ...]]:
+    """Some behind a key, of one owner or of all."""
+    if owner is None:
+        return connection.execute(_OF_ALL, (app, *after, most)).fetchall()
+    if owner < after.owner:
+        return []
+    behind = after if owner == after.owner else _BEGINNING
+    return connection.execute(_OF_ONE, (app, owner, *behind[1:], most)).fetchall()
+
+
 def _statement(
-    connection: sqlite3.Connection,
-    app: str,
     owner: str,
     counter: str,
     start: int,
@@ -74,12 +91,9 @@ def _statement(
     used: int,
     granted: int,
     flags: str,
+    amended: str,
 ) -> Statement:
-    late: Sequence[tuple[int, int, int]] = connection.execute(
-        "SELECT hour, used, granted FROM amended "
-        "WHERE app = ? AND counter = ? AND start = ? ORDER BY hour",
-        (app, counter, start),
-    ).fetchall()
+    late = [] if amended == _NOTHING_LATE else sorted(orjson.loads(amended))
     return Statement(
         key=StatementKey(owner, counter, start),
         end_ms=ends_at,
