@@ -94,6 +94,10 @@ bench: system-packages $(VENV)/dev .tools/litellm
 	@mkdir -p .tools && $(PYTHON) -m venv $@
 	@$@/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]>=1.80,<2' >$@.log 2>&1 || { cat $@.log; rm -rf $@; }
 
+.PHONY: bench-scale
+bench-scale: system-packages $(VENV)/dev
+	$(BIN)/python -m tests.benchmarks.scale $(BENCH)
+
 bench-meter: $(VENV)/dev
 	$(BIN)/python -m tests.benchmarks.meter
 

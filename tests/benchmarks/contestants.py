@@ -16,10 +16,10 @@ import httpx
 from sidecar.domain.modes import Ceiling
 from sidecar.policy.load import load
 from tests.benchmarks.cores import Cores, begun_on, listens, places
-from tests.benchmarks.load import INTERNAL_KEY, POLICIES, RUNTIME_KEY, USERS
+from tests.benchmarks.growing import Growth
+from tests.benchmarks.load import INTERNAL_KEY, RUNTIME_KEY, USERS
 from tests.benchmarks.many import fill, push_subscriptions
 from tests.benchmarks.observed import ObservedRedis
-from tests.benchmarks.policy import write_others
 from tests.processes import ROOT, START_S, Sidecar, clean_environment, free_port, redis_server
 
 MILLION: Final = 1_000_000
@@ -48,6 +48,9 @@ TITLES: Final = {
     USUAL: "FastAPI, celpy, limits",
 }
 """What each server is called in tables; its name is what it is asked for by."""
+
+Shared = tuple[str, ObservedRedis, int]
+"""A Redis: its address, how it is observed, and the number of its process."""
 
 KEYS: Final = {
     "MOZAIKS_MODE": "platform",
@@ -87,30 +90,39 @@ class Contestant:
         assert port is not None
         return port
 
+    def asked(self) -> httpx.Client:
+        """A client of it."""
+        return httpx.Client(base_url=self.url, timeout=START_S)
+
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class Kind:
     """How a sidecar differs from the reference: in each, what is not said is as there."""
 
     env: Mapping[str, str] = field(default_factory=dict)
     is_embedded: bool = False
     workers: int = 1
-    is_crowded: bool = False
-    others: int = 0
-    """Rules besides, that concern other plugins."""
+    is_filled: bool = False
+    """Whether all users have counters before anybody is asked about."""
+    growth: Growth = field(default_factory=Growth)
     own_folder: tuple[str, ...] = ()
     """Settings whose value is a folder of its own."""
 
+    @property
+    def may_lease(self) -> bool:
+        """Whether some requests are answered without Redis."""
+        return "SIDECAR_LEASES" in self.env
 
-SIDECARS: Final[Mapping[str, _Kind]] = {
-    EXACT: _Kind(),
-    LEASED: _Kind(env={"SIDECAR_LEASES": "true"}),
-    SQLITE: _Kind(is_embedded=True),
-    RULES: _Kind(others=1_980),
-    SUBJECTS: _Kind(is_crowded=True),
-    WORKERS: _Kind(workers=2),
-    RECORDED: _Kind(own_folder=("SIDECAR_DECISION_LOG",)),
-    SHADOWED: _Kind(env={"SIDECAR_SHADOW_POLICIES": str(ROOT / "policies/platform")}),
+
+SIDECARS: Final[Mapping[str, Kind]] = {
+    EXACT: Kind(),
+    LEASED: Kind(env={"SIDECAR_LEASES": "true"}),
+    SQLITE: Kind(is_embedded=True),
+    RULES: Kind(growth=Growth(rules=2_000)),
+    SUBJECTS: Kind(is_filled=True),
+    WORKERS: Kind(workers=2),
+    RECORDED: Kind(own_folder=("SIDECAR_DECISION_LOG",)),
+    SHADOWED: Kind(env={"SIDECAR_SHADOW_POLICIES": str(ROOT / "policies/platform")}),
 }
 _APPLICATIONS: Final = {
     ECHO: ("tests.benchmarks.echo:app", "echo", 1),
@@ -143,28 +155,42 @@ class Arena:
 
     def begin(self, name: str) -> Contestant:
         """Begin one, and make sure that it is who it should be."""
-        begun = self._application(name) if name in _APPLICATIONS else self._sidecar(name)
+        if name in _APPLICATIONS:
+            begun = self._application(name)
+        else:
+            users = self._subjects if name == SUBJECTS else self._users
+            begun = self.begin_sidecar(name, SIDECARS[name], users)
         assert listens(begun.process, begun.port), f"{name}: somebody else has port {begun.port}"
         return begun
 
     def begin_sampled(self, file: Path) -> Contestant:
         """Begin the reference, with a note of what its CPU is at."""
         program = ("-m", "tests.benchmarks.sampled", str(file))
-        return self._sidecar(EXACT, f"{EXACT}-sampled", program)
+        return self.begin_sidecar(f"{EXACT}-sampled", Kind(), self._users, program=program)
 
-    def _sidecar(
-        self, name: str, place: str = "", program: tuple[str, ...] = ("-m", "sidecar")
+    def begin_sidecar(
+        self,
+        name: str,
+        kind: Kind,
+        users: int,
+        *,
+        shared: Shared | None = None,
+        program: tuple[str, ...] = ("-m", "sidecar"),
     ) -> Contestant:
-        kind, home = SIDECARS[name], self._home(place or name)
-        policies = POLICIES
-        if kind.others:
-            policies = write_others(home / "policies", POLICIES, kind.others)
+        """Begin a sidecar.
+
+        Args:
+            shared: a Redis that others count on too, and whose users are known already.
+            program: what runs in the place of the command.
+        """
+        home = self._home(name)
+        policies = kind.growth.written(home / "policies")
         env = KEYS | {"PYTHONPATH": str(ROOT)} | dict(kind.env)
         env |= {setting: str(home / setting.lower()) for setting in kind.own_folder}
         redis, process = None, 0
         store = f"sqlite:///{home}/counters.db"
         if not kind.is_embedded:
-            store, redis, process = self.redis(home)
+            store, redis, process = shared or self.redis(home)
         arguments = ("--workers", str(kind.workers)) if kind.workers > 1 else ()
         cores = places().workers if kind.workers > 1 else places().server
         with begun_on(cores):
@@ -178,7 +204,6 @@ class Arena:
                     program=program,
                 )
             )
-        users = self._subjects if kind.is_crowded else self._users
         contestant = Contestant(
             name,
             sidecar.url,
@@ -186,12 +211,12 @@ class Arena:
             users,
             redis=redis,
             redis_process=process,
-            calls=None if redis is None or name == LEASED else 1,
+            calls=None if redis is None or kind.may_lease else 1,
         )
         _identify(sidecar.client, policies, store)
-        if redis is not None and kind.is_crowded:
+        if redis is not None and kind.is_filled:
             contestant.told["bytes a subject"] = fill(sidecar.client, redis, users)
-        else:
+        elif shared is None:
             push_subscriptions(sidecar.client, users)
         return contestant
 
@@ -211,8 +236,8 @@ class Arena:
         """The address of a Redis for somebody who is no server."""
         return self.redis(self._home(name))[0]
 
-    def redis(self, home: Path) -> tuple[str, ObservedRedis, int]:
-        """A Redis of its own that counts from nothing: its address, and how it is observed."""
+    def redis(self, home: Path) -> Shared:
+        """A Redis that counts from nothing."""
         port = free_port()
         with begun_on(places().redis):
             server = self._stack.enter_context(redis_server(home, port))

@@ -20,7 +20,7 @@ from typing import Final
 
 import uvloop
 
-from tests.benchmarks import client_cost, memory, server_cost, sizing
+from tests.benchmarks import client_cost, memory, server_cost
 from tests.benchmarks.client_cost import Load, Round, Rounds
 from tests.benchmarks.memory import Weight
 from tests.benchmarks.observed import ObservedRedis
@@ -81,7 +81,6 @@ async def _measure(extent: Extent, parts: Sequence[str]) -> None:
         if "memory" in parts:
             weights = await memory.measure(server.url, redis, items=extent.items)
             _print_memory(weights)
-            _print_sizing(weights)
         redis.close()
         print(f"\nload at the end: {_load()}")
 
@@ -192,17 +191,6 @@ def _print_memory(weights: dict[str, Weight]) -> None:
         goal = memory.GOALS.get(name)
         told = "" if goal is None else f"  goal <= {goal}: {_met(weight.grown <= goal)}"
         print(f"{name:38} {weight.grown:7.0f} {alone:>9} {weight.items:7}{told}")
-
-
-def _print_sizing(weights: dict[str, Weight]) -> None:
-    print("\nWhat an installation keeps, three limits and four hours' reports a user and day")
-    print(f"{'requests/s':>10} {'users':>8}", end=" ")
-    print(*(f"{part:>9}" for part in ("limits", "holds", "ends", "reports", "in all")))
-    for installation in sizing.EXAMPLES:
-        need = sizing.need_of(installation, weights)
-        parts = (need.limits, need.reservations, need.ends, need.reports, need.whole)
-        shown = " ".join(f"{sizing.shown(part):>9}" for part in parts)
-        print(f"{installation.rate:10g} {installation.users:8} {shown}")
 
 
 def _spread(figures: Sequence[float], digits: int) -> str:

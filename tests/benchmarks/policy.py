@@ -4,7 +4,6 @@
 same 20 among 2,000 in 50 files, and 2,000 of which each concerns every request, for scale.
 """
 
-import shutil
 import statistics
 import sys
 import tempfile
@@ -83,19 +82,6 @@ def write_set(directory: Path, globs: Sequence[Sequence[str]], files: int) -> Pa
         plans = _PLANS if index == 0 else ""
         text = f"{head}mode: enforce\n{plans}rules:\n{''.join(rules)}"
         (directory / f"{index:02}.yaml").write_text(text)
-    return directory
-
-
-def write_others(directory: Path, beside: Path, count: int) -> Path:
-    """A directory with the policies of another, and so many rules that concern other plugins."""
-    numbers = [number for number in range(2 * RULES) if number % (RULES // CONCERNED)][:count]
-    shutil.copytree(beside, directory)
-    for index in range(FILES):
-        rules = [rule(number, globs_of(number)) for number in numbers[index::FILES]]
-        head = f"apiVersion: sidecar/v1\nkind: Policy\nmetadata: {{name: f{index}}}\n"
-        (directory / f"{index:02}.yaml").write_text(
-            f"{head}mode: enforce\nrules:\n{''.join(rules)}"
-        )
     return directory
 
 

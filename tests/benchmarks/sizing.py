@@ -1,7 +1,8 @@
-"""How much Redis does an installation need, by what was measured?"""
+"""How many workers and how much Redis does an installation need, by what was measured?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from tests.benchmarks import memory
@@ -11,6 +12,8 @@ _DAY_S: Final = 86_400
 _REPORTED_DAYS: Final = 91
 _REPEATED_S: Final = 600
 _TTL_S: Final = 60
+BUSY: Final = 0.5
+"""Of a core: beyond that, answers begin to wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,27 @@ class Installation:
     limits: int = 3
     hours: int = 4
     run_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Microseconds of CPU for each request, of which a run has two: its check and its commit."""
+
+    server_us: float
+    redis_us: float
+
+    def workers(self, rate: float) -> int:
+        """Workers for so many runs in a second, none of which is busy for more than half."""
+        return max(1, ceil(2 * rate * self.server_us / 1e6 / BUSY))
+
+    def redis_busy(self, rate: float) -> float:
+        """Cores of Redis that so many runs in a second keep busy."""
+        return 2 * rate * self.redis_us / 1e6
+
+    @property
+    def runs(self) -> float:
+        """Runs in a second that keep one core of Redis busy for half of the time."""
+        return BUSY / self.redis_busy(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +102,26 @@ EXAMPLES: Final = (
     Installation(rate=1, users=1_000),
     Installation(rate=10, users=10_000),
     Installation(rate=100, users=100_000),
+    Installation(rate=1_000, users=1_000_000),
 )
+
+
+def table(weights: Mapping[str, Weight], cost: Cost) -> list[str]:
+    """What each example needs, in Markdown."""
+    parts = ("limits", "reservations", "ends", "reports", "whole")
+    lines = [
+        "| runs/s | users | workers | Redis cores | limits | reservations | remembered ends"
+        " | reports | memory in all |",
+        "|---" * 9 + "|",
+    ]
+    for each in EXAMPLES:
+        need = need_of(each, weights)
+        memory_told = " | ".join(shown(getattr(need, part)) for part in parts)
+        workers, busy = cost.workers(each.rate), cost.redis_busy(each.rate)
+        lines.append(
+            f"| {each.rate:,g} | {each.users:,} | {workers} | {busy:.2g} | {memory_told} |"
+        )
+    return lines
 
 
 def shown(size: float) -> str:
