@@ -18,15 +18,20 @@ from sidecar.settings import Settings
 
 if TYPE_CHECKING:
     from sidecar.adapters.identity.app_tokens import AppTokens
+    from sidecar.adapters.identity.key_set import KeySet
 
 
 class LateIdentities:
     """Users' identities, put together when the first one is asked for.
 
     Keys are stretched and PyJWT is imported beside the requests that are answered meanwhile.
+
+    Attributes:
+        key_set: of the app's identity provider, None before somebody asked, or where there is none.
     """
 
     def __init__(self, build: Callable[[], Identities]) -> None:
+        self.key_set: KeySet | None = None
         self._build = build
         self._built: asyncio.Task[Identities] | None = None
 
@@ -85,7 +90,7 @@ def with_portal_secret(settings: Settings) -> Settings:
     return settings.model_copy(update={"sidecar_portal_secret": made})
 
 
-def identities_of(settings: Settings, web: Web) -> Identities:
+def identities_of(settings: Settings, web: Web) -> LateIdentities:
     """Who tells users apart.
 
     Raises:
@@ -101,16 +106,20 @@ def identities_of(settings: Settings, web: Web) -> Identities:
 
         callers = [*told.internal_api_keys, *told.sidecar_runtime_keys]
         keys = signing_keys(_revealed(told.sidecar_portal_secret), _revealed(callers))
-        return KnownIdentities(PortalTokens(keys, SystemClock()), _app_tokens(settings, web))
+        app = None
+        if settings.sidecar_jwks_url is not None:
+            from sidecar.adapters.identity.key_set import KeySet
 
-    return LateIdentities(build)
+            late.key_set = KeySet(web, settings.sidecar_jwks_url)
+            app = _app_tokens(settings, late.key_set)
+        return KnownIdentities(PortalTokens(keys, SystemClock()), app)
+
+    late = LateIdentities(build)
+    return late
 
 
-def _app_tokens(settings: Settings, web: Web) -> "AppTokens | None":
-    if settings.sidecar_jwks_url is None:
-        return None
+def _app_tokens(settings: Settings, key_set: "KeySet") -> "AppTokens":
     from sidecar.adapters.identity.app_tokens import AppTokens, Expected
-    from sidecar.adapters.identity.key_set import KeySet
 
     expected = Expected(
         settings.sidecar_jwt_issuer,
@@ -119,7 +128,7 @@ def _app_tokens(settings: Settings, web: Web) -> "AppTokens | None":
         settings.sidecar_jwt_user_claim,
         settings.sidecar_jwt_tenant_claim,
     )
-    return AppTokens(KeySet(web, settings.sidecar_jwks_url), expected)
+    return AppTokens(key_set, expected)
 
 
 def _revealed(given: list[SecretStr]) -> list[str]:

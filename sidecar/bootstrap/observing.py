@@ -23,6 +23,7 @@ from sidecar.adapters.metrics.process import LoopLag, ProcessFigures
 from sidecar.adapters.metrics.scrape import Look, Scrape
 from sidecar.adapters.metrics.store import CountedStore
 from sidecar.adapters.shadow.log import ShadowDecisions
+from sidecar.bootstrap.identity import LateIdentities
 from sidecar.bootstrap.outside import Webhooks
 from sidecar.bootstrap.stores import Cache, Store
 from sidecar.domain.policies import PolicyReport
@@ -81,6 +82,7 @@ class Observed:
     webhooks: Webhooks | None
     spool: Spool | None
     outbox: EventDeliveries | None
+    identities: LateIdentities
 
 
 def count_reloads(policies: KeptPolicies, instruments: Instruments) -> None:

@@ -53,7 +53,7 @@ from sidecar.logs import configure_logging
 from sidecar.pdp import PDP
 from sidecar.policy.reloading.kept import Found, LoadedPolicies
 from sidecar.policy.snapshot import PolicySet
-from sidecar.ports import Checked, Clock, DecisionLog, Directories, Subscriptions
+from sidecar.ports import Checked, Clock, DecisionLog, Directories, Identities, Subscriptions
 from sidecar.ports.watching import Requests, StoreWatch
 from sidecar.settings import Settings
 
@@ -150,7 +150,10 @@ def create_app(
     pdp = deciding(SystemClock(), RememberedFacts())
     spool = spool_of(settings, deciding(PatientClock(PATIENCE_S)), store)
     pdp.spool = spool
-    observed = Observed(kept, store, told, decisions, shadow, webhooks, spool, deliveries)
+    identities = identities_of(settings, web)
+    observed = Observed(
+        kept, store, told, decisions, shadow, webhooks, spool, deliveries, identities
+    )
     scrape = observing.scrape_of(observed)
 
     @asynccontextmanager
@@ -213,17 +216,17 @@ def create_app(
             parts=parts_of(settings, observed),
             traces=None if tracing is None else tracing.requests,
         ),
-        portal=_portal(settings, web),
+        portal=_portal(settings, identities),
         tell=None if webhooks is None else webhooks.noticed.tell,
     )
     return build_app(parts, lifespan)
 
 
-def _portal(settings: Settings, web: Web) -> Portal:
+def _portal(settings: Settings, identities: Identities) -> Portal:
     """Who tells users apart, and where they are sent."""
     urls = urls_of(settings)
     return Portal(
-        identities_of(settings, web),
+        identities,
         Shop(urls.upgrade_to, urls.top_up_of),
         settings.sidecar_portal_url or "/portal",
         settings.sidecar_portal_ancestors,

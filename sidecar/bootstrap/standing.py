@@ -14,6 +14,7 @@ from sidecar.adapters.control_plane.deliveries import EventDeliveries
 from sidecar.adapters.decisions.recorder import RecordedDecisions
 from sidecar.adapters.shadow.log import ShadowDecisions
 from sidecar.beside import ends_of_work
+from sidecar.bootstrap.identity import LateIdentities
 from sidecar.bootstrap.observing import Observed
 from sidecar.bootstrap.outside import Webhooks
 from sidecar.bootstrap.stores import Store, describe_store
@@ -62,6 +63,7 @@ def _parts(settings: Settings, observed: Observed) -> Iterator[tuple[str, Told]]
     yield "webhooks", lambda: _webhooks(observed.webhooks)
     yield "outbox", lambda: _outbox(observed.outbox)
     yield "leases", lambda: _leases(settings, store)
+    yield "identity_provider", lambda: _identity_provider(settings, observed.identities)
     yield "traces", lambda: _traces(settings)
     # Of this server: another one may have been in this process before.
     before = ends_of_work()
@@ -249,6 +251,16 @@ def _leases(settings: Settings, store: Store) -> Standing:
     return Standing(
         State.OK, {"active": store.leased.leases, "answered_in_memory": store.leased.answered}
     )
+
+
+def _identity_provider(settings: Settings, identities: LateIdentities) -> Standing:
+    if settings.sidecar_jwks_url is None:
+        return Standing(State.OFF)
+    key_set = identities.key_set
+    facts: dict[str, object] = {"keys": 0 if key_set is None else key_set.count}
+    if key_set is not None and key_set.fault:
+        return Standing(State.DEGRADED, facts, f"its keys cannot be had: {key_set.fault}")
+    return Standing(State.OK, facts)
 
 
 def _traces(settings: Settings) -> Standing:

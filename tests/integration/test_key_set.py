@@ -141,8 +141,11 @@ async def test_users_are_told_to_come_again_while_no_key_is_known() -> None:
             given = await client.post("/v1/portal-tokens", json={"app_id": "a", "user_id": "u"})
             portal = {"Authorization": f"Bearer {given.json()['token']}"}
             others = await client.get("/v1/me/usage", headers=portal)
+            told = (await client.get("/v1/status")).json()["parts"]["identity_provider"]
 
     assert answer.status_code == 503
     assert answer.json()["type"].endswith(":identity_unavailable")
     assert answer.headers["retry-after"] == "10"
     assert others.status_code == 200
+    assert (told["state"], told["facts"]) == ("degraded", {"keys": 0})
+    assert told["note"] == "its keys cannot be had: it answered 503, and no key set"

@@ -18,7 +18,7 @@ from tests.processes import START_S, RedisServer, Sidecar, await_that, redis_ser
 
 PARTS = (
     "store", "breaker", "spool", "policies", "shadow", "subscriptions", "caches", "decision_log",
-    "webhooks", "outbox", "leases", "traces", "process",
+    "webhooks", "outbox", "leases", "identity_provider", "traces", "process",
 )  # fmt: skip
 
 

@@ -51,7 +51,11 @@ class _Told:
 
 
 class KeySet:
-    """The public keys at an address."""
+    """The public keys at an address.
+
+    Attributes:
+        fault: why the latest question was not answered, empty where it was.
+    """
 
     def __init__(
         self,
@@ -64,9 +68,15 @@ class KeySet:
         self._url = url
         self._patience = patience
         self._monotonic = monotonic
+        self.fault = ""
         self._told: _Told | None = None
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[None] | None = None
+
+    @property
+    def count(self) -> int:
+        """How many keys were told last."""
+        return 0 if self._told is None else len(self._told.keys)
 
     async def key_for(self, algorithm: str, key_id: object) -> jwt.PyJWK:
         """The key that a token is judged by.
@@ -134,15 +144,19 @@ class KeySet:
         try:
             answer = await self._web.ask("GET", self._url, headers={"Accept": "application/json"})
         except Unavailable as error:
-            _log.warning("key_set_not_told", error=str(error))
+            self._miss(str(error))
             return
         body = answer.body
         keys = body.get("keys") if isinstance(body, dict) else None
         if not answer.is_success or not isinstance(keys, list):
-            _log.warning("key_set_not_told", error=f"answered {answer.status}, or no key set")
+            self._miss(f"it answered {answer.status}, and no key set")
             return
         readable = tuple(key for key in keys[:_MOST_KEYS] if isinstance(key, dict))
-        self._told = _Told(readable, self._monotonic())
+        self._told, self.fault = _Told(readable, self._monotonic()), ""
+
+    def _miss(self, fault: str) -> None:
+        self.fault = fault
+        _log.warning("key_set_not_told", error=fault)
 
 
 def _fits(key: Mapping[str, Any], algorithm: str) -> bool:
