@@ -38,8 +38,10 @@ class OfLimits(Generic[T]):
         """As it was made, or is made now."""
         known = self._made.get(id(limit))
         if known is None:
+            if limit.base is not None:
+                # A balance is another limit each time.
+                return self._make(limit)
             if len(self._made) >= _KEPT:
-                # Limits that hold a balance are new each time.
                 self._made.clear()
             # The limit is kept too: no other can have its place in memory meanwhile.
             known = self._made[id(limit)] = limit, self._make(limit)

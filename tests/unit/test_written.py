@@ -47,6 +47,7 @@ limits = st.builds(
     window=st.sampled_from(Fixed) | spans,
     per=st.lists(st.sampled_from(Dimension), unique=True).map(tuple),
     mode=st.sampled_from(Mode),
+    base=st.none() | counts,
 )
 readings = st.lists(
     st.builds(
