@@ -48,8 +48,14 @@ seccompProfile: {type: RuntimeDefault}
 - {name: SIDECAR_DRAIN_S, value: {{ ternary "0" (.Values.drain.seconds | toString) (eq .Values.topology "sidecar") | quote }}}
 {{- if .Values.keys.secret }}
 {{- range $variable, $key := dict "SIDECAR_RUNTIME_KEYS" .Values.keys.runtime "INTERNAL_API_KEY" .Values.keys.internal "SIDECAR_READ_KEYS" .Values.keys.read }}
+{{- /* Not optional: a misspelled one would leave a pod's own server without any key. */}}
+{{- if $key }}
 - name: {{ $variable }}
-  valueFrom: {secretKeyRef: {name: {{ $.Values.keys.secret }}, key: {{ $key }}, optional: true}}
+  valueFrom: {secretKeyRef: {name: {{ $.Values.keys.secret }}, key: {{ $key }}}}
+{{- end }}
+{{- end }}
+{{- if not (or .Values.keys.runtime .Values.keys.internal) }}
+{{- fail "keys.runtime, keys.internal: one of them at least, or nobody may ask" }}
 {{- end }}
 {{- else if .Values.keys.insecure }}
 - {name: SIDECAR_INSECURE, value: "true"}

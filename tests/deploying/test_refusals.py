@@ -104,6 +104,7 @@ def test_every_other_setting_can_be_given(tmp_path: Path) -> None:
     [
         (["autoscaling.min=13"], "autoscaling.min: more than autoscaling.max"),
         (["resources.requests.cpu=null"], "resources.requests.cpu: a share of it"),
+        (["keys.runtime=", "keys.internal="], "one of them at least, or nobody may ask"),
         (["networkPolicy.to=null"], "networkPolicy.to: nothing leads to the Redis"),
         (["disruption.maxUnavailable=half"], "maxUnavailable"),
         (["sidecar.socketMode=rw"], "socketMode"),
@@ -124,6 +125,16 @@ def test_the_trial_redis_answers_the_sidecar_alone() -> None:
     # It asks nobody.
     assert redis["spec"].get("egress") is None
     assert "Egress" in redis["spec"]["policyTypes"]
+
+
+def test_a_key_that_is_named_must_be_there_and_one_that_is_not_is_left_out() -> None:
+    own = CHART / "examples/values-own-policies.yaml"
+    env = {each["name"]: each for each in container(rendered(own, "--set", "keys.read="))["env"]}
+
+    # Without it a misspelled key of a secret would start a server that takes whoever comes.
+    reference = env["SIDECAR_RUNTIME_KEYS"]["valueFrom"]["secretKeyRef"]
+    assert reference == {"name": "sidecar-keys", "key": "runtime"}
+    assert "SIDECAR_READ_KEYS" not in env
 
 
 def test_hooks_run_where_the_release_runs() -> None:

@@ -101,9 +101,11 @@ def test_the_container_serves_what_is_mounted_and_takes_over_what_the_kubelet_sw
     assert second["limits"][0]["limit"] == 20_000
 
 
-def checking(tmp_path: Path, policy: str, *settings: str) -> list[subprocess.CompletedProcess[str]]:
+def checking(
+    tmp_path: Path, policy: str, *, without: str = ""
+) -> list[subprocess.CompletedProcess[str]]:
     """What the containers of the hook do with these policies, one after the other."""
-    manifests = rendered(OWN, "--set-string", f"policies.files.policy\\.yaml={policy}", *settings)
+    manifests = rendered(OWN, "--set-string", f"policies.files.policy\\.yaml={policy}")
     (job,) = of_kind(manifests, "Job")
     (config_map,) = (
         each
@@ -111,7 +113,8 @@ def checking(tmp_path: Path, policy: str, *settings: str) -> list[subprocess.Com
         if each["metadata"]["name"] == job["metadata"]["name"]
     )
     folder = tmp_path / "policies"
-    write_config_map(folder, config_map["data"], 1)
+    files = {name: text for name, text in config_map["data"].items() if name != without}
+    write_config_map(folder, files, 1)
     pod = job["spec"]["template"]["spec"]
     done = []
     for each in (*pod["initContainers"], *pod["containers"]):
@@ -147,9 +150,7 @@ def test_the_hook_stops_a_broken_policy_with_its_file_and_line(tmp_path: Path) -
 
 
 def test_the_hook_lets_policies_without_tests_pass(tmp_path: Path) -> None:
-    without = ("--set", "policies.files.policy_test\\.yaml=null")
-
-    validated, tested = checking(tmp_path, own_policy(), *without)
+    validated, tested = checking(tmp_path, own_policy(), without="policy_test.yaml")
 
     assert (validated.returncode, tested.returncode) == (0, 0), tested.stderr
 
@@ -158,6 +159,32 @@ def test_the_hook_stops_policies_whose_tests_fail(tmp_path: Path) -> None:
     _, tested = checking(tmp_path, own_policy().replace("basic_*", "*"))
 
     assert tested.returncode == 4
+
+
+def test_the_test_of_a_release_makes_a_check_with_the_runtimes_key(tmp_path: Path) -> None:
+    (pod,) = of_kind(rendered(OWN), "Pod")
+    (told,) = pod["spec"]["containers"]
+    (key,) = told["env"]
+    port = free_port()
+    url = "http://demo-mozaiks-sidecar:8377"
+    assert url in told["command"][-1]
+    words = [sys.executable, *told["command"][1:]]
+    words[-1] = words[-1].replace(url, f"http://127.0.0.1:{port}")
+
+    def check(presented: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words, cwd=ROOT, env=clean_environment() | {key["name"]: presented},
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+
+    arguments = ["serve", "--port", str(port), "--store", "sqlite://"]
+    env = {"SIDECAR_RUNTIME_KEYS": "new,old"}
+    with served(arguments, env, tmp_path, f"http://127.0.0.1:{port}"):
+        good, wrong = check("new,old"), check("another")
+    nobody = check("new,old")
+
+    assert (good.returncode, good.stdout.split()[:2]) == (0, ["allow", "200"]), good.stderr
+    assert (wrong.returncode, nobody.returncode) == (1, 1)
 
 
 def composed(name: str) -> dict[str, Any]:
