@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from sidecar.client.asking import Ask, Reply, clock, usage
 from sidecar.client.faults import Lost
-from sidecar.client.waiting import Waiting, time_there
+from sidecar.client.waiting import Settlement, Waiting, time_there
 from sidecar.client.wire import Address, Wire
 
 _log = logging.getLogger("sidecar.client")
@@ -28,7 +28,8 @@ _log = logging.getLogger("sidecar.client")
 _BATCH: Final = 500
 _LONGEST_PAUSE_S: Final = 30.0
 _FIRST_PAUSE_S: Final = 0.25
-_DONE: Final = frozenset({404, 409})
+_UNKNOWN: Final = 404
+_DONE: Final = frozenset({_UNKNOWN, 409})
 """Of a reservation: it is unknown or over, and there is nothing left to settle."""
 
 
@@ -58,7 +59,7 @@ class Background:
         self._most = most
         self._batch_s = batch_s
         self._events: deque[Waiting] = deque()
-        self._settlements: deque[Ask] = deque()
+        self._settlements: deque[Settlement] = deque()
         self._kept: dict[int, Kept] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -74,9 +75,9 @@ class Background:
         """Send a usage event soon; False if there is no room for it."""
         return self._put(self._events, Waiting(event, time.monotonic()))
 
-    def settle(self, ask: Ask) -> bool:
+    def settle(self, settlement: Settlement) -> bool:
         """Commit or release as soon as somebody answers; False if there is no room for it."""
-        return self._put(self._settlements, ask)
+        return self._put(self._settlements, settlement)
 
     def keep(self, key: int, ask: Ask, every_s: float) -> None:
         """Extend a reservation again and again, until it is let go."""
@@ -179,12 +180,17 @@ class Background:
 
     def _send_settlements(self, wire: Wire) -> None:
         while self._settlements:
-            reply = self._ask(wire, self._settlements[0])
+            settlement = self._settlements[0]
+            reply = self._ask(wire, settlement.ask)
             if reply is None or (reply.status >= 400 and not _is_final(reply)):
                 self._note_failure(reply)
                 return
             if reply.status >= 400 and reply.status not in _DONE:
                 _log.error("a reservation was not settled: %s %s", reply.status, reply.body)
+            if reply.status == _UNKNOWN and settlement.instead is not None:
+                # The store has lost it; what was used was used. Put there before the settlement
+                # goes, so that whoever waits for all to be sent waits for this too.
+                self._events.append(settlement.instead)
             self._drop_first(self._settlements, 1)
 
     def _send_events(self, wire: Wire) -> None:

@@ -8,13 +8,15 @@ later, or is cancelled, has used what it has used.
 
 import asyncio
 import secrets
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sidecar.client.answers import Decision
-from sidecar.client.asking import Ask, Asked, commit, prolong, release
+from sidecar.client.asking import Asked, commit, prolong, release
 from sidecar.client.background import Background
 from sidecar.client.faults import InvalidQuestion, PaymentRequired, SidecarUnavailable
+from sidecar.client.waiting import Settlement, Waiting
 
 if TYPE_CHECKING:
     from sidecar.client.entitlements import AsyncEntitlements, Entitlements
@@ -76,19 +78,21 @@ class _Held:
             ask = prolong(decision.reservation_id, self._ttl_s)
             self._background.keep(id(self), ask, self._ttl_s * _EXTENDED_AT)
 
-    def _leave(self, *, failed: bool) -> Ask | None:
+    def _leave(self, *, failed: bool) -> Settlement | None:
         """How this is settled; None if nobody waits for it."""
         self._background.let_go(id(self))
         decision = self.decision
         if failed and not self._used:
-            return None if decision.reservation_id is None else release(decision.reservation_id)
+            held = decision.reservation_id
+            return None if held is None else Settlement(release(held))
         if decision.reservation_id is None:
             self._background.report(self._event(decision))
             return None
         told: dict[str, Any] = self._used or {"total_tokens": self._estimated}
         if self._model:
             told = {**told, "model": self._model}
-        return commit(decision.reservation_id, told)
+        instead = Waiting(self._event(decision), time.monotonic())
+        return Settlement(commit(decision.reservation_id, told), instead)
 
     @property
     def _estimated(self) -> int:
@@ -96,7 +100,7 @@ class _Held:
         return self._asked.get("input_tokens", 0) + self._asked.get("output_tokens", 0)
 
     def _event(self, decision: Decision) -> dict[str, Any]:
-        """What was used without a hold: the sidecar was away, and learns of it later."""
+        """What was used without a hold: the sidecar was away, or has lost what it held."""
         asked = self._asked
         used = self._used or {
             name: asked[name] for name in ("input_tokens", "output_tokens") if name in asked
@@ -143,15 +147,15 @@ class AsyncReservation(_Held):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if (ask := self._leave(failed=kind is not None)) is None:
+        if (settlement := self._leave(failed=kind is not None)) is None:
             return
         try:
-            await self._of.settle(ask)
+            await self._of.settle(settlement.ask)
         except (SidecarUnavailable, InvalidQuestion):
-            self._background.settle(ask)
+            self._background.settle(settlement)
         except asyncio.CancelledError:
             # Once more does no harm.
-            self._background.settle(ask)
+            self._background.settle(settlement)
             raise
 
 
@@ -182,12 +186,12 @@ class Reservation(_Held):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if (ask := self._leave(failed=kind is not None)) is None:
+        if (settlement := self._leave(failed=kind is not None)) is None:
             return
         try:
-            self._of.settle(ask)
+            self._of.settle(settlement.ask)
         except (SidecarUnavailable, InvalidQuestion):
-            self._background.settle(ask)
+            self._background.settle(settlement)
 
 
 def _granted(decision: Decision) -> Decision:

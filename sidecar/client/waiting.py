@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from sidecar.client.asking import Reply
+from sidecar.client.asking import Ask, Reply
 
 FRESH_S: Final = 2.0
 """What has waited for less counts when it arrives; `Date` is not more exact than a second."""
@@ -46,6 +46,19 @@ class Waiting:
             return self.event
         at = there - timedelta(seconds=now_s - self.since_s)
         return {**self.event, "event_ts": at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A reservation that is to be settled.
+
+    Attributes:
+        instead: what was used, as an event, where the sidecar has lost the reservation; None of a
+            release, which charges nothing.
+    """
+
+    ask: Ask
+    instead: Waiting | None = None
 
 
 def time_there(reply: Reply) -> datetime | None:

@@ -68,6 +68,21 @@ def test_open_continues_and_what_was_used_arrives_later(sidecar: Sidecar, user: 
         assert used(sidecar, user) == 33
 
 
+def test_what_was_used_counts_though_the_store_has_lost_the_reservation(
+    sidecar: Sidecar, user: str, tmp_path: Path
+) -> None:
+    with client_of(sidecar) as client:
+        with client.reserve(user, output_tokens=ESTIMATE) as lost:
+            lost.add(output_tokens=40)
+            sidecar.kill()
+            for file in tmp_path.glob("counters.db*"):
+                file.unlink()
+            sidecar.start()
+        assert client.flush()
+
+        assert used(sidecar, user) == 40
+
+
 def test_closed_refuses_until_it_is_back(sidecar: Sidecar, user: str) -> None:
     with client_of(sidecar, "closed") as client:
         sidecar.kill()
