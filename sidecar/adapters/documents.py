@@ -18,6 +18,11 @@ from sidecar.domain.subscription import Change, Status, Subscription
 from sidecar.domain.value import fields_of
 from sidecar.domain.windows import Fixed, parse_window
 
+# What it costs is not asked: prices may have changed when the same request comes again.
+_ASKED = tuple(name for name in fields_of(Amounts) if name != "cost")
+_SUBJECT = fields_of(Subject)
+_WORDS = ("action", "agent", "feature", "model", "plugin", "workflow")
+_OWN = ("attributes", "session_id", "request_id")
 _KEPT = 4096
 # The limits of a plan are written for each of its users' holds. That they stand beside their text
 # keeps their identities from being given to others.
@@ -26,49 +31,58 @@ _DATES = ("next_billing_date", "trial_end", "period_start", "period_end", "updat
 
 
 def write_request(request: CheckRequest) -> str:
-    """A request as JSON, the same text for the same request: each name in its order.
-
-    What it costs is not asked: prices may have changed when the same request comes again.
-    """
+    """A request as JSON, the same text for the same request."""
     subject, estimate = request.subject, request.estimate
-    first, second, last = _words(
+    return _dump(
+        {
+            "plugin": request.plugin, "feature": request.feature, "action": request.action,
+            "workflow": request.workflow, "agent": request.agent, "model": request.model,
+            "session_id": request.session_id, "attributes": request.attributes,
+            "reserve": request.reserve, "ttl_s": request.ttl_s, "request_id": request.request_id,
+            "subject": {name: getattr(subject, name) for name in _SUBJECT},
+            "estimate": {name: getattr(estimate, name) for name in _ASKED},
+        }
+    )  # fmt: skip
+
+
+def write_briefly(request: CheckRequest) -> str:
+    """A request for `read_request` alone, without what that takes for granted."""
+    estimate, own = request.estimate, ""
+    for name in _OWN:
+        if told := getattr(request, name):
+            own += f'"{name}":{_dump(told)},'
+    words = _words(
         request.action, request.agent, request.feature, request.model, request.plugin,
         request.workflow,
     )  # fmt: skip
-    attributes = _dump(request.attributes) if request.attributes else "{}"
+    subject = request.subject
+    whose = _subject(subject.app_id, subject.tenant_id, subject.user_id)
     return (
-        f'{first}"attributes":{attributes},"estimate":{{"concurrency":{estimate.concurrency},'
-        f'"input_tokens":{estimate.input_tokens},"output_tokens":{estimate.output_tokens},'
-        f'"requests":{estimate.requests},"tokens":{estimate.tokens}}},{second}'
-        f'"request_id":{_own(request.request_id)},'
-        f'"reserve":{"true" if request.reserve else "false"},'
-        f'"session_id":{_own(request.session_id)},"subject":'
-        f'{{"app_id":{text_of(subject.app_id)},"tenant_id":{text_of(subject.tenant_id)},'
-        f'"user_id":{text_of(subject.user_id)}}},"ttl_s":{request.ttl_s},{last}'
+        f'{{{words}{own}"subject":{whose},'
+        f'"reserve":{"true" if request.reserve else "false"},"ttl_s":{request.ttl_s},'
+        f'"estimate":{{"tokens":{estimate.tokens},"input_tokens":{estimate.input_tokens},'
+        f'"output_tokens":{estimate.output_tokens},"requests":{estimate.requests},'
+        f'"concurrency":{estimate.concurrency}}}}}'
     )
 
 
-@lru_cache(4_096)
-def _words(
-    action: str, agent: str, feature: str, model: str, plugin: str, workflow: str
-) -> tuple[str, str, str]:
-    """What runtimes ask for again and again, as the three pieces that it is of a request."""
-    return (
-        f'{{"action":{text_of(action)},"agent":{text_of(agent)},',
-        f'"feature":{text_of(feature)},"model":{text_of(model)},"plugin":{text_of(plugin)},',
-        f'"workflow":{text_of(workflow)}}}',
-    )
+@lru_cache(_KEPT)
+def _words(*told: str) -> str:
+    """What runtimes ask for again and again."""
+    pairs = zip(_WORDS, told, strict=True)
+    return "".join(f'"{name}":{text_of(word)},' for name, word in pairs if word)
+
+
+@lru_cache(_KEPT)
+def _subject(app_id: str, tenant_id: str, user_id: str) -> str:
+    """Who asks again and again."""
+    return _dump({"app_id": app_id, "tenant_id": tenant_id, "user_id": user_id})
 
 
 @lru_cache(16_384)
 def text_of(text: str) -> str:
     """Text as JSON has it."""
     return orjson.dumps(text).decode()
-
-
-def _own(text: str) -> str:
-    """The same of what hardly ever comes again, or is empty."""
-    return _dump(text) if text else '""'
 
 
 def read_request(text: str) -> CheckRequest:

@@ -7,11 +7,18 @@ and each request fills in the blanks.
 import struct
 from collections.abc import Hashable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 import orjson
 
-from sidecar.adapters.documents import fingerprint, text_of, write_limits, write_request
+from sidecar.adapters.documents import (
+    fingerprint,
+    text_of,
+    write_briefly,
+    write_limits,
+    write_request,
+)
 from sidecar.adapters.redis.keys import quoted, session_name, suffix_of
 from sidecar.adapters.redis.lines import dimensions, entry_of, read_readings
 from sidecar.domain.counting import Counter, instant_or_none, is_lasting, lay_out
@@ -24,6 +31,7 @@ _MOST: Final = 4_096
 _LATE_MS: Final = 8 * 86_400_000
 """For so long events may come when a period is over."""
 _EVER_MS: Final = 2**62
+_limit_of, _counter_of = attrgetter("limit"), attrgetter("counter")
 _BILLED: Final = frozenset({Fixed.BILLING_MONTH, Fixed.BILLING_PERIOD})
 """Windows whose periods are those of a subscription."""
 
@@ -42,8 +50,8 @@ class Form:
     """
 
     __slots__ = (
-        "_amounts_at", "_at_ms", "_firsts", "_needs_at", "_numbers", "_packed", "_reads",
-        "_record", "_suffixes", "_told", "_zeros", "begins_ms", "ends_ms", "limits",
+        "_amounts", "_at_ms", "_firsts", "_needs", "_numbers", "_packed", "_places", "_reads",
+        "_record", "_told", "_zeros", "begins_ms", "ends_ms", "limits",
     )  # fmt: skip
 
     def __init__(self, charges: Sequence[Charge], at_ms: int, *, charges_on_expiry: bool) -> None:
@@ -52,14 +60,15 @@ class Form:
         begins_ms, ends_ms = layout.span
         self.begins_ms, self.ends_ms = begins_ms, ends_ms or _EVER_MS
         self._at_ms = at_ms
-        self._suffixes = [suffix_of(counter) for counter in counters]
         # Of limits that share a counter the first one speaks for it.
         self._firsts = [indexes.index(i) for i in range(len(counters))]
+        self._places = [(i, suffix_of(it)) for i, it in zip(self._firsts, counters, strict=True)]
         numbers: list[int] = [0, begins_ms, ends_ms, len(counters)]
-        self._amounts_at = range(len(numbers) + 2, len(numbers) + 3 * len(counters), 3)
+        # Where whose amount stands, and what somebody needs.
+        self._amounts = [(len(numbers) + 2 + 3 * i, first) for i, first in enumerate(self._firsts)]
         for counter in counters:
             numbers += _span(counter)
-        self._needs_at = range(len(numbers) + 2, len(numbers) + 4 * len(limits), 4)
+        self._needs = [(len(numbers) + 2 + 4 * i, i) for i in range(len(limits))]
         for limit, index in zip(limits, indexes, strict=True):
             numbers += (index + 1, -1 if limit.most is None else limit.most, 0, limit.is_enforced)
         self._numbers, self._packed = numbers, struct.Struct(f"<{len(numbers)}d")
@@ -71,17 +80,14 @@ class Form:
             f"held %s {charges_on_expiry:d} 0 0 0 0 0 %s %s\n%s\n%s\n%s\n%s %s\n%s\n[{entries}]"
             f"\n\n\n{_fixed(self.limits)}\n\n%s"
         )
-        self._reads = [_read(counters[index], 3 * index) for index in indexes]
+        self._reads = [(i, 3 * index, *_resets(counters[index])) for i, index in enumerate(indexes)]
         if any(limit.base is not None for limit in limits):
             # What is used of a balance takes a calculation.
             self._reads.clear()
 
     def keys(self, prefix: str, charges: Sequence[Charge]) -> list[str]:
         """Where the counters stand."""
-        return [
-            f"{prefix}:c:{charges[first].counter}{suffix}"
-            for first, suffix in zip(self._firsts, self._suffixes, strict=True)
-        ]
+        return [f"{prefix}:c:{charges[first].counter}{suffix}" for first, suffix in self._places]
 
     def numbers(self, charges: Sequence[Charge]) -> bytes:
         """The counters and limits, as readings.lua reads them."""
@@ -91,33 +97,30 @@ class Form:
         """The same, behind how long a hold lives."""
         numbers = self._numbers.copy()
         numbers[0] = ttl_s * 1_000
-        for at, first in zip(self._amounts_at, self._firsts, strict=True):
+        for at, first in self._amounts:
             numbers[at] = charges[first].amount
-        for at, charge in zip(self._needs_at, charges, strict=True):
-            # As `Charge.need`, of which each check would wait.
-            numbers[at] = charge.amount or charge.is_asked
+        for at, i in self._needs:
+            # As `Charge.need`, for which each check would wait.
+            numbers[at] = charges[i].amount or charges[i].is_asked
         return self._packed.pack(*numbers)
 
     def record(self, hold: Hold, charges: Sequence[Charge]) -> bytes:
         """A reservation as records.lua keeps it, with zeros for what only the script knows."""
         request, rates = hold.request, hold.rates
-        user_id, document = request.subject.user_id, write_request(request)
-        blanks: list[object] = [
-            request.estimate.tokens,
-            rates.input,
-            rates.output,
-            token_of(hold.reservation_id)[PLACE:],
-            # Nothing else comes to the place of a request without an id.
-            fingerprint(document) if request.request_id else "",
-            hold.decision_id,
-            quoted(user_id),
-            session_name(user_id, request.session_id),
-            dimensions(request),
-        ]
+        user_id, document = request.subject.user_id, write_briefly(request)
+        counters: list[object] = []
         for first in self._firsts:
             charge = charges[first]
-            blanks += (text_of(charge.counter), charge.amount)
-        return self._zeros + (self._record % (*blanks, document)).encode()
+            counters += (text_of(charge.counter), charge.amount)
+        text = self._record % (
+            request.estimate.tokens, rates.input, rates.output,
+            token_of(hold.reservation_id)[PLACE:],
+            # Nothing else comes to the place of a request without an id.
+            fingerprint(write_request(request)) if request.request_id else "",
+            hold.decision_id, quoted(user_id), session_name(user_id, request.session_id),
+            dimensions(request), *counters, document,
+        )  # fmt: skip
+        return self._zeros + text.encode()
 
     def readings(self, charges: Sequence[Charge], told: bytes) -> tuple[Reading, ...]:
         """What readings.lua tells, one for each charge."""
@@ -125,16 +128,12 @@ class Form:
             return read_readings(charges, lay_out(charges, self._at_ms), told)
         numbers, readings = self._told.unpack(told), []
         # No grant is there and everything fits: nothing else is to be known.
-        for charge, (at, width, length, end) in zip(charges, self._reads, strict=True):
-            used, resets_at = int(numbers[at]), end
+        for i, at, width, length, end in self._reads:
+            charge, used, resets_at = charges[i], int(numbers[at]), end
             if width and used:
                 resets_at = instant_or_none((int(numbers[at + 2]) + 1) * width + length)
-            readings.append(
-                Reading(
-                    charge.limit, used, int(numbers[at + 1]), charge.amount, resets_at,
-                    charge.is_asked,
-                )
-            )  # fmt: skip
+            held, asked = int(numbers[at + 1]), charge.is_asked
+            readings.append(Reading(charge.limit, used, held, charge.amount, resets_at, asked))
         return tuple(readings)
 
 
@@ -154,11 +153,11 @@ class Forms:
 
     def at(self, charges: Sequence[Charge], at_ms: int) -> Form:
         """What is written of the limits of these charges at an instant."""
-        key = tuple([id(charge.limit) for charge in charges])
-        if len({charge.counter for charge in charges}) < len(charges):
+        key = tuple(map(id, map(_limit_of, charges)))
+        if len(set(map(_counter_of, charges))) < len(charges):
             key += lay_out(charges, at_ms).indexes
         _, found = self._same.get(key) or self._look_up(key, charges, at_ms)
-        cycles = found.cycles_of(charges)
+        cycles = found.cycles_of(charges) if found.billed else None
         form = found.forms.get(cycles)
         if form is None or not form.begins_ms <= at_ms < form.ends_ms:
             form = Form(charges, at_ms, charges_on_expiry=self._charges_on_expiry)
@@ -196,13 +195,11 @@ class _Set:
 
     def cycles_of(self, charges: Sequence[Charge]) -> Hashable:
         """Whose periods play a part."""
-        match self.billed:
-            case []:
-                return None
-            case [only]:
-                return charges[only].cycle
-            case more:
-                return tuple([charges[i].cycle for i in more])
+        first, *others = self.billed
+        cycle = charges[first].cycle
+        if all(charges[i].cycle is cycle for i in others):
+            return cycle
+        return tuple([charges[i].cycle for i in self.billed])
 
 
 def _entry(counter: Counter) -> str:
@@ -224,8 +221,8 @@ def _span(counter: Counter) -> tuple[int, int, int]:
     return 0, counter.b and counter.b + _LATE_MS, 0
 
 
-def _read(counter: Counter, at: int) -> tuple[int, int, int, datetime | None]:
-    """Where a counter's numbers stand, and when it resets: a window, or else a fixed instant."""
+def _resets(counter: Counter) -> tuple[int, int, datetime | None]:
+    """When a counter resets: by its window or, where it has none, at an instant."""
     if counter.kind == "s":
-        return at, counter.a, counter.b, None
-    return at, 0, 0, instant_or_none(counter.b)
+        return counter.a, counter.b, None
+    return 0, 0, instant_or_none(counter.b)

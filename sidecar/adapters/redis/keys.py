@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from sidecar.adapters.documents import short_digest
 from sidecar.domain.counting import Counter
+from sidecar.domain.usage import PLACE, app_of
 
 EVERY_APP = "s3:{*}"
 """In front of what holds for all apps; no app has this prefix, because `*` is escaped."""
@@ -41,6 +42,18 @@ def grants_key(prefix: str, user_id: str) -> str:
 def session_name(user_id: str, session_id: str) -> str:
     """What stands for a session in keys and records, empty for none."""
     return short_digest(f"{quoted(user_id)} {session_id}") if session_id else ""
+
+
+def place_of(reservation_id: str) -> tuple[str | None, str, str]:
+    """The app, the place and the nonce that an id of a reservation tells; no app if it is none."""
+    head, _, token = reservation_id.partition(".")
+    return _app_in(head) if token else None, token[:PLACE], token[PLACE:]
+
+
+@lru_cache(16_384)
+def _app_in(head: str) -> str | None:
+    # Apps are few; what tells one reservation from another plays no part.
+    return app_of(f"{head}.-")
 
 
 def usage_key(prefix: str, day: int, user_id: str | None) -> str:

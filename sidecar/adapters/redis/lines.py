@@ -4,10 +4,10 @@ The scripts say at their tops what they read and return: lines of text, and numb
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 import orjson
@@ -24,7 +24,7 @@ from sidecar.domain.counting import (
     readings_of,
 )
 from sidecar.domain.grants import Grant, GrantBalance
-from sidecar.domain.limits import Charge, Reading
+from sidecar.domain.limits import Charge, Limit, Reading
 from sidecar.domain.request import MAX_INTEGER, Amounts, CheckRequest, MeterKind
 from sidecar.domain.usage import (
     PLACE,
@@ -37,6 +37,8 @@ from sidecar.domain.usage import (
     token_of,
 )
 from sidecar.domain.windows import from_ms, to_ms
+
+_STATES: Final = {state.value: state for state in ReservationState}
 
 
 class Told(NamedTuple):
@@ -92,25 +94,36 @@ def read_readings(charges: Sequence[Charge], layout: Layout, told: bytes) -> tup
     return readings_of(charges, layout, contents, fits, further[1::2])
 
 
-def read_settlement(reservation_id: str, told: Told, now: datetime) -> Settlement:
+def read_settlement(reservation_id: str, told: Told, now: Callable[[], datetime]) -> Settlement:
     """What settle.lua has done, with the limits after it.
 
     Args:
         now: by the store's clock, which grants can be drawn by.
     """
-    lines, numbers = told.lines, _unpacked(told.numbers)
-    state, expires_ms, tokens = ReservationState(lines[2]), int(lines[3]), int(lines[4])
-    readings: list[Reading] = []
+    lines, readings = told.lines, list[Reading]()
     if lines[5]:
-        purse = [balance for balance in read_balances("", "", lines[7:]) if balance.pays(now)]
+        numbers = _unpacked(told.numbers)
+        granted = _left_by(lines[7:], now) if lines[7] else None
         for limit, i in read_limits(lines[5]):
             used, held, resets_ms = numbers[3 * i : 3 * i + 3]
-            left = (balance.left for balance in purse if balance.grant.scope in limit.scopes)
-            granted = min(sum(left), MAX_INTEGER)
+            left = granted(limit) if granted else 0
             resets_at = instant_or_none(resets_ms)
-            used = limit.counted(used)
-            readings.append(Reading(limit, used, held, 0, resets_at, granted=granted))
-    return Settlement(reservation_id, state, from_ms(expires_ms), tokens, tuple(readings))
+            readings.append(Reading(limit, limit.counted(used), held, 0, resets_at, True, left))
+    expires_at = from_ms(int(lines[3]))
+    state, tokens = _STATES[lines[2]], int(lines[4])
+    return Settlement(reservation_id, state, expires_at, tokens, tuple(readings))
+
+
+def _left_by(lines: Iterable[str], now: Callable[[], datetime]) -> Callable[[Limit], int]:
+    """How much grants pay for a limit."""
+    at = now()
+    purse = [balance for balance in read_balances("", "", lines) if balance.pays(at)]
+
+    def left(limit: Limit) -> int:
+        found = (balance.left for balance in purse if balance.grant.scope in limit.scopes)
+        return min(sum(found), MAX_INTEGER)
+
+    return left
 
 
 def read_balances(app_id: str, user_id: str, lines: Iterable[str]) -> Iterator[GrantBalance]:

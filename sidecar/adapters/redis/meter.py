@@ -2,8 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from sidecar.adapters.documents import read_request
 from sidecar.adapters.redis.apps import RedisApps
@@ -14,6 +15,7 @@ from sidecar.adapters.redis.forms import Forms
 from sidecar.adapters.redis.keys import (
     app_prefix,
     grants_key,
+    place_of,
     quoted,
     reservation_key,
     usage_key,
@@ -41,7 +43,6 @@ from sidecar.domain.usage import (
     Settlement,
     Tally,
     UsageRow,
-    app_of,
     name_reservation,
     token_of,
 )
@@ -110,9 +111,11 @@ class RedisMeter:
         readings = form.readings(charges, told.numbers)
         return Metering(readings, counters_lost=self._epochs.is_lost(app_id))
 
-    async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
+    def reserve(
+        self, hold: Hold, charges: Sequence[Charge], *, since: float
+    ) -> Coroutine[Any, Any, Metering]:
         """Hold every charge, or none if an enforced limit has no room."""
-        return await self._reserve(hold, charges, since, "reserve")
+        return self._reserve(hold, charges, since, "reserve")
 
     async def recall(
         self, hold: Hold, charges: Sequence[Charge], *, since: float
@@ -144,12 +147,12 @@ class RedisMeter:
         """Charge what the run has used so far, in the windows in which it was held."""
         action = "finish" if final else "commit"
         told = await self._settle(reservation_id, action, used, since, model)
-        return read_settlement(reservation_id, told, self._store_time())
+        return read_settlement(reservation_id, told, self._store_time)
 
     async def release(self, reservation_id: str, *, since: float) -> Settlement:
         """Give back all that is held."""
         told = await self._settle(reservation_id, "release", Amounts(), since)
-        return read_settlement(reservation_id, told, self._store_time())
+        return read_settlement(reservation_id, told, self._store_time)
 
     async def withdraw(self, reservation_id: str, *, since: float) -> None:
         """Give back all that is held, and forget the reservation and its request's id."""
@@ -275,11 +278,11 @@ class RedisMeter:
     async def _settle(
         self, reservation_id: str, action: str, used: Amounts, since: float, model: str = ""
     ) -> Told:
-        app_id, token = app_of(reservation_id), token_of(reservation_id)
+        app_id, place, nonce = place_of(reservation_id)
         if app_id is None:
             raise UnknownReservation(reservation_id)
         arguments = (
-            self._now(), token[:PLACE], token[PLACE:], action,
+            self._now(), place, nonce, action,
             used.tokens, used.input_tokens, used.output_tokens, used.cost, quoted(model),
         )  # fmt: skip
         told = await self._run(SETTLE, app_id, (app_prefix(app_id),), arguments, since)
