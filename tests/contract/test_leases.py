@@ -440,6 +440,24 @@ async def test_an_event_for_a_run_counts_once_with_the_runs_total(world: World) 
     assert row.used == Amounts(8, requests=1)
 
 
+async def test_what_ends_at_once_in_several_apps_ends_in_one_call(world: World) -> None:
+    other, names = world.of("other"), []
+    for each in (world, other):
+        await heat(each, EVER, BURST)
+        names += [await leased(each, EVER, BURST), await leased(each, EVER, BURST)]
+    before = await calls(world)
+    settled = await asyncio.gather(
+        world.commit(names[0], 7), other.commit(names[2], 9),
+        other.release(names[3]), world.commit(names[1], 5),
+    )  # fmt: skip
+    assert await calls(world) == before + 1
+    assert [it.readings[0].used for it in settled] == [12, 9, 9, 12]
+    await meter_of(world).drain()
+    assert await world.levels(EVER, BURST) == [(12, 0), (12, 0)]
+    assert await other.levels(EVER, BURST) == [(9, 0), (9, 0)]
+    assert sum(row.used.requests for row in await other.usage()) == 1
+
+
 # -- other processes -------------------------------------------------------------------------
 
 

@@ -122,6 +122,11 @@ class RedisConnection:
         writes = (self.command("SET", key, "", "PX", 60_000, since=since) for key in keys)
         await asyncio.gather(*writes)
 
+    @property
+    def is_one(self) -> bool:
+        """Whether one server has all keys, so that a script may use those of several apps."""
+        return self._cluster is None
+
     def is_over(self, since: float) -> bool:
         """Whether a request that waits since then has waited as long as it may."""
         return time.monotonic() >= since + self._timeout_s

@@ -5,7 +5,8 @@
 -- one stands where that of any reservation does, so whoever asks for it later is told. Behind a
 -- second ~ its token ends with the name of its session, if it is of one.
 --
--- ARGV[2]  JSON: [[place, nonce of the parent, kept, is_last, shows, operations], ...]
+-- KEYS     apps, each by what its keys begin with; in a Cluster there is one alone
+-- ARGV[2]  JSON, for each app: [[place, nonce of the parent, kept, is_last, shows, operations], ...]
 --          kept: units by counter that its children may still take, what it holds beyond them
 --          is given back; [] leaves it alone. is_last: 1 if no child is left, so that it is
 --          over. shows: 1 to be told its limits
@@ -16,18 +17,15 @@
 --            release, expires, tokens granted (0 for what is not known)
 --            promote, expires, tokens granted, input rate, output rate, fingerprint, decision,
 --              dimensions, request, [units by counter]
--- Returns  lines: 'ok', epoch, then for each parent: used held resets_at of each counter by
+-- Returns  lines: 'ok', the epoch of each app, then for each parent: used held resets_at of each counter by
 --          blanks, '' where there is no such parent; granted of each limit by blanks, '' if no
 --          grant is there; its limits, '' if they are not to be shown; then a line for each
 --          operation: what became of it, expires at, tokens granted. That is committed or
 --          again (it came before), released, expired, promoted, unknown, or why not: ended-
 --          with its state behind.
 
-local book = ledger()
-local known = sessions(book)
-book.stand_still()
-local epoch, due = book.read_head(call('GET', prefix), false)
-local answers = { 'ok', epoch }
+local book, known, epoch, due     -- of the app whose turn it is
+local epochs, answers = { 'ok' }, {}
 
 local function tell(...)
   answers[#answers + 1] = format(...)
@@ -279,8 +277,18 @@ local function settle(place, nonce, kept, is_last, shows, operations)
   end
 end
 
-for _, given in ipairs(cjson.decode(ARGV[2])) do
-  settle(unpack(given))
+local apps, operations = { unpack(KEYS) }, cjson.decode(ARGV[2])
+for i, app in ipairs(apps) do
+  -- All that is told of keys begins with the app's own.
+  KEYS[1], prefix = app, app
+  book = ledger()
+  known = sessions(book)
+  book.stand_still()
+  epoch, due = book.read_head(call('GET', prefix), false)
+  epochs[#epochs + 1] = epoch
+  for _, given in ipairs(operations[i]) do
+    settle(unpack(given))
+  end
+  known.store_all()
 end
-known.store_all()
-return table.concat(answers, '\n')
+return table.concat(epochs, '\n') .. '\n' .. table.concat(answers, '\n')

@@ -4,7 +4,7 @@ Nothing here waits: the store is spoken to in `leased.py`.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -24,6 +24,7 @@ _NEAR: Final = 5
 """Units are held in advance only where more than a fifth of a limit is left."""
 _SHARE: Final = 20
 """At most a twentieth of what is left is held in advance."""
+_Level = tuple[int, int, datetime | None]
 _MARK: Final = "~"
 """Between the id of a lease and the rest of its child's; other reservations have none."""
 
@@ -49,8 +50,9 @@ class Pace:
     def add(self, amounts: Sequence[int]) -> None:
         """Note one more."""
         self.checks += 1
+        units = self.units
         for index, amount in enumerate(amounts):
-            self.units[index] += amount
+            units[index] += amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +102,18 @@ def slice_for(
 
 def is_near(reading: Reading) -> bool:
     """Whether each request must ask for itself: little is left, or grants are drawn."""
-    remaining, maximum = reading.remaining, reading.limit.maximum
-    if remaining is None or maximum is None:
-        return False
-    return reading.granted > 0 or (remaining - reading.requested) * _NEAR <= maximum
+    maximum = reading.limit.maximum
+    taken = reading.used + reading.reserved + reading.requested
+    return maximum is not None and _is_near(maximum, reading.granted, taken)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+def _is_near(maximum: int, granted: int, taken: int) -> bool:
+    return granted > 0 or (maximum - taken) * _NEAR <= maximum
+
+
+@dataclass(slots=True, eq=False)
 class Child:
-    """A reservation that a lease has answered.
+    """A reservation that a lease has answered; it never changes.
 
     Attributes:
         amounts: units by counter.
@@ -117,20 +122,25 @@ class Child:
     lease: "Lease"
     id: str
     hold: Hold
-    charges: tuple[Charge, ...]
+    charges: Sequence[Charge]
     amounts: tuple[int, ...]
     expires_ms: int
 
     def used(self, told: Amounts) -> Amounts:
         """All units of a final commit; of what it does not tell, what was held counts."""
         estimate, rates = self.hold.request.estimate, self.hold.rates
-        tokens, received, sent = told.tokens, told.input_tokens, told.output_tokens
+        tokens, received, sent, cost = (
+            told.tokens, told.input_tokens, told.output_tokens, told.cost,
+        )  # fmt: skip
+        if cost == UNTOLD:
+            is_free = rates.input == rates.output == 0
+            cost = 0 if is_free else rates.cost(tokens, received, sent)
         return Amounts(
             tokens,
             min(estimate.input_tokens, tokens) if received == UNTOLD else received,
             min(estimate.output_tokens, tokens) if sent == UNTOLD else sent,
-            requests=1,
-            cost=rates.cost(tokens, received, sent) if told.cost == UNTOLD else told.cost,
+            1,
+            cost,
         )
 
 
@@ -180,10 +190,14 @@ class Lease:
         self._made_ms = made_ms
         self._began_s = began_s
         self._issued = 0
-        self._told = tuple(
-            replace(told, reserved=told.reserved + held.units[index], requested=0)
-            for told, index in zip(readings, layout.indexes, strict=True)
+        self._limits = tuple(
+            (charge.limit, index) for charge, index in zip(charges, layout.indexes, strict=True)
         )
+        self._granted = [told.granted for told in readings]
+        # Used, held, and when it resets, by counter.
+        self._levels: list[_Level] = [(0, 0, None)] * len(layout.counters)
+        for told, index in zip(readings, layout.indexes, strict=True):
+            self._levels[index] = told.used, told.reserved + held.units[index], told.resets_at
 
     def now_ms(self, now_s: float) -> int:
         """What the store's clock shows, or a little more."""
@@ -199,51 +213,44 @@ class Lease:
         if self.is_over or not self._takes(amounts):
             return None
         readings = self.readings(charges)
+        left = self.left
         for index, amount in enumerate(amounts):
-            self.left[index] -= amount
+            left[index] -= amount
         self._issued += 1
         name = f"{self.id}{_MARK}{self._issued:x}"
         request = hold.request
-        session = session_name(request.subject.user_id, request.session_id)
-        if session:
+        if request.session_id:
             # Whoever settles it knows of which one it is.
-            name += f"{_MARK}{session}"
+            name += f"{_MARK}{session_name(request.subject.user_id, request.session_id)}"
         expires_ms = self.now_ms(now_s) + request.ttl_s * 1_000
-        child = Child(self, name, hold, tuple(charges), amounts, expires_ms)
-        self.live[name] = child
+        child = self.live[name] = Child(self, name, hold, charges, amounts, expires_ms)
         return child, readings
 
     def readings(self, charges: Sequence[Charge] = ()) -> tuple[Reading, ...]:
         """The limits as they were told last, with what was handed out and came back since."""
-        amounts = [charge.amount for charge in charges] or [0] * len(self._told)
-        # When it is over, what nobody has is given back.
-        free = [0 if self.is_over else left for left in self.left]
-        return tuple(
-            Reading(
-                told.limit, told.used, max(0, told.reserved - free[index]), amount,
-                told.resets_at, granted=told.granted,
+        readings, levels, left, is_over = [], self._levels, self.left, self.is_over
+        for i, (limit, index) in enumerate(self._limits):
+            used, held, resets_at = levels[index]
+            # When it is over, what nobody has is given back.
+            reserved = held if is_over else max(0, held - left[index])
+            amount = charges[i].amount if charges else 0
+            readings.append(
+                Reading(limit, used, reserved, amount, resets_at, True, self._granted[i])
             )
-            for told, index, amount in zip(self._told, self._indexes, amounts, strict=True)
-        )  # fmt: skip
+        return tuple(readings)
 
-    def learn(
-        self, levels: Sequence[tuple[int, int, datetime | None]], granted: Sequence[int]
-    ) -> None:
+    def learn(self, levels: Sequence[_Level], granted: Sequence[int]) -> None:
         """Take what the store tells: used, held, and when it resets, by counter.
 
         Args:
             granted: of each limit; nothing where there is no grant.
         """
-        self._told = tuple(
-            Reading(told.limit, used, held, 0, resets_at, granted=more)
-            for told, (used, held, resets_at), more in zip(
-                self._told,
-                [levels[index] for index in self._indexes],
-                granted or [0] * len(self._told),
-                strict=True,
-            )
-        )
-        self.is_over = self.is_over or any(map(is_near, self._told))
+        self._levels = list(levels)
+        self._granted = list(granted) or [0] * len(self._limits)
+        for (limit, index), more in zip(self._limits, self._granted, strict=True):
+            used, held, _ = levels[index]
+            if limit.maximum is not None and _is_near(limit.maximum, more, used + held):
+                self.is_over = True
 
     def settle(self, child: Child, used: Amounts | None) -> None:
         """Take back what a child leaves of its units, all if it used none."""
@@ -265,11 +272,14 @@ class Lease:
 
     def _is_for(self, charges: Sequence[Charge]) -> bool:
         """Whether these are the limits that it was made under, with the bounds of then."""
-        return len(charges) == len(self._charges) and all(
-            (mine.limit is theirs.limit or mine.limit == theirs.limit)
-            and (mine.cycle is theirs.cycle or mine.cycle == theirs.cycle)
-            for mine, theirs in zip(self._charges, charges, strict=True)
-        )
+        if len(charges) != len(self._charges):
+            return False
+        for mine, theirs in zip(self._charges, charges, strict=True):
+            if mine.limit is not theirs.limit and mine.limit != theirs.limit:
+                return False
+            if mine.cycle is not theirs.cycle and mine.cycle != theirs.cycle:
+                return False
+        return True
 
     def _takes(self, amounts: Sequence[int]) -> bool:
         for amount, left, mean in zip(amounts, self.left, self._mean, strict=True):

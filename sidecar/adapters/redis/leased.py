@@ -7,7 +7,7 @@ was not asked for before. Where no lease can answer, Redis does.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,9 +16,9 @@ from sidecar.adapters.redis.apps import RedisApps
 from sidecar.adapters.redis.connection import RedisConnection, Script
 from sidecar.adapters.redis.event_log import RedisEventLog
 from sidecar.adapters.redis.keys import app_prefix, quoted
-from sidecar.adapters.redis.lease import Child, parent_of
+from sidecar.adapters.redis.lease import Child, Lease, parent_of
 from sidecar.adapters.redis.leasing import Key, Leasing
-from sidecar.adapters.redis.lines import dimensions
+from sidecar.adapters.redis.lines import dimensions, read_told
 from sidecar.adapters.redis.meter import RedisMeter
 from sidecar.adapters.redis.script import LEDGER
 from sidecar.adapters.redis.settling import Operation, Outcome, Settling
@@ -37,7 +37,12 @@ from sidecar.domain.usage import (
     app_of,
 )
 from sidecar.domain.windows import from_ms
-from sidecar.errors import ReservationEnded, UnknownReservation
+from sidecar.errors import (
+    MeterUnavailable,
+    ReservationEnded,
+    Unavailable,
+    UnknownReservation,
+)
 
 LEASE = Script(*LEDGER, "sessions.lua", "lease.lua")
 
@@ -72,7 +77,9 @@ class LeasedMeter(RedisMeter):
         super().__init__(connection, now_ms, on_expiry, log, apps)
         self._has_leases = leases
         self._monotonic = monotonic
-        self._settling = Settling(self._run_lease, connection.is_over, monotonic)
+        self._settling = Settling(
+            self._run_lease, connection.is_over, monotonic, is_one=connection.is_one
+        )
         self._leasing = Leasing(super().reserve, super().withdraw, self._settling, monotonic)
         self._answered: OrderedDict[str, Metering | None] = OrderedDict()
         self.answered = 0
@@ -127,9 +134,8 @@ class LeasedMeter(RedisMeter):
 
     async def release(self, reservation_id: str, *, since: float) -> Settlement:
         """Give back all that is held."""
-        if self._is_child(reservation_id):
-            child = self._child(reservation_id)
-            rest = (0, 0)
+        if self._is_child(reservation_id, lease := self._settling.lease_of(reservation_id)):
+            child, rest = None if lease is None else lease.live.get(reservation_id), (0, 0)
             if child is not None:
                 rest = (child.expires_ms, child.hold.request.estimate.tokens)
             outcome = await self._do("release", reservation_id, child, rest, since)
@@ -176,8 +182,8 @@ class LeasedMeter(RedisMeter):
         """The same of what a lease has answered, here or elsewhere."""
         if not final:
             await self._promote([reservation_id], since)
-        elif self._is_child(reservation_id):
-            child = self._child(reservation_id)
+        elif self._is_child(reservation_id, lease := self._settling.lease_of(reservation_id)):
+            child = None if lease is None else lease.live.get(reservation_id)
             total = used if child is None else child.used(used)
             rest = _commit(child, used, total, quoted(model))
             outcome = await self._do("commit", reservation_id, child, rest, since, total)
@@ -224,13 +230,15 @@ class LeasedMeter(RedisMeter):
             self._answered.popitem(last=False)
         return answer
 
-    def _is_child(self, reservation_id: str) -> bool:
+    def _is_child(self, reservation_id: str, lease: Lease | None) -> bool:
         """Whether a lease answered it, here or elsewhere, and it is not known to have a record.
+
+        Args:
+            lease: the one, if it is of this process.
 
         Raises:
             UnknownReservation: it was withdrawn.
         """
-        lease = self._settling.lease_of(reservation_id)
         if lease is None:
             return bool(parent_of(reservation_id))
         if reservation_id in lease.withdrawn:
@@ -250,7 +258,7 @@ class LeasedMeter(RedisMeter):
                 *(self._do("promote", child.id, child, _promotion(child), since) for child in found)
             )
 
-    async def _do(
+    def _do(
         self,
         action: str,
         reservation_id: str,
@@ -258,12 +266,13 @@ class LeasedMeter(RedisMeter):
         rest: tuple[object, ...],
         since: float,
         used: Amounts | None = None,
-    ) -> Outcome:
+    ) -> Awaitable[Outcome]:
         app_id = app_of(reservation_id) if child is None else child.lease.app_id
         if app_id is None:
             raise UnknownReservation(reservation_id)
-        operation = Operation(action, reservation_id, rest, since, child, used)
-        return await self._settling.do(app_id, operation)
+        return self._settling.do(
+            Operation(action, app_id, reservation_id, rest, since, child, used)
+        )
 
     async def _count(self, child: Child, used: Amounts, model: str, since: float) -> Settlement:
         """Count what a child has used as if it had held nothing; once, however often it comes."""
@@ -279,14 +288,26 @@ class LeasedMeter(RedisMeter):
         tokens, expires_at = request.estimate.tokens, from_ms(child.expires_ms)
         return Settlement(child.id, ReservationState.COMMITTED, expires_at, tokens, ())
 
-    async def _run_lease(self, app_id: str, operations: str, since: float) -> list[str]:
-        keys, arguments = (app_prefix(app_id),), (self._now(), operations)
-        return (await self._run(LEASE, app_id, keys, arguments, since)).lines
+    async def _run_lease(
+        self, app_ids: Sequence[str], operations: bytes, since: float
+    ) -> list[str]:
+        keys, arguments = list(map(app_prefix, app_ids)), (self._now(), operations)
+        try:
+            reply = await self._connection.run(LEASE, keys, arguments, since=since)
+        except Unavailable as error:
+            raise MeterUnavailable(str(error)) from error
+        _, *lines = read_told(reply).lines
+        for app_id, epoch in zip(app_ids, lines, strict=False):
+            self._epochs.see(app_id, epoch)
+        return lines[len(app_ids) :]
 
 
 def _may_lease(charges: Sequence[Charge]) -> bool:
     """Whether units may be held in advance: not of a balance, which may be told anew meanwhile."""
-    return bool(charges) and all(charge.limit.base is None for charge in charges)
+    for charge in charges:  # each check waits for it, and a generator is slower
+        if charge.limit.base is not None:
+            return False
+    return bool(charges)
 
 
 def _commit(child: Child | None, used: Amounts, total: Amounts, model: str) -> tuple[object, ...]:
@@ -317,12 +338,12 @@ def _settlement(reservation_id: str, outcome: Outcome, wanted: ReservationState)
     Raises:
         UnknownReservation, ReservationEnded: it could not be done.
     """
-    match outcome.state.split("-"):
-        case ["unknown"]:
+    match outcome.state:
+        case "unknown":
             raise UnknownReservation(reservation_id)
-        case ["ended", state]:
-            raise ReservationEnded(reservation_id, state)
-        case ["expired"]:
+        case "ended-committed" | "ended-released":
+            raise ReservationEnded(reservation_id, outcome.state.removeprefix("ended-"))
+        case "expired":
             wanted = ReservationState.EXPIRED
     expires_at = from_ms(outcome.expires_ms)
     return Settlement(reservation_id, wanted, expires_at, outcome.tokens, outcome.readings)

@@ -5,13 +5,15 @@ own is done. Redis knows what it did already, so that any call may come twice.
 """
 
 import asyncio
-import json
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Final
+
+import orjson
 
 from sidecar.adapters.documents import read_limits
 from sidecar.adapters.redis.lease import Child, Lease, parent_of
@@ -19,6 +21,7 @@ from sidecar.domain.counting import instant_or_none
 from sidecar.domain.limits import Reading
 from sidecar.domain.request import Amounts
 from sidecar.domain.usage import PLACE, token_of
+from sidecar.domain.value import value
 from sidecar.errors import MeterUnavailable
 
 _TOGETHER: Final = 256
@@ -26,10 +29,9 @@ _AGAIN_S: Final = 0.2
 _REMEMBERED_MS: Final = 600_000
 _SURE_MS: Final = 1_000
 """By so much the store's clock, as a lease knows it, is never wrong."""
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """What became of an operation, in the words of lease.lua, and the limits after it."""
 
@@ -39,12 +41,12 @@ class Outcome:
     readings: tuple[Reading, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Operation:
-    """Something to be done with one child.
+    """Something to be done with one child; it never changes.
 
     Attributes:
-        reservation_id: of the child.
+        app_id, reservation_id: of the child.
         rest: what lease.lua reads behind the action and the name.
         since: as in the ports.
         child: None where another process has answered it.
@@ -52,6 +54,7 @@ class Operation:
     """
 
     action: str
+    app_id: str
     reservation_id: str
     rest: tuple[object, ...]
     since: float
@@ -104,20 +107,25 @@ class Settling:
     """Sends operations on children, and gives back what is left of leases that end.
 
     Args:
-        run: lease.lua for an app, with its second argument and `since`; its lines.
+        run: lease.lua for some apps, with its second argument and `since`; its lines of parents.
         is_late: whether a request that waits since then has waited as long as it may.
+        is_one: whether one call may be for several apps; else each has calls of its own.
     """
 
     def __init__(
         self,
-        run: Callable[[str, str, float], Awaitable[list[str]]],
+        run: Callable[[Sequence[str], bytes, float], Awaitable[list[str]]],
         is_late: Callable[[float], bool],
         monotonic: Callable[[], float],
+        *,
+        is_one: bool,
     ) -> None:
         self._run = run
         self._is_late = is_late
         self._monotonic = monotonic
+        self._is_one = is_one
         self._leases: dict[str, Lease] = {}
+        # By the app or, where a call is for all of them, under one empty name.
         self._waiting: defaultdict[str, list[Operation]] = defaultdict(list)
         self._ending: defaultdict[str, set[Lease]] = defaultdict(set)
         self._sending: dict[str, asyncio.Task[None]] = {}
@@ -138,15 +146,16 @@ class Settling:
         """The lease that answered a reservation, if it is one of this process."""
         return self._leases.get(parent_of(reservation_id))
 
-    async def do(self, app_id: str, operation: Operation) -> Outcome:
+    def do(self, operation: Operation) -> Awaitable[Outcome]:
         """Do it with the next call.
 
         Raises:
             MeterUnavailable: the store did not answer in time; the same again is harmless.
         """
-        self._waiting[app_id].append(operation)
-        self._send(app_id)
-        return await operation.outcome
+        line = self._line_of(operation.app_id)
+        self._waiting[line].append(operation)
+        self._send(line)
+        return operation.outcome
 
     def end(self, lease: Lease) -> None:
         """Hand out nothing more, and give back what nobody has."""
@@ -154,8 +163,9 @@ class Settling:
         retry = self._retries.pop(lease.id, None)
         if retry is not None:
             retry.cancel()
-        self._ending[lease.app_id].add(lease)
-        self._send(lease.app_id)
+        line = self._line_of(lease.app_id)
+        self._ending[line].add(lease)
+        self._send(line)
 
     def forget(self, child: Child) -> None:
         """Undo a child that nobody was told of."""
@@ -172,40 +182,48 @@ class Settling:
         for retry in self._retries.values():
             retry.cancel()
 
-    def _send(self, app_id: str) -> None:
-        if app_id not in self._sending:
-            # It begins in the next turn of the loop, so that what comes in this one goes along.
-            self._sending[app_id] = asyncio.create_task(self._send_all(app_id))
+    def _line_of(self, app_id: str) -> str:
+        return "" if self._is_one else app_id
 
-    async def _send_all(self, app_id: str) -> None:
-        waiting, batch = self._waiting[app_id], list[Operation]()
+    def _send(self, line: str) -> None:
+        if line not in self._sending:
+            # It begins in the next turn of the loop, so that what comes in this one goes along.
+            self._sending[line] = asyncio.create_task(self._send_all(line))
+
+    async def _send_all(self, line: str) -> None:
+        waiting, batch = self._waiting[line], list[Operation]()
         try:
-            while waiting or app_id in self._ending:
+            while waiting or line in self._ending:
                 batch = waiting[:_TOGETHER]
                 del waiting[:_TOGETHER]
-                await self._send_batch(app_id, batch, self._ending.pop(app_id, set()))
+                await self._send_batch(line, batch, self._ending.pop(line, set()))
         finally:
-            del self._sending[app_id], self._waiting[app_id]
+            del self._sending[line], self._waiting[line]
             for operation in (*batch, *waiting):
                 # Where this was cut short, nobody waits for ever.
                 operation.fail(MeterUnavailable("the store was closed"))
 
-    async def _send_batch(
-        self, app_id: str, batch: Sequence[Operation], ending: set[Lease]
-    ) -> None:
-        groups: dict[str, list[Operation]] = {lease.id: [] for lease in ending}
+    async def _send_batch(self, line: str, batch: Sequence[Operation], ending: set[Lease]) -> None:
+        apps: dict[str, dict[str, list[Operation]]] = {}
+        for lease in ending:
+            apps.setdefault(lease.app_id, {})[lease.id] = []
         for operation in batch:
+            groups = apps.setdefault(operation.app_id, {})
             groups.setdefault(parent_of(operation.reservation_id), []).append(operation)
         now_s = self._monotonic()
-        parents = [self._parent(name, group, now_s) for name, group in groups.items()]
+        parents = [
+            [self._parent(name, group, now_s) for name, group in groups.items()]
+            for groups in apps.values()
+        ]
+        rows = orjson.dumps([[parent.row for parent in of_app] for of_app in parents])
         since = min((operation.since for operation in batch), default=time.monotonic())
         try:
-            lines = await self._run(app_id, _encode([parent.row for parent in parents]), since)
+            lines = await self._run(list(apps), rows, since)
         except MeterUnavailable as error:
-            self._after_failure(app_id, batch, ending, error, was_late=self._is_late(since))
+            self._after_failure(line, batch, ending, error, was_late=self._is_late(since))
             return
-        position = 2
-        for parent in parents:
+        position = 0
+        for parent in chain.from_iterable(parents):
             behind = position + 3 + len(parent.operations)
             self._take(parent, lines[position:behind])
             position = behind
@@ -238,7 +256,7 @@ class Settling:
 
     def _after_failure(
         self,
-        app_id: str,
+        line: str,
         batch: Sequence[Operation],
         ending: set[Lease],
         error: MeterUnavailable,
@@ -247,7 +265,7 @@ class Settling:
     ) -> None:
         """Let those try again whose own time is not over, if that was what was wrong."""
         patient = [each for each in batch if was_late and not self._is_late(each.since)]
-        self._waiting[app_id][:0] = patient
+        self._waiting[line][:0] = patient
         for operation in batch:
             if operation not in patient:
                 operation.fail(error)
@@ -257,7 +275,7 @@ class Settling:
                 self._retries[lease.id] = loop.call_later(_AGAIN_S, self.end, lease)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Parent:
     """What a call says of one lease.
 
