@@ -218,13 +218,20 @@ async def test_a_connection_that_falls_silent_is_left_and_made_anew(
     async def go_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first.append(writer)
         to_server, from_server = await _dial(server)
+
+        async def answer() -> None:
+            while data := await from_server.read(65_536):
+                writer.write(data)
+
+        # A script may be longer than what is read at once, and is answered when all of it is there.
+        answering = asyncio.create_task(answer())
         try:
             while data := await reader.read(65_536):
                 if silent.is_set() and writer is first[0]:
                     continue
                 to_server.write(data)
-                writer.write(await from_server.read(65_536))
         finally:
+            answering.cancel()
             to_server.transport.abort()
 
     async with (
