@@ -2,7 +2,8 @@
 
 uvicorn's HTTP has no bound to how long a head is or takes, and none to how long an answer waits
 for whoever asked. Here each connection has one timer that looks at most once in `Bounds.client_s`
-whether something is overdue: a request pays two assignments for it.
+whether something is overdue: a request pays a few assignments for it, where uvicorn sets and unsets
+a timer for the next one.
 """
 
 import asyncio
@@ -66,6 +67,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_offered_more = False
         self._receiving_since: float | None = None
         self._writing_since: float | None = None
+        self._idle_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._answering: RequestResponseCycle | None = None
 
@@ -75,7 +77,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Begin to wait for a request, if there is room for another connection."""
         super().connection_made(transport)
         self._receiving_since = self.loop.time()
-        self._timer = self.loop.call_later(self._bounds.client_s, self._look)
+        self._timer = self.loop.call_at(self._next_look(self._receiving_since), self._look)
         if len(self.connections) > self._bounds.connections and not self._make_room():
             self.end(503, _RETRY)
 
@@ -83,7 +85,6 @@ class BoundedHttp(HttpToolsProtocol):
         """Wait for nothing more."""
         if self._timer is not None:
             self._timer.cancel()
-        self._unset_keepalive_if_required()
         # Of requests that came in one go uvicorn tells the last one alone.
         self.pipeline.clear()
         if self._answering is not None:
@@ -117,12 +118,22 @@ class BoundedHttp(HttpToolsProtocol):
         """Half a request goes before none."""
         if self._receiving_since is not None:
             return False, self._receiving_since
-        timer = self.timeout_keep_alive_task
-        return True, 0.0 if timer is None else timer.when()
+        return True, self._idle_since or 0.0
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
         super()._start_asgi_task(cycle, WholeAnswers(app, cycle))
+
+    def on_response_complete(self) -> None:
+        """Answer the next request, if it is there; uvicorn would set a timer for it otherwise."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
 
     # -- time -------------------------------------------------------------------------------
 
@@ -146,14 +157,26 @@ class BoundedHttp(HttpToolsProtocol):
         if _is_over(since, now - bound):
             self.end(408)
             since = None
+        if self._idle_since is None and since is None and self._is_idle:
+            # It was answered before all of it had come.
+            self._idle_since = now
+        elif _is_over(self._idle_since, now - self._bounds.keep_alive_s):
+            self.transport.close()
+            return
         owed = [each for each in (since, writing_since) if each is not None]
-        self._timer = self.loop.call_at(min(owed, default=now) + bound, self._look)
+        self._timer = self.loop.call_at(self._next_look(min(owed, default=now)), self._look)
+
+    def _next_look(self, since: float) -> float:
+        """When the first may be overdue of all that could begin from now on, or has begun."""
+        due = since + self._bounds.client_s
+        begun = self.loop.time() if self._idle_since is None else self._idle_since
+        return min(due, begun + self._bounds.keep_alive_s)
 
     # -- what comes in ----------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Parse piece by piece, and give up on a head that does not end."""
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         if self._receiving_since is None:
             self._receiving_since = self.loop.time()
         for start in range(0, len(data), _PIECE):

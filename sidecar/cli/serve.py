@@ -141,7 +141,6 @@ def _config(app: Callable[[], Starlette], bounds: Bounds, workers: int = 1) -> u
         timeout_graceful_shutdown=_FINISH_S,
         # A busy machine takes longer than the usual 5 s to begin one, and would begin it for ever.
         timeout_worker_healthcheck=30,
-        timeout_keep_alive=bounds.keep_alive_s,
     )
 
 
