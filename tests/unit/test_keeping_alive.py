@@ -94,7 +94,7 @@ class Connected:
     """A client of the server."""
 
     def __init__(self, bounds: Bounds) -> None:
-        config = uvicorn.Config(answer, ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type] # an application all the same
+        config = uvicorn.Config(answer, ws="none", lifespan="off", log_config=None)
         self.loop, self.line = TurnedLoop(), Line()
         given: Any = self.loop
         self.server = BoundedHttp(config, ServerState(), {}, given, bounds=bounds)
