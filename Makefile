@@ -218,6 +218,12 @@ STREAMS ?= 1000
 streams: $(VENV)/dev
 	$(BIN)/python -m tests.client --streams $(STREAMS)
 
+# The page of an app with 100,000 events of 5,000 users beside an empty one's; a short form is a test.
+.PHONY: dashboard
+
+dashboard: $(VENV)/dev
+	$(BIN)/python -m tests.dashboard
+
 # Known holes in what is depended on: asks PyPI, and fails where it cannot be asked. In an environment of its own.
 .PHONY: audit
 

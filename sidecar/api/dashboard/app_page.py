@@ -52,7 +52,7 @@ class AppPage:
             self._usage.of(asked, app_id, None),
             self._parts.make(
                 source("/v1/usage/periods", app_id=app_id, state="open", limit="500"),
-                lambda: self._closest.of(app_id),
+                lambda: self._closest.of(app_id, is_live=asked.is_live),
                 key="closest",
             ),
             self._refusals.table(app_id),

@@ -21,11 +21,16 @@ from sidecar.ports import Clock, Statements
 
 NEAR: Final = 0.8
 SHOWN: Final = 15
-_PAGE: Final = 200
-_AT_A_TIME_S: Final = 0.015
+_PAGE: Final = 100
+_FIRST_S: Final = 0.02
+"""How long it is looked further at a time, until all was looked at once."""
+_LATER_S: Final = 0.008
+"""The same, by a page that is open and asks what is new."""
 _MOST: Final = 100_000
 """Periods of one app that are looked at; it is said where there are more."""
-_FRESH_S: Final = 4.0
+_FRESH_S: Final = 10.0
+_OLD_S: Final = 30.0
+"""Whoever opens a page is shown what was found before, unless it is older."""
 _APPS: Final = 32
 
 
@@ -134,8 +139,11 @@ class Closest:
         self._clock = clock
         self._apps: OrderedDict[str, _App] = OrderedDict()
 
-    async def of(self, app_id: str) -> Found:
+    async def of(self, app_id: str, *, is_live: bool = False) -> Found:
         """The closest ones, after some milliseconds of looking further.
+
+        Args:
+            is_live: whether a page is open already, and asks what is new.
 
         Raises:
             Unavailable: the store did not answer in time.
@@ -145,13 +153,16 @@ class Closest:
         if len(self._apps) > _APPS:
             self._apps.popitem(last=False)
         async with app.lock:
-            if app.round is not None or self._clock.monotonic() >= app.told_s + _FRESH_S:
+            age_s = self._clock.monotonic() - app.told_s
+            is_due = is_live and (app.round is not None or age_s >= _FRESH_S)
+            if not app.told.is_whole or is_due or age_s >= _OLD_S:
                 await self._look(app_id, app)
             return app.told
 
     async def _look(self, app_id: str, app: _App) -> None:
         going = app.round = app.round or _Round()
-        now, until = self._clock.now(), self._clock.monotonic() + _AT_A_TIME_S
+        now, at_a_time_s = self._clock.now(), _LATER_S if app.told.is_whole else _FIRST_S
+        until = self._clock.monotonic() + at_a_time_s
         now_ms = to_ms(now)
         while True:
             page = await self._statements.page(

@@ -4,9 +4,10 @@ However much was used, a day has at most some thousand of these sums; and of wha
 a page tells the greatest apart.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -20,6 +21,9 @@ TOLD_APART: Final = 7
 _CHOICES: Final = 200
 _MOST_ROWS: Final = 40_000
 """Sums that one page reads: then the oldest days are left out, and it says so."""
+_LATE_S: Final = 30.0
+"""How long nobody hears of what came late."""
+_MOST_KEPT: Final = 16
 _HOUR: Final = timedelta(hours=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HOURS_A_DAY: Final = 24
@@ -125,91 +129,160 @@ class Consumption:
 
 
 @dataclass(slots=True)
+class _Kind:
+    """What one model, workflow, agent and plugin came to together."""
+
+    used: Sum
+    tokens_at: list[int]
+
+    def copy(self) -> "_Kind":
+        """Another one with the same sums."""
+        return _Kind(replace(self.used), self.tokens_at[:])
+
+
 class _Folded:
-    first: int
-    step: int
-    bars: list[Sum]
-    total: Sum = field(default_factory=Sum)
-    by: dict[str, dict[str, Sum]] = field(
-        default_factory=lambda: {name: defaultdict(Sum) for name in DIMENSIONS}
-    )
-    tokens_at: dict[str, dict[str, dict[int, int]]] = field(
-        default_factory=lambda: {name: defaultdict(lambda: defaultdict(int)) for name in DIMENSIONS}
-    )
-    names: dict[str, set[str]] = field(
-        default_factory=lambda: {name: set[str]() for name in DIMENSIONS}
-    )
+    """Rows that are summed up: first of each kind, of which there are far fewer than rows."""
 
-    def add(self, rows: Iterable[UsageRow], wanted: Mapping[str, str]) -> None:
+    def __init__(self, first: int, end: int, step: int, wanted: Mapping[str, str]) -> None:
+        self._first = first
+        self._step = step
+        self._wanted = [wanted.get(name) for name in DIMENSIONS]
+        self.kinds: dict[tuple[str, str, str, str], _Kind | None] = {}
+        self.bars = [Sum() for _ in range(-(-(end - first) // step))]
+
+    def add(self, rows: Iterable[UsageRow]) -> None:
         """Add the rows that are asked for."""
+        kinds, bars, first, step = self.kinds, self.bars, self._first, self._step
         for row in rows:
-            values = (row.model, row.workflow, row.agent, row.plugin)
-            named = tuple(zip(DIMENSIONS, values, strict=True))
-            for name, value in named:
-                self.names[name].add(value)
-            if any(value != wanted.get(name, value) for name, value in named):
-                continue
-            place = (row.hour - self.first) // self.step
-            self.total.add(row.used)
-            self.bars[place].add(row.used)
-            for name, value in named:
-                self.by[name][value].add(row.used)
-                self.tokens_at[name][value][place] += row.used.tokens
+            names = (row.model, row.workflow, row.agent, row.plugin)
+            kind = kinds[names] if names in kinds else self._kind(names)
+            if kind is not None:
+                place, used = (row.hour - first) // step, row.used
+                kind.used.add(used)
+                kind.tokens_at[place] += used.tokens
+                bars[place].add(used)
 
-    def shares(self, name: str) -> tuple[Share, ...]:
+    def copy(self) -> "_Folded":
+        """Another one with the same sums."""
+        other = copy(self)
+        other.kinds = {names: kind and kind.copy() for names, kind in self.kinds.items()}
+        other.bars = [replace(bar) for bar in self.bars]
+        return other
+
+    def _kind(self, names: tuple[str, str, str, str]) -> _Kind | None:
+        """A new one, None where it is filtered out."""
+        is_wanted = all(
+            wanted in (None, name) for wanted, name in zip(self._wanted, names, strict=True)
+        )
+        kind = self.kinds[names] = _Kind(Sum(), [0] * len(self.bars)) if is_wanted else None
+        return kind
+
+    def total(self) -> Sum:
+        """All of it."""
+        total = Sum()
+        for bar in self.bars:
+            total.join(bar)
+        return total
+
+    def choices(self, dimension: int) -> tuple[str, ...]:
+        """The values of a dimension, those that are filtered out too."""
+        return tuple(sorted({names[dimension] for names in self.kinds})[:_CHOICES])
+
+    def shares(self, dimension: int) -> tuple[Share, ...]:
         """The greatest values of a dimension, then all others together."""
-        found = sorted(self.by[name].items(), key=lambda each: (-each[1].tokens, each[0]))
-        at = self.tokens_at[name]
-        told = [Share(value, used, self._each(at[value])) for value, used in found[:TOLD_APART]]
-        if len(found) > TOLD_APART:
-            rest, rest_at = Sum(), defaultdict[int, int](int)
-            for value, used in found[TOLD_APART:]:
-                rest.join(used)
-                for place, tokens in at[value].items():
-                    rest_at[place] += tokens
-            told.append(Share(None, rest, self._each(rest_at)))
+        found: dict[str, list[_Kind]] = defaultdict(list)
+        for names, kind in self.kinds.items():
+            if kind is not None:
+                found[names[dimension]].append(kind)
+        told = [self._share(name, kinds) for name, kinds in found.items()]
+        told.sort(key=lambda each: (-each.used.tokens, each.name))
+        if len(told) > TOLD_APART:
+            rest = {each.name for each in told[TOLD_APART:]}
+            others = [kind for name in rest for kind in found[str(name)]]
+            told[TOLD_APART:] = [self._share(None, others)]
         return tuple(told)
 
-    def _each(self, at: Mapping[int, int]) -> tuple[int, ...]:
-        return tuple(at.get(place, 0) for place in range(len(self.bars)))
+    def _share(self, name: str | None, kinds: list[_Kind]) -> Share:
+        used = Sum()
+        for kind in kinds:
+            used.join(kind.used)
+        return Share(name, used, tuple(map(sum, zip(*(it.tokens_at for it in kinds), strict=True))))
 
 
-async def consumption(
-    meter: Meter,
-    clock: Clock,
-    app_id: str,
-    user_id: str | None,
-    span: Span,
-    wanted: Mapping[str, str],
-) -> Consumption:
-    """What an app, or one of its users, used up to now.
+@dataclass(slots=True)
+class _Finished:
+    """The hours of a span that are over, with when they were read."""
 
-    Args:
-        wanted: values of dimensions; of all others everything.
+    folded: _Folded
+    hours: tuple[int, int]
+    at_s: float
+    since: int | None
 
-    Raises:
-        Unavailable: the store did not answer in time.
+
+class Consumptions:
+    """Sums up what the meter kept of each hour.
+
+    Hours that are over hardly change, only by events that come late: they are read again after a
+    while, and the present one each time.
     """
-    first, end = span.hours_until(clock.now())
-    folded = _Folded(first, span.step, [Sum() for _ in range(-(-(end - first) // span.step))])
-    begin, read, since = end, 0, None
-    # The newest first: what is left out, if anything is, is the oldest.
-    while begin > first:
-        last, begin = begin - 1, max(first, (begin - 1) // _HOURS_A_DAY * _HOURS_A_DAY)
-        rows = await meter.usage(app_id, user_id, begin, last, since=clock.monotonic())
-        folded.add(rows, wanted)
-        read += len(rows)
-        if read > _MOST_ROWS and begin > first:
-            since = _instant(begin)
-            break
-    return Consumption(
-        starts=tuple(_instant(first + span.step * place) for place in range(len(folded.bars))),
-        since=since,
-        total=folded.total,
-        bars=tuple(folded.bars),
-        shares={name: folded.shares(name) for name in DIMENSIONS},
-        choices={name: tuple(sorted(folded.names[name])[:_CHOICES]) for name in DIMENSIONS},
-    )
+
+    def __init__(self, meter: Meter, clock: Clock) -> None:
+        self._meter = meter
+        self._clock = clock
+        self._finished: OrderedDict[object, _Finished] = OrderedDict()
+
+    async def of(
+        self, app_id: str, user_id: str | None, span: Span, wanted: Mapping[str, str]
+    ) -> Consumption:
+        """What an app, or one of its users, used up to now.
+
+        Args:
+            wanted: values of dimensions; of all others everything.
+
+        Raises:
+            Unavailable: the store did not answer in time.
+        """
+        first, end = hours = span.hours_until(self._clock.now())
+        key = app_id, user_id, span.name, tuple(sorted(wanted.items()))
+        kept = self._finished.get(key)
+        if kept is None or kept.hours != hours or self._clock.monotonic() >= kept.at_s + _LATE_S:
+            folded = _Folded(first, end, span.step, wanted)
+            since = await self._fold(folded, app_id, user_id, first, end - 1)
+            kept = _Finished(folded, hours, self._clock.monotonic(), since)
+            self._finished[key] = kept
+            self._finished.move_to_end(key)
+            if len(self._finished) > _MOST_KEPT:
+                self._finished.popitem(last=False)
+        folded = kept.folded.copy()
+        folded.add(await self._rows(app_id, user_id, end - 1, end - 1))
+        return Consumption(
+            starts=tuple(_instant(first + span.step * place) for place in range(len(folded.bars))),
+            since=None if kept.since is None else _instant(kept.since),
+            total=folded.total(),
+            bars=tuple(folded.bars),
+            shares={name: folded.shares(place) for place, name in enumerate(DIMENSIONS)},
+            choices={name: folded.choices(place) for place, name in enumerate(DIMENSIONS)},
+        )
+
+    async def _fold(
+        self, folded: _Folded, app_id: str, user_id: str | None, first: int, end: int
+    ) -> int | None:
+        """Read hours, the newest first: what is left out, if anything is, is the oldest."""
+        begin, read = end, 0
+        while begin > first:
+            last, begin = begin - 1, max(first, (begin - 1) // _HOURS_A_DAY * _HOURS_A_DAY)
+            rows = await self._rows(app_id, user_id, begin, last)
+            folded.add(rows)
+            read += len(rows)
+            if read > _MOST_ROWS and begin > first:
+                return begin
+        return None
+
+    async def _rows(
+        self, app_id: str, user_id: str | None, first: int, last: int
+    ) -> Sequence[UsageRow]:
+        since = self._clock.monotonic()
+        return await self._meter.usage(app_id, user_id, first, last, since=since)
 
 
 def _instant(hour: int) -> datetime:

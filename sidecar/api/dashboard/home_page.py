@@ -5,12 +5,12 @@ from typing import Final
 
 from sidecar.api.dashboard.asked import Asked
 from sidecar.api.dashboard.asking import Answers, source
-from sidecar.api.dashboard.consumption import SPANS, Sum, consumption
+from sidecar.api.dashboard.consumption import SPANS, Consumptions, Sum
 from sidecar.api.dashboard.parts import Part, Parts
 from sidecar.api.dashboard.refusals import Refusals, app_page
 from sidecar.api.dashboard.shown import OFTEN, Shown
 from sidecar.api.dashboard.tables import Cell, Column, Kind, Linked, Table
-from sidecar.ports import Apps, Clock, Meter
+from sidecar.ports import Apps, Clock
 
 _APPS: Final = 200
 _SUMMED_UP: Final = 20
@@ -30,14 +30,14 @@ class HomePage:
         parts: Parts,
         refusals: Refusals,
         apps: Apps,
-        meter: Meter,
+        consumptions: Consumptions,
         clock: Clock,
     ) -> None:
         self._answers = answers
         self._parts = parts
         self._refusals = refusals
         self._apps = apps
-        self._meter = meter
+        self._consumptions = consumptions
         self._clock = clock
 
     async def show(self, asked: Asked) -> Shown:
@@ -66,8 +66,7 @@ class HomePage:
 
     async def _sum(self, app_id: str) -> Part[Sum]:
         async def make() -> Sum:
-            found = await consumption(self._meter, self._clock, app_id, None, SPANS["24h"], {})
-            return found.total
+            return (await self._consumptions.of(app_id, None, SPANS["24h"], {})).total
 
         return await self._parts.make(None, make, lasts_s=_SUMS_LAST_S, key=("sum", app_id))
 

@@ -49,6 +49,8 @@ class Pages:
 def _compiled(folder: Path, filters: Mapping[str, Callable[..., object]]) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # see above
 
+    from sidecar.api.dashboard import cells
+
     found = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
@@ -63,6 +65,7 @@ def _compiled(folder: Path, filters: Mapping[str, Callable[..., object]]) -> "En
     ):  # fmt: skip
         found.filters[name] = getattr(words, name)
     found.filters.update(filters)
+    found.globals |= {"rows": cells.rows, "when": cells.when, "state": cells.state}
     found.globals["file"] = address_of
     found.globals["version"] = __version__
     for template in folder.glob("*.html"):

@@ -11,6 +11,7 @@ from sidecar.api.dashboard.app_page import AppPage
 from sidecar.api.dashboard.asked import HOME, OVERVIEW, SIGN_IN, Asked, asked_of
 from sidecar.api.dashboard.asking import Answers
 from sidecar.api.dashboard.closest import Closest
+from sidecar.api.dashboard.consumption import Consumptions
 from sidecar.api.dashboard.dashboard import Resources
 from sidecar.api.dashboard.decision_page import DecisionPage
 from sidecar.api.dashboard.door import Door
@@ -49,14 +50,15 @@ class Site:
     """Answers whatever begins with `/dashboard`."""
 
     def __init__(self, resources: Resources) -> None:
-        clock, meter, policies = resources.clock, resources.meter, resources.policies
+        clock, policies = resources.clock, resources.policies
+        consumptions = Consumptions(resources.meter, clock)
         answers, parts = Answers(resources.handlers), Parts(clock)
-        refusals, usage = Refusals(answers, parts), UsageParts(meter, policies, clock, parts)
+        refusals, usage = Refusals(answers, parts), UsageParts(consumptions, policies, parts)
         closest = Closest(resources.statements, clock)
         self._clock = clock
         self._pages = Pages()
         self._door = Door(resources.keys, self._pages, clock)
-        home = HomePage(answers, parts, refusals, resources.apps, meter, clock)
+        home = HomePage(answers, parts, refusals, resources.apps, consumptions, clock)
         self._shows: dict[str, Callable[[Asked], Awaitable[Shown]]] = {
             HOME: home.show,
             OVERVIEW: home.show,

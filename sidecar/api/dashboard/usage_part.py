@@ -13,13 +13,13 @@ from sidecar.api.dashboard.consumption import (
     DIMENSIONS,
     SPANS,
     Consumption,
+    Consumptions,
     Span,
-    consumption,
 )
 from sidecar.api.dashboard.parts import Part, Parts
 from sidecar.api.dashboard.tables import Cell, Column, Kind, Linked, Table
 from sidecar.api.dashboard.words import shown_name
-from sidecar.ports import Clock, Meter, Policies
+from sidecar.ports import Policies
 
 _MICRO: Final = 1_000_000
 _GRANULARITY: Final = {1: "hour", 24: "day"}
@@ -61,10 +61,9 @@ def choice_of(asked: Asked) -> Choice:
 class UsageParts:
     """Puts it together."""
 
-    def __init__(self, meter: Meter, policies: Policies, clock: Clock, parts: Parts) -> None:
-        self._meter = meter
+    def __init__(self, consumptions: Consumptions, policies: Policies, parts: Parts) -> None:
+        self._consumptions = consumptions
         self._policies = policies
-        self._clock = clock
         self._parts = parts
 
     async def of(self, asked: Asked, app_id: str, user_id: str | None) -> UsagePart:
@@ -74,7 +73,7 @@ class UsageParts:
         whose = _Whose(app_id, user_id, f"{span.begins(asked.now):%Y-%m-%dT%H:%M:%SZ}")
 
         async def make() -> Consumption:
-            return await consumption(self._meter, self._clock, app_id, user_id, span, wanted)
+            return await self._consumptions.of(app_id, user_id, span, wanted)
 
         part = await self._parts.make(
             _source(choice, whose, ()),

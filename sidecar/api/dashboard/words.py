@@ -55,7 +55,8 @@ def instant(value: datetime | str | None) -> datetime | None:
 
 def clock_time(at: datetime, now: datetime) -> str:
     """A time of today without its day."""
-    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M}"
+    text = at.isoformat(" ", "seconds")
+    return text[11:19] if at.date() == now.date() else text[:16]
 
 
 def away(at: datetime, now: datetime) -> str:
