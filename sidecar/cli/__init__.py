@@ -1,5 +1,6 @@
 """The `sidecar` command; one module for each sub-command."""
 
+import io
 import sys
 
 import click
@@ -20,6 +21,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; wrong use exits 64, wrong policies or settings 3."""
+    _print_what_can_be()
     try:
         code = cli.main(prog_name="sidecar", standalone_mode=False)
     except click.exceptions.Abort:
@@ -31,3 +33,10 @@ def main() -> None:
         click.echo(str(error), err=True)
         sys.exit(EXIT_INVALID)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _print_what_can_be() -> None:
+    """A screen or file of few letters gets the others by their numbers, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")

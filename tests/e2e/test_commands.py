@@ -104,3 +104,13 @@ def test_an_unknown_command_is_wrong_use(tmp_path: Path) -> None:
     code, _, told = sidecar(tmp_path, "lnt")
 
     assert (code, "No such command 'lnt'" in told) == (64, True)
+
+
+def test_a_screen_of_few_letters_gets_the_others_by_their_numbers(tmp_path: Path) -> None:
+    asked = ("explain", "--app", "demo", "--user", "ann", "--tokens", "99999")
+    policies = ("--policies", str(ROOT / "policies/platform"))
+    code, told, error = sidecar(tmp_path, *asked, *policies, env={"PYTHONIOENCODING": "ascii"})
+
+    assert (code, error) == (0, "")
+    assert told.startswith("DENY  402")
+    assert "\\u2717 free-tokens-per-month" in told
