@@ -34,10 +34,10 @@ def test_the_environment_is_read_in_one_file() -> None:
 
 
 def test_each_driver_has_one_door() -> None:
-    assert containing(r"(?m)^(import|from) redis\b") == {"adapters/redis/dial.py"}
-    assert containing(r"(?m)^(import|from) hiredis\b") == {"adapters/redis/channel.py"}
-    assert containing(r"(?m)^(import|from) httpx\b") == {"adapters/web.py", "client/wire.py"}
-    sqlite = containing(r"(?m)^import sqlite3")
+    assert containing(r"(?m)^\s*(import|from) redis\b") == {"adapters/redis/dial.py"}
+    assert containing(r"(?m)^\s*(import|from) hiredis\b") == {"adapters/redis/channel.py"}
+    assert containing(r"(?m)^\s*(import|from) httpx\b") == {"adapters/web.py", "client/wire.py"}
+    sqlite = containing(r"(?m)^\s*import sqlite3")
     assert sqlite
     assert all(path.startswith("adapters/sqlite/") for path in sqlite)
 

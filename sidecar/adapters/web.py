@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import httpx
 import orjson
 
 from sidecar.errors import Unavailable
+from sidecar.sparing import without
+
+if TYPE_CHECKING:
+    import httpx
 
 MOST_BYTES = 1 << 20
 """Of an answer that is read."""
@@ -44,7 +47,9 @@ class Answer:
 
 
 class Web:
-    """A client of other servers.
+    """A client of other servers, which is imported when there is something to ask.
+
+    Most servers ask nobody, and need neither its memory nor its time at the start.
 
     Args:
         timeout_s: for the whole exchange, however slowly the answer trickles in.
@@ -55,15 +60,13 @@ class Web:
     def __init__(
         self,
         timeout_s: float = 10.0,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: "httpx.AsyncBaseTransport | None" = None,
         along: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._timeout_s = timeout_s
         self._along = along
-        # What the environment says of proxies is the operator's word.
-        self._client = httpx.AsyncClient(
-            timeout=timeout_s, transport=transport, follow_redirects=False
-        )
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
         """Nothing is opened before it is needed."""
@@ -76,7 +79,8 @@ class Web:
         trace: TracebackType | None,
     ) -> None:
         """Close what is open."""
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
     async def ask(
         self,
@@ -95,6 +99,10 @@ class Web:
         Raises:
             Unavailable: no whole answer came in time, or one that is too long.
         """
+        # In a thread, so that others are answered meanwhile.
+        client = self._client or self._keep(await asyncio.to_thread(self._made))
+        import httpx
+
         # Unpacked, a small answer may be a thousand times as large.
         sent = {"Accept-Encoding": "identity", **self._along(), **(headers or {})}
         if body is not None:
@@ -109,7 +117,7 @@ class Web:
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._client.stream(method, url, headers=raw, content=text) as response,
+                client.stream(method, url, headers=raw, content=text) as response,
             ):
                 answered = await _whole(response)
         except TimeoutError as error:
@@ -121,8 +129,24 @@ class Web:
             raise Unavailable(f"{host} cannot be asked: {error!r}") from error
         return Answer(response.status_code, response.headers, _json(answered))
 
+    def _keep(self, made: "httpx.AsyncClient") -> "httpx.AsyncClient":
+        # Of several that were made at the same time one is used, and nothing is open in the others.
+        if self._client is None:
+            self._client = made
+        return self._client
 
-async def _whole(response: httpx.Response) -> bytes:
+    def _made(self) -> "httpx.AsyncClient":
+        # With its command line it would import all that paints a terminal.
+        with without("rich", "pygments"):
+            import httpx
+
+        # What the environment says of proxies is the operator's word.
+        return httpx.AsyncClient(
+            timeout=self._timeout_s, transport=self._transport, follow_redirects=False
+        )
+
+
+async def _whole(response: "httpx.Response") -> bytes:
     if response.headers.get("content-encoding", "identity") != "identity":
         raise Unavailable(f"{response.url.host} answered in an encoding that nobody asked for")
     text = b""

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sidecar.adapters.address import Arrangement, SqliteAddress, read_address
 from sidecar.adapters.arrivals import Arrivals
@@ -17,32 +17,8 @@ from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.guarded.breaker import IN_A_ROW, Breaker
 from sidecar.adapters.guarded.facts import GuardedManifests, GuardedSubscriptions, GuardedWallets
 from sidecar.adapters.guarded.meter import GuardedMeter
-from sidecar.adapters.redis.apps import RedisApps
-from sidecar.adapters.redis.changes import ANNOUNCE, RedisChanges
-from sidecar.adapters.redis.connection import RedisConnection
-from sidecar.adapters.redis.documents import REPLACE
-from sidecar.adapters.redis.event_log import COMING, PAGE, RedisEventLog
-from sidecar.adapters.redis.leased import LEASE, LeasedMeter
-from sidecar.adapters.redis.manifests import RedisManifests
-from sidecar.adapters.redis.meter import SCRIPTS
-from sidecar.adapters.redis.notices import NOTICE, RedisNotices
-from sidecar.adapters.redis.outbox import OUTBOX, RedisOutbox
-from sidecar.adapters.redis.statements import STATED, RedisStatements
-from sidecar.adapters.redis.subscriptions import RedisSubscriptions
-from sidecar.adapters.redis.wallets import RedisWallets
 from sidecar.adapters.rolled import RolledMeter
 from sidecar.adapters.seeded import SeededManifests
-from sidecar.adapters.sqlite.apps import SqliteApps
-from sidecar.adapters.sqlite.changes import SqliteChanges
-from sidecar.adapters.sqlite.database import Database
-from sidecar.adapters.sqlite.event_log import SqliteEventLog
-from sidecar.adapters.sqlite.manifests import SqliteManifests
-from sidecar.adapters.sqlite.meter import SqliteMeter
-from sidecar.adapters.sqlite.notices import SqliteNotices
-from sidecar.adapters.sqlite.outbox import SqliteOutbox
-from sidecar.adapters.sqlite.statement_pages import SqliteStatements
-from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
-from sidecar.adapters.sqlite.wallets import SqliteWallets
 from sidecar.domain.event_log import Keeping
 from sidecar.domain.usage import OnExpiry
 from sidecar.errors import ConfigurationError, Unavailable
@@ -59,6 +35,12 @@ from sidecar.ports import (
 )
 from sidecar.ports.watching import StoreWatch
 from sidecar.settings import Settings
+
+if TYPE_CHECKING:
+    from sidecar.adapters.redis.apps import RedisApps
+    from sidecar.adapters.redis.connection import RedisConnection
+    from sidecar.adapters.redis.leased import LeasedMeter
+    from sidecar.adapters.sqlite.database import Database
 
 _KEPT_IN_A_FILE: Final = timedelta(days=35)
 """Events that are accepted; in Redis they would stand in memory."""
@@ -103,8 +85,21 @@ class Store:
         self._redis: RedisConnection | None = None
         self._met: RedisApps | None = None
         self.leased: LeasedMeter | None = None
+        # What the other one needs stays on the disk.
         if isinstance(address, SqliteAddress):
-            self._database = Database(address.file, watch=watch)
+            from sidecar.adapters.sqlite import database
+            from sidecar.adapters.sqlite.apps import SqliteApps
+            from sidecar.adapters.sqlite.changes import SqliteChanges
+            from sidecar.adapters.sqlite.event_log import SqliteEventLog
+            from sidecar.adapters.sqlite.manifests import SqliteManifests
+            from sidecar.adapters.sqlite.meter import SqliteMeter
+            from sidecar.adapters.sqlite.notices import SqliteNotices
+            from sidecar.adapters.sqlite.outbox import SqliteOutbox
+            from sidecar.adapters.sqlite.statement_pages import SqliteStatements
+            from sidecar.adapters.sqlite.subscriptions import SqliteSubscriptions
+            from sidecar.adapters.sqlite.wallets import SqliteWallets
+
+            self._database = database.Database(address.file, watch=watch)
             log = SqliteEventLog(self._database, keeping, self.arrivals)
             self.events = log
             self.outbox = SqliteOutbox(self._database, keeping.kept_ms)
@@ -119,14 +114,29 @@ class Store:
             wallets: Wallets = SqliteWallets(self._database)
             manifests = SqliteManifests(self._database)
         else:
-            scripts = (*SCRIPTS, LEASE, REPLACE, ANNOUNCE, NOTICE, STATED, COMING, PAGE, OUTBOX)
+            from sidecar.adapters.redis import apps, connection, leased
+            from sidecar.adapters.redis.changes import ANNOUNCE, RedisChanges
+            from sidecar.adapters.redis.documents import REPLACE
+            from sidecar.adapters.redis.event_log import COMING, PAGE, RedisEventLog
+            from sidecar.adapters.redis.manifests import RedisManifests
+            from sidecar.adapters.redis.meter import SCRIPTS
+            from sidecar.adapters.redis.notices import NOTICE, RedisNotices
+            from sidecar.adapters.redis.outbox import OUTBOX, RedisOutbox
+            from sidecar.adapters.redis.statements import STATED, RedisStatements
+            from sidecar.adapters.redis.subscriptions import RedisSubscriptions
+            from sidecar.adapters.redis.wallets import RedisWallets
+
+            further = (REPLACE, ANNOUNCE, NOTICE, STATED, COMING, PAGE, OUTBOX)
+            scripts = (*SCRIPTS, leased.LEASE, *further)
             timeout_s = timeout_ms / 1000
-            self._redis = RedisConnection(url, timeout_s=timeout_s, scripts=scripts, watch=watch)
+            self._redis = connection.RedisConnection(
+                url, timeout_s=timeout_s, scripts=scripts, watch=watch
+            )
             stream = RedisEventLog(self._redis, keeping, self.arrivals)
             self.events = stream
             self.outbox = RedisOutbox(self._redis, keeping.kept_ms, stream)
-            self.apps = self._met = RedisApps(self._redis)
-            self.leased = LeasedMeter(
+            self.apps = self._met = apps.RedisApps(self._redis)
+            self.leased = leased.LeasedMeter(
                 self._redis, on_expiry=on_expiry, leases=leases, log=stream, apps=self._met
             )
             meter = self.leased

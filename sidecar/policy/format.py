@@ -69,7 +69,9 @@ class _OrList:
 class Section(BaseModel):
     """A mapping whose fields are all known."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True
+    )
 
 
 class MetadataSection(Section):

@@ -8,15 +8,18 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
-from redis.asyncio.connection import AbstractConnection, Connection, parse_url
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoPermissionError, RedisError
-
 from sidecar.adapters.address import Host, RedisAddress
 from sidecar.adapters.redis.channel import Argument, Channel, ConfirmedChannel, StoreUnavailable
 from sidecar.adapters.redis.script import Script
 from sidecar.errors import ConfigurationError
+from sidecar.sparing import without
+
+# Where OpenTelemetry is installed, redis-py imports it all, for metrics that it never makes here.
+with without("opentelemetry"):
+    from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import NoPermissionError, RedisError
 
 _CONNECT_S: Final = 1.0
 STRANGE: Final = "whoever answers there does not speak as Redis does"
