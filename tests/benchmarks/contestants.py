@@ -163,10 +163,10 @@ class Arena:
         assert listens(begun.process, begun.port), f"{name}: somebody else has port {begun.port}"
         return begun
 
-    def begin_sampled(self, file: Path) -> Contestant:
-        """Begin the reference, with a note of what its CPU is at."""
-        program = ("-m", "tests.benchmarks.sampled", str(file))
-        return self.begin_sidecar(f"{EXACT}-sampled", Kind(), self._users, program=program)
+    def begin_observable(self) -> Contestant:
+        """Begin the reference so that its stack can be looked at."""
+        program = ("-m", "tests.benchmarks.observable")
+        return self.begin_sidecar(f"{EXACT}-observable", Kind(), self._users, program=program)
 
     def begin_sidecar(
         self,

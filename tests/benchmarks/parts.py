@@ -1,20 +1,20 @@
-"""What does each part of the server take of its CPU, of checks alone and of checks with commits?"""
+"""What is the server's CPU at, by samples of its stack: for checks alone, and with commits?"""
 
-import json
-import os
-import signal
-import time
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tests.benchmarks.contestants import Arena
+from tests.benchmarks.cores import begun_on, places
+from tests.benchmarks.rooms import PARTS, counted
 from tests.benchmarks.rounds import BOTH, CHECKS, closed
-from tests.benchmarks.sampled import PARTS
-from tests.processes import START_S
 
 PHASES: Final = {BOTH: "checks and commits", CHECKS: "checks alone"}
+_A_SECOND: Final = 250
+_SAMPLER: Final = Path(sys.executable).with_name("py-spy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Phase:
     """One kind of load.
 
     Attributes:
-        samples: how often was looked.
+        samples: how often was looked while it worked.
         server_us: CPU of the server for a request meanwhile.
         shares: of each part in it.
     """
@@ -33,27 +33,22 @@ class Phase:
 
 
 def measure(arena: Arena, folder: Path, loads: Path, seconds: float) -> dict[str, Phase]:
-    """Each phase on a server of its own; checks alone come last, for nobody commits them."""
-    file = folder / "samples.json"
-    server = arena.begin_sampled(file)
+    """Each phase; checks alone come last, for nobody commits them."""
+    file = folder / "stacks.txt"
+    server = arena.begin_observable()
     closed(server, loads, 1.0)
     phases = {}
     for what in PHASES:
-        os.kill(server.process, signal.SIGUSR1)
+        command = [str(_SAMPLER), "record", "--pid", str(server.process), "--format", "raw"]
+        command += ["--rate", str(_A_SECOND), "--duration", str(max(1, round(seconds)))]
+        command += ["--threads", "--function", "--full-filenames", "--output", str(file)]
+        with begun_on(places().client):
+            sampler = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         round_ = closed(server, loads, seconds, what)
-        file.unlink(missing_ok=True)
-        os.kill(server.process, signal.SIGUSR2)
-        counts = _written(file)
+        told, _ = sampler.communicate()
+        assert sampler.returncode == 0, told.decode()
+        counts = counted(file.read_text().splitlines())
         samples = sum(counts.values())
-        shares = {part: counts.get(part, 0) / samples for part in PARTS}
+        shares = {part: counts[part] / samples for part in PARTS}
         phases[what] = Phase(samples, round_.server_us, shares)
     return phases
-
-
-def _written(file: Path) -> dict[str, int]:
-    deadline = time.monotonic() + START_S
-    while not file.exists():
-        assert time.monotonic() < deadline, "nothing was noted"
-        time.sleep(0.01)
-    counts: dict[str, int] = json.loads(file.read_text())
-    return counts

@@ -10,8 +10,8 @@ from tests.benchmarks.beside import TITLES as ALONE
 from tests.benchmarks.beside import Alone
 from tests.benchmarks.contestants import TITLES
 from tests.benchmarks.parts import PHASES, Phase
+from tests.benchmarks.rooms import PARTS
 from tests.benchmarks.rounds import Round, Rounds, median, spread
-from tests.benchmarks.sampled import PARTS
 
 _COLUMNS: Final = (
     ("rate", "requests/s", 0), ("p50", "p50 ms", 2), ("p99", "p99", 2), ("p999", "p99.9", 2),

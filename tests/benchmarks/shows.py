@@ -18,8 +18,8 @@ from tests.benchmarks.contestants import (
     WORKERS,
 )
 from tests.benchmarks.parts import Phase
+from tests.benchmarks.rooms import POLICY
 from tests.benchmarks.rounds import CHECKS, Round, Rounds, median, ratios
-from tests.benchmarks.sampled import POLICY
 
 SLOW_OF: Final = 10_000
 """One answer in so many may be slow beyond what the echo's are."""

@@ -28,9 +28,9 @@ from tests.benchmarks.cores import listens, places
 from tests.benchmarks.load import Crowd
 from tests.benchmarks.open_loop import Client
 from tests.benchmarks.parts import Phase
+from tests.benchmarks.rooms import HTTP, KERNEL, POLICY, ROAD, counted
+from tests.benchmarks.rooms import PARTS as SAMPLED
 from tests.benchmarks.rounds import BOTH, CHECKS, Mismatch, Round, closed, open_loop
-from tests.benchmarks.sampled import OTHER, POLICY
-from tests.benchmarks.sampled import PARTS as SAMPLED
 from tests.benchmarks.shows import Measured, Start, shows_of
 
 ROUND = Round(
@@ -76,7 +76,7 @@ def test_every_part_of_the_server_is_seen_at_work(capsys: pytest.CaptureFixture[
 
     # If code moved, some part would stand empty.
     both = measured.parts[BOTH]
-    assert all(both.shares[part] > 0 for part in SAMPLED if part != OTHER), both
+    assert all(both.shares[part] > 0 for part in SAMPLED), both
     assert list(measured.alone) == [LIBRARY]
     assert "policy part of a check's CPU" in capsys.readouterr().out
 
@@ -177,3 +177,18 @@ def test_what_is_slower_than_claimed_is_missed() -> None:
     assert verdicts(bad, slow, Start(1.6, 81.0)) == [
         False, True, True, True, False, True, False, False, False,
     ]  # fmt: skip
+
+
+def test_a_sample_counts_for_the_innermost_code_that_belongs_somewhere() -> None:
+    server = "thread (7): MainThread;serve (/x/sidecar/cli/serve.py)"
+    protocol = "data_received (/x/site-packages/uvicorn/protocols/http/httptools_impl.py)"
+    check = "check (/x/sidecar/pdp.py)"
+    stacks = [
+        f"{server} 5",
+        f"{server};{protocol};__init__ (/x/lib/python3.11/asyncio/events.py) 4",
+        f"{server};{protocol};{check};resolve (/x/sidecar/policy/snapshot.py);of (<cel>) 3",
+        f"{server};{protocol};{check};of (/x/sidecar/domain/request.py) 2",
+        "thread (9): spool_0;_worker (/x/lib/python3.11/concurrent/futures/thread.py) 9",
+    ]
+
+    assert counted(stacks) == {KERNEL: 5, HTTP: 4, POLICY: 3, ROAD: 2}

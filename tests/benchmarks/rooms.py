@@ -1,0 +1,81 @@
+"""Which part of the server does a piece of code belong to?"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+HTTP: Final = "HTTP"
+DECODE: Final = "decode"
+POLICY: Final = "policy"
+METER: Final = "meter"
+ENCODE: Final = "encode"
+NOTES: Final = "metrics, records"
+ROAD: Final = "the road of deciding"
+KERNEL: Final = "event loop and kernel"
+"""What libuv does for no Python code: it waits, reads and writes."""
+PARTS: Final = (KERNEL, HTTP, DECODE, POLICY, METER, ENCODE, NOTES, ROAD)
+
+_ROOMS: Final = (
+    ("sidecar/policy/", POLICY),
+    ("sidecar/cel/", POLICY),
+    ("<cel>", POLICY),
+    ("sidecar/adapters/metrics/", NOTES),
+    ("sidecar/adapters/decisions/", NOTES),
+    ("sidecar/adapters/tracing/", NOTES),
+    ("sidecar/api/observed", NOTES),
+    ("sidecar/adapters/clock", ROAD),
+    ("sidecar/adapters/standby/", ROAD),
+    ("sidecar/adapters/", METER),
+    ("redis/", METER),
+    ("sidecar/api/schemas", DECODE),
+    ("sidecar/api/fields", DECODE),
+    ("pydantic", DECODE),
+    ("sidecar/api/render", ENCODE),
+    ("sidecar/api/written", ENCODE),
+    ("sidecar/api/answer", ENCODE),
+    ("sidecar/api/", HTTP),
+    ("sidecar/cli/serve", KERNEL),
+    ("sidecar/cli/workers", KERNEL),
+    ("sidecar/cli/commands", KERNEL),
+    ("sidecar/cli/__init__", KERNEL),
+    ("sidecar/cli/", HTTP),
+    ("starlette/", HTTP),
+    ("uvicorn/protocols/", HTTP),
+    ("uvicorn/middleware/", HTTP),
+    ("sidecar/pdp", ROAD),
+    ("sidecar/facts", ROAD),
+    ("sidecar/pricing", ROAD),
+    ("sidecar/deferring", ROAD),
+)
+_DECODING: Final = ("read", "sidecar/api/endpoint")
+
+
+def part_of(frame: str) -> str | None:
+    """The part that a line of a stack belongs to, None where whoever called it says.
+
+    Args:
+        frame: `function (file)`.
+    """
+    name, _, file = frame.partition(" (")
+    if name == _DECODING[0] and _DECODING[1] in file:
+        return DECODE
+    # What of an installed package matters begins behind this.
+    file = file.rpartition("site-packages/")[2]
+    return next((part for place, part in _ROOMS if place in file), None)
+
+
+def counted(stacks: Iterable[str]) -> Counter[str]:
+    """Samples by part, of the thread that answers.
+
+    Args:
+        stacks: each `thread;outermost;…;innermost 7`, the number of samples behind it.
+    """
+    counts: Counter[str] = Counter()
+    for line in stacks:
+        stack, _, number = line.rpartition(" ")
+        thread, *frames = stack.split(";")
+        if not thread.endswith("MainThread"):
+            continue
+        parts = map(part_of, reversed(frames))
+        counts[next((part for part in parts if part is not None), KERNEL)] += int(number)
+    return counts
