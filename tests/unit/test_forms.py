@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import orjson
 from hypothesis import given
@@ -35,10 +35,14 @@ limits = st.builds(
     base=st.none() | st.integers(0, 100),
 )
 users = st.sampled_from(["ann", "b%d", "çelik", 'x"y', "z z"])
+past = st.integers(NOW_MS - 900 * DAY_MS, NOW_MS).map(from_ms)
 cycles = st.builds(
-    BillingCycle,
-    anchor=st.none() | st.integers(NOW_MS - 900 * DAY_MS, NOW_MS).map(from_ms),
-    months=st.sampled_from([1, 12]),
+    BillingCycle, anchor=st.none() | past, months=st.sampled_from([1, 12])
+) | st.builds(
+    lambda start, days, anchor: BillingCycle(start, start + timedelta(days=days), anchor),
+    past,
+    st.integers(20, 40),
+    st.none() | past,
 )
 instants = st.integers(NOW_MS - 400 * DAY_MS, NOW_MS + 400 * DAY_MS)
 
@@ -57,14 +61,13 @@ def charged(request: CheckRequest, asked: Sequence[Limit], cycle: BillingCycle) 
 
 @given(
     st.lists(limits, max_size=4),
-    cycles,
-    st.lists(st.tuples(users, instants), min_size=1, max_size=4),
+    st.lists(st.tuples(users, instants, cycles), min_size=1, max_size=4),
 )
 def test_a_form_is_filled_in_for_each_request_alone(
-    asked: Sequence[Limit], cycle: BillingCycle, requests: Sequence[tuple[str, int]]
+    asked: Sequence[Limit], requests: Sequence[tuple[str, int, BillingCycle]]
 ) -> None:
     forms = Forms(charges_on_expiry=False)
-    for tokens, (user, at_ms) in enumerate(requests):
+    for tokens, (user, at_ms, cycle) in enumerate([*requests, *requests]):
         request = request_of(user, tokens)
         charges, hold = charged(request, asked, cycle), hold_of(request)
         layout, form = lay_out(charges, at_ms), forms.at(charges, at_ms)

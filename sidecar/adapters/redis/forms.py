@@ -158,12 +158,17 @@ class Forms:
             key += lay_out(charges, at_ms).indexes
         _, found = self._same.get(key) or self._look_up(key, charges, at_ms)
         cycles = found.cycles_of(charges) if found.billed else None
-        form = found.forms.get(cycles)
+        # Most subscriptions say nothing of their periods, all with the same word.
+        latest, form = found.latest
+        if latest is not cycles:
+            form = found.forms.get(cycles)
         if form is None or not form.begins_ms <= at_ms < form.ends_ms:
             form = Form(charges, at_ms, charges_on_expiry=self._charges_on_expiry)
-            if all(is_lasting(charges[i].cycle, at_ms) for i in found.billed):
-                self._count()
-                found.forms[cycles] = form
+            if not all(is_lasting(charges[i].cycle, at_ms) for i in found.billed):
+                return form
+            self._count()
+            found.forms[cycles] = form
+        found.latest = cycles, form
         return form
 
     def _look_up(
@@ -187,19 +192,19 @@ class Forms:
 class _Set:
     """Forms of the same limits, by the subscriptions' own periods."""
 
-    __slots__ = ("billed", "forms")
+    __slots__ = ("billed", "forms", "latest")
 
     def __init__(self, limits: Sequence[Limit]) -> None:
         self.billed = [i for i, limit in enumerate(limits) if limit.window in _BILLED]
         self.forms: dict[Hashable, Form] = {}
+        self.latest: tuple[Hashable, Form | None] = (None, None)
 
     def cycles_of(self, charges: Sequence[Charge]) -> Hashable:
         """Whose periods play a part."""
-        first, *others = self.billed
-        cycle = charges[first].cycle
-        if all(charges[i].cycle is cycle for i in others):
-            return cycle
-        return tuple([charges[i].cycle for i in self.billed])
+        if len(self.billed) == 1:
+            return charges[self.billed[0]].cycle
+        first, *others = [charges[i].cycle for i in self.billed]
+        return first if all(cycle is first for cycle in others) else (first, *others)
 
 
 def _entry(counter: Counter) -> str:
