@@ -67,7 +67,8 @@ def enter(
     page = visit(sidecar.url, path, scheme=scheme, size=size)
     page.get_by_label("Read key").fill("read-1")
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("button", name="Sign out").wait_for()
+    # Its script lets it be seen: before that, nothing hears what somebody does.
+    page.get_by_role("button", name="Pause").wait_for()
     return page
 
 
@@ -89,7 +90,7 @@ def test_a_wrong_key_is_told_so_and_lets_nobody_in(sidecar: Sidecar, visit: Visi
     page.get_by_label("Read key").fill("run-1")
     page.get_by_role("button", name="Sign in").click()
 
-    expect(page.get_by_role("alert")).to_contain_text("no key that may read")
+    expect(page.get_by_role("alert")).to_contain_text("not known, or is not for reading")
     photograph(page, "dashboard-wrong-key")
     assert barriers(page) == []
     assert page.context.cookies() == []
@@ -124,6 +125,24 @@ def test_whoever_stands_on_a_link_stays_there_while_the_page_moves(
 
     expect(page.locator("#figures")).not_to_have_text(shown, timeout=SOON_MS)
     expect(link).to_be_focused()
+
+
+def test_whoever_pauses_a_page_reads_in_peace(sidecar: Sidecar, visit: Visit) -> None:
+    use(sidecar, "eve", 1_000)
+    page = enter(visit, sidecar, "/dashboard/user?app_id=acme&user_id=eve")
+    meter = page.get_by_role("meter", name="free-tokens-per-month")
+    pause = page.get_by_role("button", name="Pause")
+    pause.click()
+    expect(pause).to_have_attribute("aria-pressed", "true")
+    use(sidecar, "eve", 500)
+    # As long as three of its questions would take.
+    page.wait_for_function(
+        "(since) => performance.now() > since + 9000", arg=page.evaluate("performance.now()")
+    )
+
+    expect(meter).to_have_attribute("aria-valuenow", "1000")
+    pause.click()
+    expect(meter).to_have_attribute("aria-valuenow", "1500", timeout=SOON_MS)
 
 
 def test_a_refusal_is_opened_and_says_why(sidecar: Sidecar, visit: Visit) -> None:
@@ -209,7 +228,7 @@ def test_a_server_that_went_away_is_told_of_and_what_was_shown_stays(
         meter = page.get_by_role("meter", name="free-tokens-per-month")
         expect(meter).to_have_attribute("aria-valuenow", "4321")
         expect(page.locator(".banner")).to_contain_text("No key is configured")
-    expect(page.get_by_role("status")).to_contain_text("does not answer", timeout=SOON_MS)
+    expect(page.locator("#trouble")).to_contain_text("does not answer", timeout=SOON_MS)
 
     expect(meter).to_have_attribute("aria-valuenow", "4321")
     photograph(page, "dashboard-away-light")

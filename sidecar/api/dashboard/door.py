@@ -15,7 +15,7 @@ from sidecar.api.dashboard.sessions import LASTS, Sessions
 from sidecar.ports import Clock
 
 ROLES: Final = (Role.INTERNAL, Role.READ)
-_WRONG: Final = "This is no key that may read. Nothing else is said of it."
+_WRONG: Final = "This key is not known, or is not for reading."
 _ELSEWHERE: Final = "Another site sent this. Sign in here."
 
 _log = structlog.get_logger("sidecar.dashboard")

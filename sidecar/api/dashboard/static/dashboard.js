@@ -71,6 +71,26 @@
     document.body.classList.toggle("stale", text !== "");
   }
 
+  function wait(text) {
+    const told = document.getElementById("loading");
+    if (told) told.textContent = text;
+    const main = document.getElementById("main");
+    if (main) main.toggleAttribute("aria-busy", text !== "");
+  }
+
+  // Whoever reads may want that nothing moves.
+  let isPaused = false;
+  const pause = document.getElementById("pause");
+  if (pause) {
+    pause.hidden = false;
+    pause.addEventListener("click", () => {
+      isPaused = !isPaused;
+      pause.setAttribute("aria-pressed", String(isPaused));
+      pause.textContent = isPaused ? "Paused" : "Pause";
+      if (!isPaused && window.htmx) window.htmx.trigger("#main", "refresh");
+    });
+  }
+
   function clock() {
     return new Date().toISOString().slice(11, 19);
   }
@@ -81,12 +101,18 @@
 
   document.addEventListener("htmx:beforeRequest", (event) => {
     // Nobody sees it, or somebody is just reading it.
-    if (isPoll(event) && (document.hidden || isSelecting())) event.preventDefault();
+    if (isPoll(event) && (document.hidden || isSelecting() || isPaused)) event.preventDefault();
+    else if (!isPoll(event)) wait("Loading …");
   });
 
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (!isPoll(event) || !document.contains(event.detail.elt)) return;
     const { xhr, successful } = event.detail;
+    if (!isPoll(event)) {
+      wait("");
+      if (!successful && xhr.status !== 401) tell("The server does not answer. Nothing was changed.");
+      return;
+    }
+    if (!document.contains(event.detail.elt)) return;
     if (successful) {
       merge(xhr.responseText);
       latest = clock();
@@ -114,7 +140,7 @@
 
   // -- charts ------------------------------------------------------------------------------------
 
-  const few = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+  const few = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
   const all = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
   const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
   const hue = (place) => (place < 7 ? colour(`--c${place + 1}`) : colour("--c0"));
