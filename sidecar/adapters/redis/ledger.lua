@@ -351,7 +351,7 @@ local function ledger()
     end_of = end_of, keep_end = keep_end, let_go = let_go, read_head = read_head,
     remembered_end = remembered_end, save = save, spans = spans, stand_still = stand_still,
     store_all = store_all,
-    counter_of = counter_of, hold = hold,
+    counter_of = counter_of, fits_at = fits_at, hold = hold, open = open,
     resets_at = counters.resets_at, store = counters.store, unuse = unuse,
     granted = grants.granted, line_of = grants.line_of, read_grants = grants.read_grants,
     store_grants = grants.store,

@@ -29,7 +29,7 @@ from sidecar.adapters.redis.lines import (
     read_usage,
     write_events,
 )
-from sidecar.adapters.redis.script import LEDGER, PLAIN
+from sidecar.adapters.redis.script import BOOK, LEDGER, PLAIN
 from sidecar.domain.decision import Reservation
 from sidecar.domain.grants import MOST_GRANTS, Grant, GrantBalance, GrantOutcome
 from sidecar.domain.limits import Charge
@@ -57,9 +57,9 @@ from sidecar.errors import (
     UnknownReservation,
 )
 
-READ = Script(*LEDGER, "read.lua", "readings.lua", "told.lua")
-RESERVE = Script(*LEDGER, "recall.lua", "readings.lua", "reserve.lua")
-SETTLE = Script(*PLAIN, "finish.lua", *LEDGER[len(PLAIN) :], "sessions.lua", "settle.lua")
+READ = Script("counters.lua", "read.lua", "readings.lua", "told.lua", rarely=LEDGER[1:])
+RESERVE = Script("counters.lua", "recall.lua", "readings.lua", "reserve.lua", rarely=LEDGER[1:])
+SETTLE = Script(*PLAIN, "finish.lua", *BOOK, "sessions.lua", "settle.lua")
 RECORD = Script(*LEDGER, "sessions.lua", "event_log.lua", "record.lua")
 GRANT = Script(*LEDGER, "grant.lua")
 SCRIPTS = (READ, RESERVE, SETTLE, RECORD, GRANT)

@@ -62,7 +62,8 @@ for i = 1, size do
       refused = refused or is_enforced == 1
       local a, b = unpacked('<dd', numbers, counters_at + 24 * (index - 1))
       if a > 0 then
-        fits = fits_at(open(nil, values[index + offset], 's', a, b), maximum, need)
+        book = book or ledger()
+        fits = book.fits_at(book.open(nil, values[index + offset], 's', a, b), maximum, need)
       end
     end
   end
