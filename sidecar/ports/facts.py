@@ -14,9 +14,13 @@ from sidecar.domain.wallet import Wallet
 V = TypeVar("V")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Known(Generic[V]):
-    """A fact that nobody has to wait for; who asks for it may look at the value at once."""
+    """A fact that nobody has to wait for; who asks for it may look at the value at once.
+
+    It stands for an answer and not for its value, so it can be waited for among others
+    (`asyncio.gather` tells them apart by their hash) whatever the value is.
+    """
 
     value: V
 
