@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes import ROOT, Sidecar, clean_environment, free_port, redis_server
+from tests.processes import ROOT, START_S, Sidecar, clean_environment, free_port, redis_server
 
 SQLITE = "sqlite:///./data/sidecar.db"
 ASK = {"app_id": "a", "user_id": "u", "plugin": "basic_search"}
@@ -269,10 +269,13 @@ def test_two_workers_count_in_one_place(tmp_path: Path) -> None:
     with Sidecar(store=SQLITE, cwd=tmp_path, arguments=("--workers", "2")) as sidecar:
         for index in range(40):
             event = {"app_id": "a", "user_id": "u", "event_id": f"e{index}", "total_tokens": 10}
-            with httpx.Client(base_url=sidecar.url) as client:
+            # Each over a connection of its own, and the first may wait for a worker to begin.
+            with httpx.Client(base_url=sidecar.url, timeout=START_S) as client:
                 assert client.post("/v1/usage", json=event).json()["accepted"] == 1
         used = [
-            httpx.post(f"{sidecar.url}/v1/check", json=ASK).json()["limits"][0]["used"]
+            httpx.post(f"{sidecar.url}/v1/check", json=ASK, timeout=START_S).json()["limits"][0][
+                "used"
+            ]
             for _ in range(10)
         ]
 
