@@ -236,3 +236,25 @@ def test_what_is_looked_at_stays_remembered_and_the_rest_goes() -> None:
     assert known.known(4) is None
     known.clear()
     assert known.known(0) is None
+
+
+async def test_a_hold_that_another_process_has_made_is_answered_by_its_reservation(
+    tmp_path: Path,
+) -> None:
+    """Though there is no room for another, and those who share the transaction get theirs."""
+    clock = ManualClock()
+    async with (
+        sqlite_meter(tmp_path / "s.db", clock) as one,
+        sqlite_meter(tmp_path / "s.db", clock) as other,
+    ):
+        world = World(one, clock)
+        hold = world.hold(891)
+        first = await world.make(hold, *LIMITS)
+        beside = replace(world, meter=other)
+        again, *_ = await asyncio.gather(
+            beside.make(hold, *LIMITS),
+            beside.held(*LIMITS, tokens=4),
+            beside.held(*LIMITS, tokens=5),
+        )
+        assert again == first
+        assert await world.levels(*LIMITS) == [(0, 900), (0, 900), (0, 3)]

@@ -13,7 +13,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -62,7 +62,7 @@ class Database:
         self._watch = watch or StoreWatches()
         self._timeout_s = timeout_s
         self._jobs: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
-        self._arrived: list[_Job[Any]] = []
+        self._arrived: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
@@ -80,23 +80,24 @@ class Database:
     def close(self) -> None:
         """Finish what is queued and close the file."""
         if self._thread is not None:
-            self._hand_over()
+            for loop in tuple(self._arrived):
+                self._hand_over(loop)
             self._jobs.put(None)
             self._thread.join()
             self._thread = None
 
-    async def run(self, work: Work[T], *, since: float) -> T:
+    def run(self, work: Work[T], *, since: float) -> Coroutine[None, None, T]:
         """What the work returned, after it is on the disk.
 
         Raises:
             StoreUnavailable: it was not done in time, or the file failed. Work that was
                 begun may still be done.
         """
-        return await self._do(_Job(lambda ledger: _on_the_file(ledger, work)), since)
+        return self._do(_Job(lambda ledger: _on_the_file(ledger, work)), since)
 
-    async def count(self, work: Counting[T], *, since: float) -> T:
+    def count(self, work: Counting[T], *, since: float) -> Coroutine[None, None, T]:
         """The same of work that knows counters by the ledger alone."""
-        return await self._do(_Job(work), since)
+        return self._do(_Job(work), since)
 
     async def _do(self, job: "_Job[T]", since: float) -> T:
         if self._thread is None:
@@ -107,9 +108,12 @@ class Database:
         deadline = since + self._timeout_s
         late = loop.call_later(max(deadline - began_s, 0.001), self._give_up, job.future)
         # Whoever comes in the same turn of the loop is handed over together.
-        if not self._arrived:
-            loop.call_soon(self._hand_over)
-        self._arrived.append(job)
+        arrived = self._arrived.get(loop)
+        if arrived is None:
+            self._arrived[loop] = [job]
+            loop.call_soon(self._hand_over, loop)
+        else:
+            arrived.append(job)
         try:
             result: T = await job.future
         except StoreUnavailable as error:
@@ -125,9 +129,9 @@ class Database:
         self._watch.asked(_OPERATION, began_s)
         return result
 
-    def _hand_over(self) -> None:
-        arrived, self._arrived = self._arrived, []
-        if arrived:
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        arrived = self._arrived.pop(loop, None)
+        if arrived is not None:
             self._jobs.put(arrived)
 
     def _give_up(self, future: asyncio.Future[Any]) -> None:

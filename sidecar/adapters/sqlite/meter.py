@@ -1,6 +1,6 @@
 """The meter in one SQLite file: each verb is one transaction, shared with whoever calls beside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -321,17 +321,17 @@ class SqliteMeter:
 
         await self._run(work, since)
 
-    async def _write(self, work: Callable[[Ledger], T], since: float) -> T:
+    def _write(self, work: Callable[[Ledger], T], since: float) -> Coroutine[None, None, T]:
         self._writes += 1
         if self._writes % _FORGET_EVERY:
-            return await self._run(work, since)
+            return self._run(work, since)
 
         def and_forget(ledger: Ledger) -> T:
             ledger.write()
             forget(ledger.connection, self._now_ms(), _FORGET_ROWS)
             return work(ledger)
 
-        return await self._run(and_forget, since)
+        return self._run(and_forget, since)
 
     async def _run(self, work: Callable[[Ledger], T], since: float) -> T:
         try:
@@ -341,8 +341,11 @@ class SqliteMeter:
 
 
 def _first_answer(ledger: Ledger, hold: Hold, request_digest: str, now: int) -> Record | None:
-    app_id = hold.request.subject.app_id
-    return ledger.reservations.of_request(app_id, request_digest, hold.reservation_id, now)
+    reservations = ledger.reservations
+    if request_digest:
+        app_id = hold.request.subject.app_id
+        return reservations.of_request(app_id, request_digest, hold.reservation_id, now)
+    return reservations.find(hold.reservation_id)
 
 
 def _known(ledger: Ledger, reservation_id: str) -> Record:

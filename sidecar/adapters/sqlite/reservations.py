@@ -390,7 +390,7 @@ class Reservations:
         """The one that was made for a request's id, while that is remembered, or has this id.
 
         Args:
-            digest: of the request's id, empty for none.
+            digest: of the request's id.
         """
         asked = app, digest, now, own_id
         leads_to, is_there = self._connection.execute(_ASKED, asked).fetchone()
