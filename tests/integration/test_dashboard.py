@@ -144,8 +144,11 @@ async def test_whoever_signs_out_is_out() -> None:
 @pytest.mark.parametrize("path", ["/dashboard/sign-in", "/dashboard/sign-out"])
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {}],
-)
+    [
+        {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://["},
+        {"Sec-Fetch-Site": "cross-site"}, {},
+    ],
+)  # fmt: skip
 async def test_another_site_can_neither_sign_in_nor_out(path: str, headers: dict[str, str]) -> None:
     async with application(**KEYS) as client:
         answer = await client.post(path, data={"key": "read-1"}, headers=headers)
@@ -159,16 +162,17 @@ async def test_another_site_can_neither_sign_in_nor_out(path: str, headers: dict
     [
         "https://evil.example", "//evil.example", "/dashboard/../../x@evil", "/v1/status",
         "/\\evil.example", "/dashboardx", "/dashboard\t//evil.example", "javascript:alert(1)",
+        "/dashboard/%2E%2e/portal", "//[", "//ex\u2100mple",
     ],
 )  # fmt: skip
 async def test_signing_in_leads_nowhere_else(there: str) -> None:
     async with application(**KEYS) as client:
         answer = await signed_in(client, next=there)
 
-    location = answer.headers["location"]
-    assert location.startswith("/dashboard")
-    assert location == "/dashboard" or location.startswith("/dashboard/")
-    assert "evil" not in location or location.startswith("/dashboard/../../")
+        door = await client.get("/dashboard/sign-in", params={"next": there})
+
+    assert answer.headers["location"] == "/dashboard"
+    assert 'name="next" value="/dashboard"' in door.text
 
 
 async def test_without_keys_the_pages_are_open_and_say_so() -> None:
@@ -413,6 +417,7 @@ async def test_a_number_that_was_used_is_in_what_an_open_page_asks_for_again() -
     ("path", "status"),
     [
         ("/dashboard/none", 404), ("/dashboard/app", 404), ("/dashboard/user?app_id=a", 404),
+        ("/dashboard/app/", 404), ("/dashboard/user/?app_id=a", 404),
         ("/dashboard/app.csv?app_id=a&table=none", 404),
         ("/dashboard/app?app_id=" + "x" * 257, 422),
         ("/dashboard/app?app_id=a&span=1y&by=none", 200),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 from starlette.types import Receive, Scope
 
@@ -77,7 +77,8 @@ class Asked:
         """Whether a page of ours sent it, as far as the browser says."""
         origin = self._header(b"origin")
         if origin:
-            return urlsplit(origin).netloc == self.host
+            parts = _parts(origin)
+            return parts is not None and parts.netloc == self.host
         return self._header(b"sec-fetch-site") in _OURS
 
     def cookie(self) -> str:
@@ -124,10 +125,19 @@ async def read_form(receive: Receive) -> Mapping[str, str]:
 
 def ours(address: str) -> str:
     """Where to go after signing in: a page of the dashboard, or the first one."""
-    parts = urlsplit(address)
-    is_ours = not parts.scheme and not parts.netloc and "\\" not in address
+    parts = _parts(address)
+    if parts is None or parts.scheme or parts.netloc or "\\" in address:
+        return HOME
     inside = parts.path == HOME or parts.path.startswith(f"{HOME}/")
-    # A browser drops control characters from addresses, and may read something else then.
-    if is_ours and inside and address.isprintable():
-        return address
-    return HOME
+    # A browser goes up where it says so, escaped or not.
+    up = ".." in unquote(parts.path).split("/")
+    # It drops control characters from addresses too, and may read something else then.
+    return address if inside and not up and address.isprintable() else HOME
+
+
+def _parts(address: str) -> SplitResult | None:
+    """What an address consists of, None where it is none."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None

@@ -111,8 +111,9 @@ class Site:
         if asked.path == _FIND:
             return RedirectResponse(_found(asked), 303)
         name = asked.path.removesuffix(_SPREADSHEET)
-        show = self._shows.get(name.rstrip("/"))
-        if show is None or not asked.query.keys() >= _NEEDED.get(name, set()):
+        place = name.rstrip("/")
+        show = self._shows.get(place)
+        if show is None or not asked.query.keys() >= _NEEDED.get(place, set()):
             return await self._page(asked, Shown("lost.html", "No such page", {}, status=404))
         try:
             shown = await show(asked)
