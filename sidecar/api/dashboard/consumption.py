@@ -4,11 +4,12 @@ However much was used, a day has at most some thousand of these sums; and of wha
 a page tells the greatest apart.
 """
 
+import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
 from typing import Final
 
 from sidecar.domain.request import Amounts
@@ -130,25 +131,31 @@ class Consumption:
 
 @dataclass(slots=True)
 class _Kind:
-    """What one model, workflow, agent and plugin came to together."""
+    """What one model, workflow, agent and plugin came to together.
 
-    used: Sum
-    tokens_at: list[int]
+    Attributes:
+        tokens_at: tokens of the bars in which there are some, of many kinds one or two.
+    """
 
-    def copy(self) -> "_Kind":
-        """Another one with the same sums."""
-        return _Kind(replace(self.used), self.tokens_at[:])
+    used: Sum = field(default_factory=Sum)
+    tokens_at: dict[int, int] = field(default_factory=dict)
+
+    def join(self, other: "_Kind") -> None:
+        """Add another kind."""
+        self.used.join(other.used)
+        for place, tokens in other.tokens_at.items():
+            self.tokens_at[place] = self.tokens_at.get(place, 0) + tokens
 
 
 class _Folded:
     """Rows that are summed up: first of each kind, of which there are far fewer than rows."""
 
-    def __init__(self, first: int, end: int, step: int, wanted: Mapping[str, str]) -> None:
-        self._first = first
+    def __init__(self, hours: tuple[int, int], step: int, wanted: Mapping[str, str]) -> None:
+        self._first, end = hours
         self._step = step
         self._wanted = [wanted.get(name) for name in DIMENSIONS]
         self.kinds: dict[tuple[str, str, str, str], _Kind | None] = {}
-        self.bars = [Sum() for _ in range(-(-(end - first) // step))]
+        self.bars = [Sum() for _ in range(-(-(end - self._first) // step))]
 
     def add(self, rows: Iterable[UsageRow]) -> None:
         """Add the rows that are asked for."""
@@ -159,54 +166,64 @@ class _Folded:
             if kind is not None:
                 place, used = (row.hour - first) // step, row.used
                 kind.used.add(used)
-                kind.tokens_at[place] += used.tokens
+                kind.tokens_at[place] = kind.tokens_at.get(place, 0) + used.tokens
                 bars[place].add(used)
-
-    def copy(self) -> "_Folded":
-        """Another one with the same sums."""
-        other = copy(self)
-        other.kinds = {names: kind and kind.copy() for names, kind in self.kinds.items()}
-        other.bars = [replace(bar) for bar in self.bars]
-        return other
 
     def _kind(self, names: tuple[str, str, str, str]) -> _Kind | None:
         """A new one, None where it is filtered out."""
         is_wanted = all(
             wanted in (None, name) for wanted, name in zip(self._wanted, names, strict=True)
         )
-        kind = self.kinds[names] = _Kind(Sum(), [0] * len(self.bars)) if is_wanted else None
+        kind = self.kinds[names] = _Kind() if is_wanted else None
         return kind
 
-    def total(self) -> Sum:
-        """All of it."""
-        total = Sum()
-        for bar in self.bars:
-            total.join(bar)
-        return total
+
+class _Whole:
+    """What was summed up apart, seen as one."""
+
+    def __init__(self, *parts: _Folded) -> None:
+        self._parts = parts
+
+    def bars(self) -> tuple[Sum, ...]:
+        """What each bar comes to."""
+        return tuple(map(_together, zip(*(part.bars for part in self._parts), strict=True)))
 
     def choices(self, dimension: int) -> tuple[str, ...]:
         """The values of a dimension, those that are filtered out too."""
-        return tuple(sorted({names[dimension] for names in self.kinds})[:_CHOICES])
+        found = {names[dimension] for part in self._parts for names in part.kinds}
+        return tuple(sorted(found)[:_CHOICES])
 
     def shares(self, dimension: int) -> tuple[Share, ...]:
         """The greatest values of a dimension, then all others together."""
-        found: dict[str, list[_Kind]] = defaultdict(list)
-        for names, kind in self.kinds.items():
-            if kind is not None:
-                found[names[dimension]].append(kind)
-        told = [self._share(name, kinds) for name, kinds in found.items()]
-        told.sort(key=lambda each: (-each.used.tokens, each.name))
-        if len(told) > TOLD_APART:
-            rest = {each.name for each in told[TOLD_APART:]}
-            others = [kind for name in rest for kind in found[str(name)]]
-            told[TOLD_APART:] = [self._share(None, others)]
-        return tuple(told)
+        tokens: dict[str, int] = defaultdict(int)
+        for name, kind in self._named(dimension):
+            tokens[name] += kind.used.tokens
+        # Bars are summed up for those alone that are told: names may be many thousands.
+        greatest = nsmallest(TOLD_APART, tokens, key=lambda name: (-tokens[name], name))
+        told, rest = {name: _Kind() for name in greatest}, _Kind()
+        for name, kind in self._named(dimension):
+            told.get(name, rest).join(kind)
+        shares = [self._share(name, kind) for name, kind in told.items()]
+        if len(tokens) > len(told):
+            shares.append(self._share(None, rest))
+        return tuple(shares)
 
-    def _share(self, name: str | None, kinds: list[_Kind]) -> Share:
-        used = Sum()
-        for kind in kinds:
-            used.join(kind.used)
-        return Share(name, used, tuple(map(sum, zip(*(it.tokens_at for it in kinds), strict=True))))
+    def _named(self, dimension: int) -> Iterator[tuple[str, _Kind]]:
+        for part in self._parts:
+            for names, kind in part.kinds.items():
+                if kind is not None:
+                    yield names[dimension], kind
+
+    def _share(self, name: str | None, kind: _Kind) -> Share:
+        places = range(len(self._parts[0].bars))
+        return Share(name, kind.used, tuple(kind.tokens_at.get(place, 0) for place in places))
+
+
+def _together(sums: Iterable[Sum]) -> Sum:
+    whole = Sum()
+    for each in sums:
+        whole.join(each)
+    return whole
 
 
 @dataclass(slots=True)
@@ -246,22 +263,28 @@ class Consumptions:
         key = app_id, user_id, span.name, tuple(sorted(wanted.items()))
         kept = self._finished.get(key)
         if kept is None or kept.hours != hours or self._clock.monotonic() >= kept.at_s + _LATE_S:
-            folded = _Folded(first, end, span.step, wanted)
+            folded = _Folded(hours, span.step, wanted)
             since = await self._fold(folded, app_id, user_id, first, end - 1)
             kept = _Finished(folded, hours, self._clock.monotonic(), since)
             self._finished[key] = kept
             self._finished.move_to_end(key)
             if len(self._finished) > _MOST_KEPT:
                 self._finished.popitem(last=False)
-        folded = kept.folded.copy()
-        folded.add(await self._rows(app_id, user_id, end - 1, end - 1))
+        present = _Folded(hours, span.step, wanted)
+        present.add(await self._rows(app_id, user_id, end - 1, end - 1))
+        whole = _Whole(kept.folded, present)
+        bars, shares = whole.bars(), {}
+        for place, name in enumerate(DIMENSIONS):
+            shares[name] = whole.shares(place)
+            # Checks that wait are answered in between.
+            await asyncio.sleep(0)
         return Consumption(
-            starts=tuple(_instant(first + span.step * place) for place in range(len(folded.bars))),
+            starts=tuple(_instant(first + span.step * place) for place in range(len(bars))),
             since=None if kept.since is None else _instant(kept.since),
-            total=folded.total(),
-            bars=tuple(folded.bars),
-            shares={name: folded.shares(place) for place, name in enumerate(DIMENSIONS)},
-            choices={name: folded.choices(place) for place, name in enumerate(DIMENSIONS)},
+            total=_together(bars),
+            bars=bars,
+            shares=shares,
+            choices={name: whole.choices(place) for place, name in enumerate(DIMENSIONS)},
         )
 
     async def _fold(
