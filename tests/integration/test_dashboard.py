@@ -12,7 +12,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from sidecar.api import status
 from sidecar.api.dashboard.tables import Column, Kind, Table, csv_of
+from sidecar.domain.standing import Standing, State
+from sidecar.ports.watching import Part
 from tests.in_process import application
 from tests.processes import ROOT
 
@@ -413,8 +416,23 @@ async def test_a_number_that_was_used_is_in_what_an_open_page_asks_for_again() -
     assert "<html" not in again.text
 
 
+async def test_parts_of_the_server_that_do_not_answer_are_shown_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def silence(part: Part) -> Standing:
+        return Standing(State.DOWN, note=f"{part.name}: no answer within 1 s")
+
+    monkeypatch.setattr(status, "_asked", silence)
+    async with application() as client:
+        page = await client.get("/dashboard")
+
+    assert page.status_code == 200
+    assert page.text.count("it does not say more") == 7
+    assert "<strong>store</strong> is down: store: no answer within 1 s" in page.text
+
+
 @pytest.mark.parametrize(
-    ("path", "status"),
+    ("path", "code"),
     [
         ("/dashboard/none", 404), ("/dashboard/app", 404), ("/dashboard/user?app_id=a", 404),
         ("/dashboard/app/", 404), ("/dashboard/user/?app_id=a", 404),
@@ -423,9 +441,9 @@ async def test_a_number_that_was_used_is_in_what_an_open_page_asks_for_again() -
         ("/dashboard/app?app_id=a&span=1y&by=none", 200),
     ],
 )  # fmt: skip
-async def test_an_address_that_leads_nowhere_says_so(path: str, status: int) -> None:
+async def test_an_address_that_leads_nowhere_says_so(path: str, code: int) -> None:
     async with application() as client:
-        assert (await client.get(path)).status_code == status
+        assert (await client.get(path)).status_code == code
 
 
 async def test_what_somebody_looks_for_is_found() -> None:
