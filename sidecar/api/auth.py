@@ -1,9 +1,11 @@
 """Who is calling, and may it?"""
 
 import hmac
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Role(StrEnum):
@@ -28,6 +30,14 @@ class Forbidden(Exception):
     def __init__(self, roles: Sequence[Role]) -> None:
         super().__init__(f"a key of the role {' or '.join(roles)} is needed")
         self.roles = tuple(roles)
+
+
+class FromElsewhere(Exception):
+    """A page of another site asks, through the browser of somebody who may."""
+
+
+_LOOPBACK: Final = re.compile(rb"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?")
+"""Origins of pages on this machine, where whoever asks has no key to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +79,13 @@ class Keys:
             headers: of the request, names in lower case.
 
         Raises:
-            Unauthenticated, Forbidden: it may not.
+            Unauthenticated, Forbidden, FromElsewhere: it may not.
         """
         if not self._keys:
+            # Only browsers tell an origin, and any page that is open in one can ask this machine.
+            origin = headers.get(b"origin")
+            if origin is not None and _LOOPBACK.fullmatch(origin) is None:
+                raise FromElsewhere
             return
         presented = _presented(headers)
         known = set()

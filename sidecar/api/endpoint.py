@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from sidecar.api.auth import Forbidden, Keys, Role, Unauthenticated
+from sidecar.api.auth import Forbidden, FromElsewhere, Keys, Role, Unauthenticated
 from sidecar.api.faults import FieldFault, InvalidBody, NotJson, fault_of
 from sidecar.api.fields import MAX_CURSOR, MAX_RESERVATION_ID, MAX_TEXT
 from sidecar.api.problem import BodyTooLarge, of_fault, of_invalid_body, problem
@@ -117,8 +117,8 @@ def _refuse_long_names(call: Call) -> None:
 
 
 _FORESEEN: Final = (
-    Unauthenticated, Forbidden, BodyTooLarge, NotJson, InvalidBody, RequestFault, OutboxFull,
-    Unavailable,
+    Unauthenticated, Forbidden, FromElsewhere, BodyTooLarge, NotJson, InvalidBody, RequestFault,
+    OutboxFull, Unavailable,
 )  # fmt: skip
 
 
@@ -134,6 +134,10 @@ def _failure(error: Exception, path: str) -> Response:
             _log.warning("key_of_another_role", path=path)
             detail = f"This takes a key of the role {' or '.join(error.roles)}."
             return problem(403, "forbidden", "The key is for something else", detail)
+        case FromElsewhere():
+            _log.warning("page_of_another_site", path=path)
+            detail = "A page of another site asks. Configure a key, and show it."
+            return problem(403, "forbidden", "No page of another site may ask", detail)
         case BodyTooLarge():
             return problem(413, "body_too_large", "The body is too large", str(error))
         case NotJson():

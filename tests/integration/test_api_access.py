@@ -139,3 +139,37 @@ async def test_without_any_key_everybody_may_do_everything() -> None:
         assert (await client.post("/v1/check", json=WHO)).status_code == 200
         synced = await client.post("/api/internal/subscription/sync", json=SYNC)
         assert synced.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://localhost:3000", 200),
+        ("http://127.0.0.1:8377", 200),
+        ("https://[::1]", 200),
+        ("https://evil.example", 403),
+        ("http://localhost.evil.example", 403),
+        ("http://127.0.0.1.evil.example", 403),
+        ("http://evil.example:8377", 403),
+        ("null", 403),
+        ("", 403),
+    ],
+)
+async def test_without_any_key_no_page_of_another_site_may_do_anything(
+    origin: str, status: int
+) -> None:
+    async with application() as client:
+        path, headers = "/api/internal/subscription/sync", {"Origin": origin}
+
+        answer = await client.post(path, json=SYNC, headers=headers)
+
+        assert answer.status_code == status
+
+
+async def test_with_a_key_it_plays_no_part_where_a_page_is_from() -> None:
+    async with application(**KEYS) as client:
+        headers = {"Origin": "https://app.example", "Authorization": "Bearer run-1"}
+
+        answer = await client.post("/v1/check", json=WHO, headers=headers)
+
+        assert answer.status_code == 200
