@@ -106,7 +106,7 @@ def _round(
         redis.forget_calls()
     before = _used(contestant)
     with begun_on(places().client):
-        done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     after = _used(contestant)
     told = json.loads(figures(done.stdout))
     count = told["requests"]
