@@ -15,7 +15,7 @@ test: system-packages helm-tool $(VENV)/dev
 	$(MAKE) --no-print-directory check
 
 # A file of tests stays with one process; they share nothing but the machine.
-PROCESSES ?= 2
+PROCESSES ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 2 ? 2 : cores > 4 ? 4 : cores)))
 check: lint test-policies
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile
 

@@ -375,7 +375,7 @@ async def test_every_table_of_every_page_is_had_as_a_file() -> None:
         for path in (*PAGES, f"/dashboard/decision?id={decision_id}"):
             page = (await client.get(path)).text
             addresses = set(re.findall(r'href="([^"]*\.csv\?[^"]*)"', page))
-            assert addresses
+            assert len(addresses) >= page.count("<table")
             for address in addresses:
                 answer = await client.get(address.replace("&amp;", "&"))
                 assert answer.status_code == 200

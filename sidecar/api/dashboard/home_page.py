@@ -1,7 +1,8 @@
 """The first page: how is the server, which policies hold, which apps are there, who was refused?"""
 
 import asyncio
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from sidecar.api.dashboard.asked import Asked
 from sidecar.api.dashboard.asking import Answers, source
@@ -19,6 +20,7 @@ _SUMS_LAST_S: Final = 20.0
 _COLUMNS: Final = (
     Column("app"), Column("tokens, 24 h", Kind.NUMBER), Column("requests, 24 h", Kind.NUMBER),
 )  # fmt: skip
+_PARTS: Final = (Column("part"), Column("state", Kind.STATE), Column("what there is to know"))
 
 
 class HomePage:
@@ -50,7 +52,9 @@ class HomePage:
             self._refusals.table(),
         )
         values = {"status": status, "policies": in_force, "apps": apps, "refusals": refused}
-        tables = tuple(part.value for part in (apps, refused) if part.value is not None)
+        told = None if status.value is None else _told(status.value)
+        shown = (apps.value, refused.value, told)
+        tables = tuple(table for table in shown if table is not None)
         return Shown("home.html", "Overview", values, tables, every=OFTEN)
 
     async def _table(self) -> Table:
@@ -69,6 +73,15 @@ class HomePage:
             return (await self._consumptions.of(app_id, None, SPANS["24h"], {})).total
 
         return await self._parts.make(None, make, lasts_s=_SUMS_LAST_S, key=("sum", app_id))
+
+
+def _told(status: Mapping[str, Any]) -> Table:
+    """The parts of the server, for a spreadsheet."""
+    rows = []
+    for name, each in status["parts"].items():
+        facts = (f"{fact}: {value}" for fact, value in each["facts"].items())
+        rows.append((name, each["state"], "; ".join(facts)))
+    return Table("parts", "Parts of the server", _PARTS, rows, "", source("/v1/status"))
 
 
 def _tokens(part: Part[Sum]) -> int:
