@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import orjson
 
 from sidecar.adapters.documents import read_limits, write_limits
+from sidecar.adapters.sqlite.accounts import Entry
 from sidecar.adapters.sqlite.ledger import Ledger
-from sidecar.adapters.sqlite.reservations import Answer, Entry, Record
+from sidecar.adapters.sqlite.reservations import Answer, Record
 from sidecar.domain.counting import Content, instant_or_none, lay_out, readings_of
 from sidecar.domain.decision import Reservation
 from sidecar.domain.limits import Charge, Reading

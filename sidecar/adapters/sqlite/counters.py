@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Final
 
+from sidecar.adapters.sqlite.accounts import Entry
 from sidecar.adapters.sqlite.cells import Cell
 from sidecar.adapters.sqlite.remembered import Remembered
-from sidecar.adapters.sqlite.reservations import Entry
 from sidecar.adapters.sqlite.spending import mark
 from sidecar.adapters.sqlite.times import DAY_MS, KEPT_MS, NEVER
 from sidecar.adapters.sqlite.turn import Turn

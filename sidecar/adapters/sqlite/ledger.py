@@ -14,19 +14,11 @@ from operator import sub
 from typing import Final
 
 from sidecar.adapters.documents import digest
+from sidecar.adapters.sqlite.accounts import TOLD, Account, Draw, Entry, read_account
 from sidecar.adapters.sqlite.cells import Cell
 from sidecar.adapters.sqlite.counters import Counters, Place
 from sidecar.adapters.sqlite.grants import Grants, Owner
-from sidecar.adapters.sqlite.reservations import (
-    TOLD,
-    Account,
-    Draw,
-    Entry,
-    Record,
-    Reservations,
-    read_account,
-    user_of,
-)
+from sidecar.adapters.sqlite.reservations import Record, Reservations, user_of
 from sidecar.adapters.sqlite.rollups import Rollups, dimensions_of
 from sidecar.adapters.sqlite.sessions import Sessions
 from sidecar.adapters.sqlite.statements import Statements

@@ -13,11 +13,12 @@ from sidecar.adapters.documents import (
     read_request,
     write_request,
 )
+from sidecar.adapters.sqlite.accounts import Account
 from sidecar.adapters.sqlite.answers import Look, reservation_of, settlement_of, told_again
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.event_log import SqliteEventLog
 from sidecar.adapters.sqlite.ledger import Ledger
-from sidecar.adapters.sqlite.reservations import Account, Answer, Record
+from sidecar.adapters.sqlite.reservations import Answer, Record
 from sidecar.adapters.sqlite.schema import SCHEMA_VERSION
 from sidecar.adapters.sqlite.sweep import forget
 from sidecar.adapters.sqlite.times import KEPT_MS, system_ms

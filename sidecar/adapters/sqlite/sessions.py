@@ -12,8 +12,8 @@ from typing import Final
 
 import orjson
 
+from sidecar.adapters.sqlite.accounts import TOLD, Entry
 from sidecar.adapters.sqlite.counters import Counters
-from sidecar.adapters.sqlite.reservations import TOLD, Entry
 from sidecar.adapters.sqlite.rollups import Dimensions, Rollups
 from sidecar.adapters.sqlite.times import EVENTS_REMEMBERED_MS
 from sidecar.adapters.sqlite.turn import Turn

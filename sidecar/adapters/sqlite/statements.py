@@ -4,9 +4,9 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
+from sidecar.adapters.sqlite.accounts import Entry
 from sidecar.adapters.sqlite.counters import Counters
 from sidecar.adapters.sqlite.remembered import Remembered
-from sidecar.adapters.sqlite.reservations import Entry
 from sidecar.adapters.sqlite.times import HOUR_MS, STATED_MS
 from sidecar.adapters.sqlite.turn import Turn
 from sidecar.domain.request import MAX_INTEGER
