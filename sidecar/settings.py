@@ -101,6 +101,13 @@ def _names(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
+def _hosts(names: list[str]) -> list[str]:
+    for name in names:
+        if name != "*" and not _HOST.fullmatch(name):
+            raise ValueError(f"{name} is no name such as usage.internal; ports play no part")
+    return names
+
+
 def _kept(value: object) -> object:
     if value == "":
         return None
@@ -112,6 +119,7 @@ _SECRETIVE = (
 )  # fmt: skip
 
 _SHORTEST_SECRET = 32
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _ORIGIN = re.compile(
     r"https?://(\*\.)?[A-Za-z0-9.-]+(:(\d{1,5}|\*))?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?"
 )
@@ -178,6 +186,12 @@ class Settings(BaseSettings):
     )
     sidecar_insecure: bool = Field(
         False, description="true: listen on other addresses than loopback without any key."
+    )
+    sidecar_hosts: Annotated[Names, AfterValidator(_hosts)] = Field(
+        [],
+        description="Without any key: the names that callers may call the server by, with commas, "
+        "beside localhost and loopback addresses; * is any. Unset: no others, and any where "
+        "SIDECAR_INSECURE is true.",
     )
     sidecar_upgrade_url: Annotated[
         str | None, BeforeValidator(_unset_if_empty), _template("{plan}")

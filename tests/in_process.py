@@ -29,7 +29,7 @@ async def application(
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(
             transport=transport,
-            base_url="http://sidecar",
+            base_url="http://localhost",
             event_hooks={"response": [hold_to_document]},
         ) as client:
             yield client

@@ -1,11 +1,11 @@
 """Who is calling, and may it?"""
 
 import hmac
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+
+from sidecar.api.nearby import Nearby
 
 
 class Role(StrEnum):
@@ -32,14 +32,6 @@ class Forbidden(Exception):
         self.roles = tuple(roles)
 
 
-class FromElsewhere(Exception):
-    """A page of another site asks, through the browser of somebody who may."""
-
-
-_LOOPBACK: Final = re.compile(rb"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?")
-"""Origins of pages on this machine, where whoever asks has no key to show."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Key:
     role: Role
@@ -50,15 +42,24 @@ class Keys:
     """The keys of all callers; with none configured, everybody may do everything.
 
     That is for loopback: the server refuses to listen elsewhere without a key.
+
+    Args:
+        nearby: whom everybody is, where no key is configured. Without it: anybody at all.
     """
 
     def __init__(
-        self, runtime: Iterable[str] = (), internal: Iterable[str] = (), read: Iterable[str] = ()
+        self,
+        runtime: Iterable[str] = (),
+        internal: Iterable[str] = (),
+        read: Iterable[str] = (),
+        *,
+        nearby: Nearby | None = None,
     ) -> None:
         given = {Role.RUNTIME: runtime, Role.INTERNAL: internal, Role.READ: read}
         self._keys = tuple(
             _Key(role, secret.encode()) for role, secrets in given.items() for secret in secrets
         )
+        self._nearby = nearby
 
     def __repr__(self) -> str:
         return f"Keys({len(self._keys)})"
@@ -79,13 +80,11 @@ class Keys:
             headers: of the request, names in lower case.
 
         Raises:
-            Unauthenticated, Forbidden, FromElsewhere: it may not.
+            Unauthenticated, Forbidden, Misnamed, FromElsewhere: it may not.
         """
         if not self._keys:
-            # Only browsers tell an origin, and any page that is open in one can ask this machine.
-            origin = headers.get(b"origin")
-            if origin is not None and _LOOPBACK.fullmatch(origin) is None:
-                raise FromElsewhere
+            if self._nearby is not None:
+                self._nearby.require(headers)
             return
         presented = _presented(headers)
         known = set()

@@ -12,9 +12,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from sidecar.api.auth import Forbidden, FromElsewhere, Keys, Role, Unauthenticated
+from sidecar.api.auth import Forbidden, Keys, Role, Unauthenticated
 from sidecar.api.faults import FieldFault, InvalidBody, NotJson, fault_of
 from sidecar.api.fields import MAX_CURSOR, MAX_RESERVATION_ID, MAX_TEXT
+from sidecar.api.nearby import FromElsewhere, Misnamed
 from sidecar.api.problem import BodyTooLarge, of_fault, of_invalid_body, problem
 from sidecar.domain.value import value
 from sidecar.errors import OutboxFull, RequestFault, Unavailable
@@ -117,9 +118,25 @@ def _refuse_long_names(call: Call) -> None:
 
 
 _FORESEEN: Final = (
-    Unauthenticated, Forbidden, FromElsewhere, BodyTooLarge, NotJson, InvalidBody, RequestFault,
-    OutboxFull, Unavailable,
+    Unauthenticated, Forbidden, Misnamed, FromElsewhere, BodyTooLarge, NotJson, InvalidBody,
+    RequestFault, OutboxFull, Unavailable,
 )  # fmt: skip
+
+
+def of_stranger(error: Misnamed | FromElsewhere, path: str) -> Response:
+    """What is answered where nobody has a key to somebody who may not ask there."""
+    match error:
+        case Misnamed():
+            _log.warning("called_by_another_name", path=path, name=error.name)
+            detail = (
+                "Without any key this server answers to localhost and loopback addresses, not to "
+                f"{error.name!r}. Add the name to SIDECAR_HOSTS, or configure a key."
+            )
+            return problem(403, "forbidden", "The server is not called so", detail)
+        case FromElsewhere():
+            _log.warning("page_of_another_site", path=path)
+            detail = "A page of another site asks. Configure a key, and show it."
+            return problem(403, "forbidden", "No page of another site may ask", detail)
 
 
 def _failure(error: Exception, path: str) -> Response:
@@ -134,10 +151,8 @@ def _failure(error: Exception, path: str) -> Response:
             _log.warning("key_of_another_role", path=path)
             detail = f"This takes a key of the role {' or '.join(error.roles)}."
             return problem(403, "forbidden", "The key is for something else", detail)
-        case FromElsewhere():
-            _log.warning("page_of_another_site", path=path)
-            detail = "A page of another site asks. Configure a key, and show it."
-            return problem(403, "forbidden", "No page of another site may ask", detail)
+        case Misnamed() | FromElsewhere():
+            return of_stranger(error, path)
         case BodyTooLarge():
             return problem(413, "body_too_large", "The body is too large", str(error))
         case NotJson():

@@ -26,6 +26,7 @@ from sidecar.adapters.watches import StoreWatches
 from sidecar.adapters.web import Web
 from sidecar.api.app import Parts, Portal, Watching, build_app
 from sidecar.api.auth import Keys
+from sidecar.api.nearby import ANY, Nearby
 from sidecar.api.observed import AccessLog
 from sidecar.api.portal.own import Shop
 from sidecar.bootstrap.ending import ENDING, Ending
@@ -87,6 +88,7 @@ def create_app(
     counted_in: Path | None = None,
     *,
     hears_signals: bool = False,
+    on_file: bool = False,
 ) -> Starlette:
     """The ASGI application; its lifespan opens and closes the store.
 
@@ -96,6 +98,7 @@ def create_app(
         counted_in: where several processes count, so that a scrape of one tells of all.
         hears_signals: whether it ends as it is told to by them; the server that runs it hears
             them otherwise.
+        on_file: whether it listens on a unix socket, which no browser can reach.
 
     Raises:
         ConfigurationError: the policies or the store's address are wrong.
@@ -188,6 +191,7 @@ def create_app(
         runtime=_revealed(settings.sidecar_runtime_keys),
         internal=_revealed(settings.internal_api_keys),
         read=_revealed(settings.sidecar_read_keys),
+        nearby=None if on_file else Nearby(_names(settings)),
     )
     parts = Parts(
         pdp=pdp,
@@ -220,6 +224,13 @@ def create_app(
         tell=None if webhooks is None else webhooks.noticed.tell,
     )
     return build_app(parts, lifespan)
+
+
+def _names(settings: Settings) -> list[str]:
+    """By which names callers without a key may call the server."""
+    if settings.sidecar_insecure and not settings.sidecar_hosts:
+        return [ANY]
+    return settings.sidecar_hosts
 
 
 def _portal(settings: Settings, identities: Identities) -> Portal:

@@ -106,7 +106,14 @@ def serve(
         signal.signal(ending, lambda *_: sys.exit(0))
     try:
         if workers == 1:
-            app = partial(create_app, settings, log_format, policies_found, hears_signals=True)
+            app = partial(
+                create_app,
+                settings,
+                log_format,
+                policies_found,
+                hears_signals=True,
+                on_file=uds is not None,
+            )
             uvicorn.Server(_config(app, bounds)).run(sockets=[listener])
         else:
             with published_policies(settings, policies_found) as published:
@@ -117,6 +124,7 @@ def serve(
                     followed_in=published.folder,
                     counted_in=published.counted,
                     hears_signals=True,
+                    on_file=uds is not None,
                 )
                 Workers(_config(app, bounds, workers), [listener], published).run()
     finally:

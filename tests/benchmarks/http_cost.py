@@ -144,7 +144,7 @@ def _event(user: int) -> bytes:
 async def _answered(app: ASGIApp, path: str, body: bytes) -> None:
     scope: Scope = {
         "type": "http", "method": "POST", "path": path, "query_string": b"",
-        "headers": [(b"host", b"x"), (b"content-length", b"%d" % len(body))],
+        "headers": [(b"host", b"localhost"), (b"content-length", b"%d" % len(body))],
     }  # fmt: skip
 
     async def receive() -> Message:
@@ -195,7 +195,7 @@ async def _whole(connection: Callable[[ServerState], HttpToolsProtocol], asked: 
     for each in connections:
         each.connection_made(_Nowhere())
     sent = [
-        b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b"
+        b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
         % (path.encode(), len(body), body)
         for path, body in asked
     ]

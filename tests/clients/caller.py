@@ -44,9 +44,9 @@ class Answer:
 def request(path: str, body: object = None) -> bytes:
     """One request as it goes over the wire: a POST if it has a body."""
     if body is None:
-        return f"GET {path} HTTP/1.1\r\nHost: sidecar\r\n\r\n".encode()
+        return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     text = json.dumps(body).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: sidecar\r\nContent-Length: {len(text)}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(text)}\r\n\r\n"
     return head.encode() + text
 
 

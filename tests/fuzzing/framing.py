@@ -64,7 +64,7 @@ def malformed(chance: Random) -> bytes:
     line = b"POST " + example.route.format(**example.path).encode() + b" HTTP/1.1"
     body = _nearly_json(example, chance)
     # So that it is over when it was answered.
-    headers = [b"Host: sidecar", b"Content-Length: %d" % len(body), b"Connection: close"]
+    headers = [b"Host: localhost", b"Content-Length: %d" % len(body), b"Connection: close"]
     for _ in range(chance.choice((0, 1, 1, 2))):
         match chance.randrange(6):
             case 0:

@@ -1,5 +1,7 @@
 """Who may call what: the table of roles, key by key."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -173,3 +175,96 @@ async def test_with_a_key_it_plays_no_part_where_a_page_is_from() -> None:
         answer = await client.post("/v1/check", json=WHO, headers=headers)
 
         assert answer.status_code == 200
+
+
+async def test_users_themselves_may_ask_through_whatever_page_where_there_are_keys() -> None:
+    async with application(**KEYS) as client:
+        token = await client.post(
+            "/v1/portal-tokens", json=WHO, headers={"Authorization": "Bearer run-1"}
+        )
+        brought = {"Authorization": f"Bearer {token.json()['token']}"}
+
+        answer = await client.get(
+            "/v1/me/entitlements", headers=brought | {"Origin": "https://app.example"}
+        )
+
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LocalHost:8377", 200),
+        ("127.0.0.1:8377", 200),
+        ("127.1.2.3", 200),
+        ("[::1]:8377", 200),
+        ("evil.example", 403),
+        ("evil.example:8377", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost:8377.evil.example", 403),
+        ("localhost@evil.example", 403),
+        ("192.0.2.7", 403),
+        ("", 403),
+    ],
+)
+async def test_without_any_key_the_server_answers_to_names_of_this_machine_alone(
+    host: str, status: int
+) -> None:
+    async with application() as client:
+        named = {"Host": host}
+        for _ in range(2):
+            told = await client.get("/v1/entitlements?app_id=a&user_id=u", headers=named)
+            page = await client.get("/dashboard", headers=named)
+            changed = await client.post("/api/internal/subscription/sync", json=SYNC, headers=named)
+
+            assert {told.status_code, page.status_code, changed.status_code} == {status}
+        # Another caller's name plays no part.
+        assert (await client.post("/v1/check", json=WHO)).status_code == 200
+
+
+async def test_a_refusal_of_a_name_says_where_to_add_it() -> None:
+    async with application() as client:
+        answer = await client.post("/v1/check", json=WHO, headers={"Host": "usage.internal"})
+
+        assert answer.json()["detail"] == (
+            "Without any key this server answers to localhost and loopback addresses, not to "
+            "'usage.internal'. Add the name to SIDECAR_HOSTS, or configure a key."
+        )
+
+
+async def test_health_and_metrics_are_told_whatever_the_server_is_called() -> None:
+    async with application() as client:
+        for path in ("/healthz", "/readyz", "/metrics"):
+            answer = await client.get(path, headers={"Host": "10.1.2.3:8377"})
+            assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sidecar_hosts": "other, Usage.Internal"},
+        {"sidecar_hosts": "*"},
+        {"sidecar_insecure": True},
+        KEYS,
+    ],
+    ids=named,
+)
+async def test_other_names_are_taken_where_they_are_set_or_everybody_is_let_in(
+    settings: dict[str, Any],
+) -> None:
+    async with application(**settings) as client:
+        headers = {"Host": "usage.internal:8377", "Authorization": "Bearer run-1"}
+
+        assert (await client.post("/v1/check", json=WHO, headers=headers)).status_code == 200
+
+
+async def test_hosts_that_are_set_hold_where_everybody_is_let_in_too() -> None:
+    async with application(sidecar_insecure=True, sidecar_hosts="sidecar") as client:
+        called = [
+            await client.post("/v1/check", json=WHO, headers={"Host": host})
+            for host in ("sidecar:8377", "localhost:8377", "evil.example:8377")
+        ]
+
+        assert [answer.status_code for answer in called] == [200, 200, 403]

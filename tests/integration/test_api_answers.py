@@ -159,7 +159,7 @@ async def test_a_defect_of_ours_bears_the_request_id_and_tells_nothing(
     }
     app = build_app(Parts(**named | known))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://sidecar") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.post(path, json=body, headers={"X-Request-ID": "abc"})
 
     assert (answer.status_code, answer.headers["x-request-id"]) == (500, "abc")

@@ -196,5 +196,5 @@ async def test_the_endpoints_that_are_told_are_the_ones_that_answer() -> None:
             for name in ("access_evaluation_endpoint", "access_evaluations_endpoint")
         ]
 
-    assert told.json()["policy_decision_point"] == "http://sidecar"
+    assert told.json()["policy_decision_point"] == "http://localhost"
     assert [answer.json()["decision"] for answer in answers] == [True, True]

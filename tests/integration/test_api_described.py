@@ -176,7 +176,7 @@ async def test_an_answer_that_is_not_described_is_found(
     client: httpx.AsyncClient,
 ) -> None:  # fmt: skip
     answer = await client.post("/v1/check", json=WHO)
-    request = httpx.Request("POST", "http://sidecar/v1/check")
+    request = httpx.Request("POST", "http://localhost/v1/check")
     other = httpx.Response(status, json=answer.json() | more, headers=headers, request=request)
 
     with pytest.raises(NotAsDescribed, match=re.escape(fault)):

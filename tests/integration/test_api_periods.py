@@ -51,7 +51,7 @@ async def billing() -> AsyncIterator[Billing]:
         app = Starlette(routes=[Route(PATH, Endpoint(periods.show, Keys(), ()))])
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app),
-            base_url="http://sidecar",
+            base_url="http://localhost",
             event_hooks={"response": [hold_to_document]},
         ) as client:
             yield Billing(World(meter, clock), client)

@@ -22,7 +22,7 @@ from tests.processes import ROOT
 STATIC = ROOT / "sidecar/api/dashboard/static"
 KEYS = {"sidecar_read_keys": "read-1,read-2", "sidecar_runtime_keys": "run-1"}
 RUNTIME = {"Authorization": "Bearer run-1"}
-OURS = {"Origin": "http://sidecar"}
+OURS = {"Origin": "http://localhost"}
 PAGES = (
     "/dashboard", "/dashboard/policies", "/dashboard/app?app_id=acme",
     "/dashboard/user?app_id=acme&user_id=ann",

@@ -125,7 +125,7 @@ class _Connection(asyncio.Protocol):
         self._due_s: float | None = None
         self._received = b""
         self._request = (
-            b"POST /v1/check HTTP/1.1\r\nHost: sidecar\r\nContent-Type: application/json\r\n"
+            b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n" % len(load.body)
         ) + load.body
 

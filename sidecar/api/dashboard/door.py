@@ -44,10 +44,9 @@ class Door:
 
         Raises:
             Unauthenticated, Forbidden: a program brought a key, and not one of these.
+            Misnamed, FromElsewhere: nobody needs a key, but this one may not ask.
         """
-        if self.is_open:
-            return None
-        if asked.has_key:
+        if self.is_open or asked.has_key:
             self._keys.require(ROLES, asked.headers)
             return None
         if self._sessions.holds(asked.cookie(), asked.now):

@@ -25,7 +25,9 @@ from sidecar.api.dashboard.shown import Shown
 from sidecar.api.dashboard.tables import csv_of
 from sidecar.api.dashboard.usage_part import UsageParts
 from sidecar.api.dashboard.user_page import UserPage
+from sidecar.api.endpoint import of_stranger
 from sidecar.api.faults import InvalidBody
+from sidecar.api.nearby import FromElsewhere, Misnamed
 from sidecar.api.problem import BodyTooLarge, of_status, problem
 
 POLICY: Final = (
@@ -106,6 +108,8 @@ class Site:
             return problem(401, "unauthenticated", "No valid key", "This key is not known.")
         except Forbidden as error:
             return problem(403, "forbidden", "The key is for something else", str(error))
+        except (Misnamed, FromElsewhere) as error:
+            return of_stranger(error, asked.path)
         if refusal is not None:
             return refusal
         if asked.path == _FIND:
