@@ -130,7 +130,7 @@ class Meter(Protocol):
     async def usage(
         self, app_id: str, user_id: str | None, first_hour: int, last_hour: int, *, since: float
     ) -> tuple[UsageRow, ...]:
-        """What was used hour by hour, of one user or, with None, of all together.
+        """What was used hour by hour, the earliest first; of one user, or of all together (None).
 
         Args:
             first_hour, last_hour: hours since 1970, both included.

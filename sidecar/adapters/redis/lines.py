@@ -152,13 +152,30 @@ def read_balance(app_id: str, user_id: str, line: str) -> GrantBalance:
     return GrantBalance(grant, int(used), int(held), revoked == "1")
 
 
-def read_usage(user_id: str, field: str, value: str) -> UsageRow:
-    """One row of the reports, as reports.lua keeps it."""
-    hour, *named = field.split("\t")
-    tokens, received, sent, requests, cost = map(int, value.split(" "))
-    model, workflow, agent, plugin = map(unquote, named)
-    used = Amounts(tokens, received, sent, requests, cost)
-    return UsageRow(int(hour), user_id, model, workflow, agent, plugin, used)
+def read_usage(
+    user_id: str, told: Sequence[str], first_hour: int, last_hour: int
+) -> Iterator[UsageRow]:
+    """The rows of some hours, of a day of the reports as reports.lua keeps it.
+
+    Args:
+        told: fields, each with its value behind it.
+    """
+    # A day has each name many times, and hours that nobody asked for.
+    names: dict[str, tuple[str, ...]] = {}
+    for field, value in zip(told[::2], told[1::2], strict=True):
+        of_hour, _, named = field.partition("\t")
+        hour = int(of_hour)
+        if not first_hour <= hour <= last_hour:
+            continue
+        tokens, received, sent, requests, cost = map(int, value.split(" "))
+        # Of some all was told again by others.
+        if tokens or received or sent or requests or cost:
+            found = names.get(named)
+            if found is None:
+                found = names[named] = tuple(map(unquote, named.split("\t")))
+            model, workflow, agent, plugin = found
+            used = Amounts(tokens, received, sent, requests, cost)
+            yield UsageRow(hour, user_id, model, workflow, agent, plugin, used)
 
 
 def entry_of(counter: Counter) -> list[object]:

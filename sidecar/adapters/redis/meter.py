@@ -209,7 +209,7 @@ class RedisMeter:
         self, app_id: str, user_id: str | None, first_hour: int, last_hour: int, *, since: float
     ) -> tuple[UsageRow, ...]:
         """What was used hour by hour, of one user or, with None, of all together."""
-        prefix, rows = app_prefix(app_id), []
+        prefix, rows = app_prefix(app_id), list[UsageRow]()
         for day in range(first_hour // 24, last_hour // 24 + 1):
             key = usage_key(prefix, day, user_id)
             try:
@@ -217,11 +217,9 @@ class RedisMeter:
             except Unavailable as error:
                 raise MeterUnavailable(str(error)) from error
             assert isinstance(found, list)
-            pairs = zip(found[::2], found[1::2], strict=True)
-            rows += [read_usage(user_id or "", field, value) for field, value in pairs]
-        # Of some all was told again by others.
-        rows = [row for row in rows if row.used != Amounts()]
-        return tuple(sorted((r for r in rows if first_hour <= r.hour <= last_hour), key=_order_of))
+            rows += read_usage(user_id or "", found, first_hour, last_hour)
+        rows.sort(key=_order_of)
+        return tuple(rows)
 
     async def ping(self, *, since: float) -> None:
         """Return if Redis answers and takes writes, a Cluster in all of its slots."""

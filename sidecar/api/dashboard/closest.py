@@ -22,6 +22,8 @@ from sidecar.ports import Clock, Statements
 NEAR: Final = 0.8
 SHOWN: Final = 15
 _PAGE: Final = 100
+_AT_ONCE: Final = 25
+"""Periods that are looked at for whoever comes first: the page is there soon, and looks on."""
 _FIRST_S: Final = 0.02
 """How long it is looked further at a time, until all was looked at once."""
 _LATER_S: Final = 0.008
@@ -160,13 +162,15 @@ class Closest:
             return app.told
 
     async def _look(self, app_id: str, app: _App) -> None:
+        at_a_time_s, count = _LATER_S if app.told.is_whole else _FIRST_S, _PAGE
+        if app.told.at is None:
+            at_a_time_s, count = 0.0, _AT_ONCE
         going = app.round = app.round or _Round()
-        now, at_a_time_s = self._clock.now(), _LATER_S if app.told.is_whole else _FIRST_S
-        until = self._clock.monotonic() + at_a_time_s
+        now, until = self._clock.now(), self._clock.monotonic() + at_a_time_s
         now_ms = to_ms(now)
         while True:
             page = await self._statements.page(
-                app_id, None, going.after, _PAGE, since=self._clock.monotonic()
+                app_id, None, going.after, count, since=self._clock.monotonic()
             )
             for statement in page.statements:
                 going.add(statement, now_ms)

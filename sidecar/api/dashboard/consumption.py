@@ -5,11 +5,13 @@ a page tells the greatest apart.
 """
 
 import asyncio
+from bisect import bisect_left
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
+from operator import attrgetter
 from typing import Final
 
 from sidecar.domain.request import Amounts
@@ -28,6 +30,7 @@ _MOST_KEPT: Final = 16
 _HOUR: Final = timedelta(hours=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HOURS_A_DAY: Final = 24
+_HOUR_OF: Final = attrgetter("hour")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,8 @@ class _Folded:
             if kind is not None:
                 place, used = (row.hour - first) // step, row.used
                 kind.used.add(used)
-                kind.tokens_at[place] = kind.tokens_at.get(place, 0) + used.tokens
+                tokens_at = kind.tokens_at
+                tokens_at[place] = tokens_at.get(place, 0) + used.tokens
                 bars[place].add(used)
 
     def _kind(self, names: tuple[str, str, str, str]) -> _Kind | None:
@@ -261,17 +265,17 @@ class Consumptions:
         """
         first, end = hours = span.hours_until(self._clock.now())
         key = app_id, user_id, span.name, tuple(sorted(wanted.items()))
-        kept = self._finished.get(key)
+        kept, present = self._finished.get(key), _Folded(hours, span.step, wanted)
         if kept is None or kept.hours != hours or self._clock.monotonic() >= kept.at_s + _LATE_S:
             folded = _Folded(hours, span.step, wanted)
-            since = await self._fold(folded, app_id, user_id, first, end - 1)
+            since = await self._fold(folded, present, app_id, user_id, first, end)
             kept = _Finished(folded, hours, self._clock.monotonic(), since)
             self._finished[key] = kept
             self._finished.move_to_end(key)
             if len(self._finished) > _MOST_KEPT:
                 self._finished.popitem(last=False)
-        present = _Folded(hours, span.step, wanted)
-        present.add(await self._rows(app_id, user_id, end - 1, end - 1))
+        else:
+            present.add(await self._rows(app_id, user_id, end - 1, end - 1))
         whole = _Whole(kept.folded, present)
         bars, shares = whole.bars(), {}
         for place, name in enumerate(DIMENSIONS):
@@ -288,13 +292,24 @@ class Consumptions:
         )
 
     async def _fold(
-        self, folded: _Folded, app_id: str, user_id: str | None, first: int, end: int
+        self,
+        folded: _Folded,
+        present: _Folded,
+        app_id: str,
+        user_id: str | None,
+        first: int,
+        end: int,
     ) -> int | None:
         """Read hours, the newest first: what is left out, if anything is, is the oldest."""
         begin, read = end, 0
         while begin > first:
             last, begin = begin - 1, max(first, (begin - 1) // _HOURS_A_DAY * _HOURS_A_DAY)
             rows = await self._rows(app_id, user_id, begin, last)
+            if last == end - 1:
+                # The last of them still runs, and stands at the end.
+                over = bisect_left(rows, last, key=_HOUR_OF)
+                present.add(rows[over:])
+                rows = rows[:over]
             folded.add(rows)
             read += len(rows)
             if read > _MOST_ROWS and begin > first:
