@@ -33,4 +33,5 @@ class Decisions:
         found = await self._decisions.latest(
             asked.app_id or "", asked.user_id or "", asked.effect or "", asked.limit
         )
-        return json_response({"decisions": found, "lost": self._decisions.lost})
+        kept = "files" if self._decisions.is_in_files else "memory"
+        return json_response({"decisions": found, "lost": self._decisions.lost, "kept": kept})

@@ -47,6 +47,11 @@ class Decisions(Protocol):
     """What was decided before, as it was recorded."""
 
     @property
+    def is_in_files(self) -> bool:
+        """Whether it is that of all processes; else it is what this one remembers."""
+        ...
+
+    @property
     def lost(self) -> int:
         """How many could not be recorded."""
         ...

@@ -1,10 +1,12 @@
 """The pages for people, asked as a browser asks them."""
 
+import asyncio
 import csv
 import hashlib
 import io
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -324,6 +326,72 @@ async def test_an_app_page_names_who_is_closest_to_a_limit() -> None:
     assert "1 over, 1 near, of 4 running periods" in page.text
     assert [row["user"] for row in table] == ["u2", "u1", "u3", "u0"]
     assert table[0]["of it"] == "1.2000"
+
+
+PASSING = (
+    "apiVersion: sidecar/v1\nkind: Policy\nmetadata: {name: p}\nmode: enforce\n"
+    "defaults: {plan: free, failure_mode: closed}\n"
+    "plans:\n  free:\n    plugins: ['*']\n    tokens_per_month: 1000000\n    limits:\n"
+    "      - {id: minute, meter: tokens, max: 1000, window: 1m, per: [app, user]}\n"
+    "      - {id: day, meter: tokens, max: 10000, window: day, per: [app, user]}\n"
+    "      - {id: ever, meter: tokens, max: 20000, window: lifetime, per: [app, user]}\n"
+    "      - {id: all, meter: tokens, max: 40000, window: hour, per: [app]}\n"
+    "      - {id: of-model, meter: tokens, max: 1, window: hour, per: [app, user, model]}\n"
+)
+
+
+async def test_an_app_page_names_who_is_near_limits_of_other_windows_too(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(PASSING)
+    async with application(tmp_path) as client:
+        for user, tokens in (("ann", 900), ("bob", 9_000), ("cid", 21_000), ("dan", 1)):
+            await used(client, tokens, user_id=user, event_id=user, model_name="gpt-4o")
+        page = "/dashboard/app?app_id=acme"
+        await client.get(page)
+        # An open page asks after those whom it has met.
+        found = (await asked_again(client, page, "asked after")).text
+        table = rows_of(await client.get("/dashboard/app.csv?app_id=acme&table=closest"))
+
+    near = [(row["user"], row["limit"]) for row in table if float(row["of it"]) >= 0.8]
+    assert set(near) == {
+        ("cid", "minute"), ("bob", "minute"), ("ann", "minute"), ("cid", "day"), ("bob", "day"),
+        ("cid", "ever"),
+    }  # fmt: skip
+    assert near[0] == ("cid", "minute")
+    assert ("(all users)", "all") in [(row["user"], row["limit"]) for row in table]
+    assert not [row for row in table if row["limit"] == "of-model"]
+    assert "4 over, 2 near, of 4 users asked after in the last minute" in found
+
+
+async def test_whom_something_was_decided_on_lately_is_asked_after_at_once(tmp_path: Path) -> None:
+    only_short = PASSING.replace("    tokens_per_month: 1000000\n", "")
+    (tmp_path / "policy.yaml").write_text(only_short)
+    async with application(tmp_path) as client:
+        await used(client, 1_500)
+        asked = {"app_id": "acme", "user_id": "ann", "estimated_tokens": 1}
+        assert (await client.post("/v1/check", json=asked)).status_code == 402
+        page = (await client.get("/dashboard/app?app_id=acme")).text
+
+    assert "1 over, 0 near, of 1 users asked after in the last minute" in page
+
+
+async def test_whose_refusals_are_shown_is_said(tmp_path: Path) -> None:
+    said = "Those of this process, since its start; SIDECAR_DECISION_LOG keeps those of all."
+    for settings, is_said in (({}, True), ({"sidecar_decision_log": tmp_path / "log"}, False)):
+        async with application(**settings) as client:
+            await refused(client)
+            for page in ("/dashboard", *PAGES[2:]):
+                assert (said in (await client.get(page)).text) is is_said
+            kept = (await client.get("/v1/decisions")).json()["kept"]
+            assert kept == ("memory" if is_said else "files")
+
+
+async def asked_again(client: httpx.AsyncClient, page: str, until: str) -> httpx.Response:
+    """The page as an open one asks for it, as soon as a text is in it."""
+    deadline = time.monotonic() + 20
+    while until not in (found := await client.get(page, headers={"HX-Request": "true"})).text:
+        assert time.monotonic() < deadline, found.text
+        await asyncio.sleep(0.05)
+    return found
 
 
 async def test_a_limit_that_all_users_share_is_shown_with_the_app(tmp_path: Path) -> None:

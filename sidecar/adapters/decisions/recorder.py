@@ -54,6 +54,11 @@ class RecordedDecisions:
         self._writer = None if series is None else Writer(series, self._losses)
 
     @property
+    def is_in_files(self) -> bool:
+        """Whether there are files in which those of all processes are found."""
+        return self._folder is not None
+
+    @property
     def lost(self) -> int:
         """Decisions that are in no file, though they should be."""
         return self._losses.count

@@ -1,4 +1,4 @@
-"""Which users of an app are near a limit, or over it?
+"""Which users of an app are near a limit by the month, or over it?
 
 No store keeps users in the order of what they have left: that would cost each request something.
 What it keeps is what each billing period comes to, user by user. Whoever looks at an app goes
@@ -8,7 +8,7 @@ while somebody does.
 
 import asyncio
 import heapq
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
@@ -34,6 +34,7 @@ _FRESH_S: Final = 10.0
 _OLD_S: Final = 30.0
 """Whoever opens a page is shown what was found before, unless it is older."""
 _APPS: Final = 32
+_MET: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Near:
     Attributes:
         user_id: empty where users share the limit.
         used, included: as the limit was last counted.
+        ends_at: None for what has no end.
     """
 
     user_id: str
@@ -51,7 +53,7 @@ class Near:
     window: str
     used: int
     included: int
-    ends_at: datetime
+    ends_at: datetime | None
 
     @property
     def part(self) -> float:
@@ -131,6 +133,7 @@ class _App:
     told: Found = field(default_factory=Found)
     told_s: float = float("-inf")
     round: _Round | None = None
+    met: "deque[str]" = field(default_factory=lambda: deque(maxlen=_MET))
 
 
 class Closest:
@@ -161,6 +164,14 @@ class Closest:
                 await self._look(app_id, app)
             return app.told
 
+    def met(self, app_id: str) -> tuple[str, ...]:
+        """Users that were met on the way through an app: the closest, then the latest."""
+        app = self._apps.get(app_id)
+        if app is None:
+            return ()
+        closest = (line.user_id for line in app.told.lines if line.user_id)
+        return tuple(dict.fromkeys((*closest, *map(unquote, app.met))))
+
     async def _look(self, app_id: str, app: _App) -> None:
         at_a_time_s, count = _LATER_S if app.told.is_whole else _FIRST_S, _PAGE
         if app.told.at is None:
@@ -174,6 +185,7 @@ class Closest:
             )
             for statement in page.statements:
                 going.add(statement, now_ms)
+            app.met.extend({each.key.owner: None for each in page.statements if each.key.owner})
             going.after = page.last
             is_over = page.last is None
             if is_over or going.looked_at >= _MOST:

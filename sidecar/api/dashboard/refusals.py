@@ -43,7 +43,9 @@ def _table(told: Mapping[str, Any], app_id: str, asked: Source) -> Table:
     columns = _COLUMNS if app_id else (_COLUMNS[0], Column(_IN_ONE_APP), *_COLUMNS[1:])
     rows = [_row(each, is_of_app=bool(app_id)) for each in told["decisions"]]
     lost = told["lost"]
-    about = f"{lost:,} decisions could not be recorded." if lost else ""
+    about = f"{lost:,} decisions could not be recorded. " if lost else ""
+    if told["kept"] == "memory":
+        about += "Those of this process, since its start; SIDECAR_DECISION_LOG keeps those of all."
     return Table("refusals", "Latest refusals", columns, rows, "Nobody was refused.", asked, about)
 
 

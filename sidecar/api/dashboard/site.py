@@ -17,7 +17,9 @@ from sidecar.api.dashboard.decision_page import DecisionPage
 from sidecar.api.dashboard.door import Door
 from sidecar.api.dashboard.files import file_at
 from sidecar.api.dashboard.home_page import HomePage
+from sidecar.api.dashboard.makers import Makers
 from sidecar.api.dashboard.parts import Parts
+from sidecar.api.dashboard.passing import PassingLimits
 from sidecar.api.dashboard.policies_page import PoliciesPage
 from sidecar.api.dashboard.refusals import Refusals, app_page, user_page
 from sidecar.api.dashboard.rendering import Pages
@@ -56,7 +58,8 @@ class Site:
         consumptions = Consumptions(resources.meter, clock)
         answers, parts = Answers(resources.handlers), Parts(clock)
         refusals, usage = Refusals(answers, parts), UsageParts(consumptions, policies, parts)
-        closest = Closest(resources.statements, clock)
+        makers = Makers(answers, parts, refusals, usage, policies)
+        closest, passing = Closest(resources.statements, clock), PassingLimits(answers, clock)
         self._clock = clock
         self._pages = Pages()
         self._door = Door(resources.keys, self._pages, clock)
@@ -64,8 +67,8 @@ class Site:
         self._shows: dict[str, Callable[[Asked], Awaitable[Shown]]] = {
             HOME: home.show,
             OVERVIEW: home.show,
-            "/dashboard/app": AppPage(answers, parts, refusals, usage, closest, policies).show,
-            "/dashboard/user": UserPage(answers, parts, refusals, usage, policies).show,
+            "/dashboard/app": AppPage(makers, closest, passing).show,
+            "/dashboard/user": UserPage(makers).show,
             "/dashboard/decision": DecisionPage(answers, parts).show,
             "/dashboard/policies": PoliciesPage(answers, parts).show,
         }

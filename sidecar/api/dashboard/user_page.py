@@ -5,15 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sidecar.api.dashboard.asked import Asked
-from sidecar.api.dashboard.asking import Answers, Source, source
+from sidecar.api.dashboard.asking import Source, source
 from sidecar.api.dashboard.gauges import gauges
-from sidecar.api.dashboard.parts import Parts
-from sidecar.api.dashboard.refusals import Refusals
+from sidecar.api.dashboard.makers import Makers
 from sidecar.api.dashboard.shown import OFTEN, Shown
 from sidecar.api.dashboard.tables import Column, Kind, Table
-from sidecar.api.dashboard.usage_part import UsageParts
 from sidecar.api.dashboard.words import instant, window
-from sidecar.ports import Policies
 
 _QUOTAS = (
     Column("limit", Kind.CODE), Column("meter"), Column("window"), Column("used", Kind.NUMBER),
@@ -37,34 +34,22 @@ _PERIODS = (
 class UserPage:
     """Puts it together."""
 
-    def __init__(
-        self,
-        answers: Answers,
-        parts: Parts,
-        refusals: Refusals,
-        usage: UsageParts,
-        policies: Policies,
-    ) -> None:
-        self._answers = answers
-        self._parts = parts
-        self._refusals = refusals
-        self._usage = usage
-        self._policies = policies
+    def __init__(self, makers: Makers) -> None:
+        self._makers = makers
 
     async def show(self, asked: Asked) -> Shown:
         """The page of the user that the address names."""
         app_id, user_id = asked.query.get("app_id", ""), asked.query.get("user_id", "")
+        answers, parts = self._makers.answers, self._makers.parts
         entitled = source("/v1/entitlements", app_id=app_id, user_id=user_id)
         billed = source("/v1/usage/periods", app_id=app_id, user_id=user_id, limit="50")
         has, usage, periods, refused = await asyncio.gather(
-            self._parts.make(entitled, lambda: self._answers.of(entitled)),
-            self._usage.of(asked, app_id, user_id),
-            self._parts.make(billed, lambda: self._answers.of(billed), lasts_s=2.0),
-            self._refusals.table(app_id, user_id),
+            parts.make(entitled, lambda: answers.of(entitled)),
+            self._makers.usage.of(asked, app_id, user_id),
+            parts.make(billed, lambda: answers.of(billed), lasts_s=2.0),
+            self._makers.refusals.table(app_id, user_id),
         )
-        prices = self._policies.snapshot.prices
-        currency = "" if prices is None else prices.currency
-        told = has.value
+        currency, told = self._makers.currency, has.value
         quotas = grants = None
         if told is not None:
             quotas, grants = _quotas(told, entitled), _grants(told, entitled)

@@ -72,6 +72,10 @@ def report_schemas() -> dict[str, Schema]:
             {
                 "decisions": listed(ref("RecordedDecision")),
                 "lost": told(COUNT, "Decisions that could not be written down."),
+                "kept": told(
+                    {"enum": ["memory", "files"]},
+                    "Where these are from: the process that answers, or the decision log of all.",
+                ),
             }
         ),
         **_policies(),

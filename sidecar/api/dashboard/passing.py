@@ -1,0 +1,154 @@
+"""Which users are near a limit of which no statement is kept: of a minute, a day, a lifetime?
+
+Such a counter is found by whoever knows its user, and no store lists users. So a few are asked
+after at a time: first those whom something was decided on lately, then those who were near when
+they were asked after last, then whoever has used something of a month. What they had is shown for
+a while; nobody pays for it while nobody looks.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sidecar.api.dashboard.asking import Answers, source
+from sidecar.api.dashboard.closest import NEAR, SHOWN, Near
+from sidecar.api.dashboard.words import instant
+from sidecar.domain.limits import STATED
+from sidecar.ports import Clock
+
+_AT_A_TIME: Final = 8
+"""Users that are asked after together."""
+_PAUSE_S: Final = 2.0
+_FRESH_S: Final = 5.0
+"""How long nobody asks after the same user again."""
+_SHOWN_S: Final = 60.0
+"""How long it is shown what somebody had."""
+_USERS: Final = 2_000
+"""Users of one app that are remembered."""
+_APPS: Final = 32
+_LATELY: Final = 20
+_STATED: Final = frozenset(window.value for window in STATED)
+_OWN: Final = frozenset({"app", "user"})
+"""Of whom a limit may be counted: a model or a plugin would have to be named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """What was found.
+
+    Attributes:
+        lines: of those that were asked after lately, the closest first.
+        near, over: how many there are in all.
+        users: how many were asked after; 0 where their plans have no such limit.
+    """
+
+    lines: tuple[Near, ...] = ()
+    near: int = 0
+    over: int = 0
+    users: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    at_s: float
+    lines: tuple[Near, ...]
+
+    @property
+    def is_near(self) -> bool:
+        return any(line.part >= NEAR for line in self.lines)
+
+
+@dataclass(slots=True)
+class _App:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: OrderedDict[str, _Asked] = field(default_factory=OrderedDict)
+    looked_s: float = float("-inf")
+
+
+class PassingLimits:
+    """Asks after users."""
+
+    def __init__(self, answers: Answers, clock: Clock) -> None:
+        self._answers = answers
+        self._clock = clock
+        self._apps: OrderedDict[str, _App] = OrderedDict()
+
+    async def of(self, app_id: str, others: Sequence[str]) -> Passing:
+        """The closest ones, after asking after some more users.
+
+        Args:
+            others: users of the app to ask after, beside those of the latest decisions.
+
+        Raises:
+            Unavailable, RequestFault: a user cannot be asked after.
+        """
+        app = self._apps.setdefault(app_id, _App())
+        self._apps.move_to_end(app_id)
+        if len(self._apps) > _APPS:
+            self._apps.popitem(last=False)
+        async with app.lock:
+            if self._clock.monotonic() >= app.looked_s + _PAUSE_S:
+                lately = await self._lately(app_id)
+                await self._look(app_id, app, lately, others)
+                app.looked_s = self._clock.monotonic()
+            return self._found(app)
+
+    async def _lately(self, app_id: str) -> list[str]:
+        asked = source("/v1/decisions", app_id=app_id, limit=str(_LATELY))
+        told = await self._answers.of(asked) or {"decisions": ()}
+        return [each["request"]["user_id"] for each in told["decisions"]]
+
+    async def _look(
+        self, app_id: str, app: _App, lately: Iterable[str], others: Iterable[str]
+    ) -> None:
+        now_s = self._clock.monotonic()
+        near = [user for user, asked in app.users.items() if asked.is_near]
+        wanted = dict.fromkeys((*lately, *near, *others))
+        # Of equals those first whom nobody asked after for the longest time.
+        asked_s = {
+            user: app.users[user].at_s if user in app.users else float("-inf") for user in wanted
+        }
+        due = [user for user in wanted if now_s >= asked_s[user] + _FRESH_S]
+        due.sort(key=asked_s.__getitem__)
+        some = due[:_AT_A_TIME]
+        told = await asyncio.gather(*(self._asked_after(app_id, user) for user in some))
+        for user, lines in zip(some, told, strict=True):
+            app.users[user] = _Asked(now_s, lines)
+            app.users.move_to_end(user)
+        while len(app.users) > _USERS:
+            app.users.popitem(last=False)
+
+    async def _asked_after(self, app_id: str, user_id: str) -> tuple[Near, ...]:
+        told = await self._answers.of(source("/v1/entitlements", app_id=app_id, user_id=user_id))
+        return () if told is None else tuple(_lines(user_id, told["limits"]))
+
+    def _found(self, app: _App) -> Passing:
+        now, since_s = self._clock.now(), self._clock.monotonic() - _SHOWN_S
+        lately = [asked for asked in app.users.values() if asked.at_s >= since_s]
+        # What all users share was told by each of them: what the last one said holds.
+        found = {(line.user_id, line.limit): line for asked in lately for line in asked.lines}
+        lines = [line for line in found.values() if line.ends_at is None or line.ends_at > now]
+        lines.sort(key=lambda line: -line.part)
+        over = sum(line.part >= 1 for line in lines)
+        near = sum(line.part >= NEAR for line in lines) - over
+        users = len(lately) if found else 0
+        return Passing(tuple(lines[:SHOWN]), near, over, users)
+
+
+def _lines(user_id: str, limits: Iterable[Mapping[str, Any]]) -> Iterator[Near]:
+    for limit in limits:
+        per, bound = frozenset(limit["per"]), limit["limit"]
+        if limit["window"] in _STATED or bound is None or not per <= _OWN:
+            continue
+        yield Near(
+            user_id if "user" in per else "",
+            limit["id"],
+            limit["meter"],
+            limit["window"],
+            # What runs now is all that there is of some.
+            limit["used"] + limit["reserved"],
+            bound + limit["granted"],
+            instant(limit["resets_at"]),
+        )
