@@ -9,16 +9,17 @@ absolute figures are this machine's.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import beside, load, parts, report, starting
+from tests.benchmarks import beside, load, parts, readme, report, starting
 from tests.benchmarks.beside import LIBRARY, LITELLM
 from tests.benchmarks.contestants import (
     ECHO,
@@ -46,14 +47,16 @@ class Extent:
     """How much is measured.
 
     Attributes:
-        half_s: of a round at half of the capacity.
+        half_rounds: of each server at half of its capacity.
+        half_seconds: of such a round.
         users: who ask.
         subjects: where there are many.
     """
 
     rounds: int
     seconds: float
-    half_s: float
+    half_rounds: int
+    half_seconds: float
     users: int
     subjects: int
     starts: int
@@ -68,31 +71,31 @@ def main(arguments: Sequence[str] | None = None) -> Measured:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="of " + ", ".join(every))
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=3.0, help="of a round of one server")
-    parser.add_argument("--half-seconds", type=float, default=12.0, help="at half of the capacity")
+    parser.add_argument("--half-rounds", type=int, default=20, help="at half of the capacity")
+    parser.add_argument("--half-seconds", type=float, default=6.0, help="of such a round")
     parser.add_argument("--starts", type=int, default=5, help="of a worker, one after another")
     parser.add_argument("--users", type=int, default=USERS, help="who ask")
     parser.add_argument("--subjects", type=int, default=MILLION, help="where there are many")
+    parser.add_argument("--readme", action="store_true", help="put the figures there")
     parser.add_argument("--quick", action="store_true", help="too short to say anything")
     given = parser.parse_args(arguments)
     wanted = list(given.only or every)
     unknown = [name for name in wanted if name not in every]
     if unknown:
         parser.error(f"nothing is called {', '.join(unknown)}; there are {', '.join(every)}")
-    extent = Extent(
-        given.rounds, given.seconds, given.half_seconds, given.users, given.subjects, given.starts
-    )
+    extent = Extent(**{each.name: getattr(given, each.name) for each in fields(Extent)})
     if given.quick:
-        extent = Extent(2, 1.0, 1.0, 100, 10_000, 1)
+        extent = Extent(2, 1.0, 2, 1.0, 100, 10_000, 1)
     demand_wrk()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        return _run(Path(name), wanted, extent)
+        return _run(Path(name), wanted, extent, into_readme=given.readme)
 
 
 def _note(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
-def _run(folder: Path, wanted: Sequence[str], extent: Extent) -> Measured:
+def _run(folder: Path, wanted: Sequence[str], extent: Extent, *, into_readme: bool) -> Measured:
     begun = time.monotonic()
     print(report.setting())
     print(f"{places().told}; {extent.rounds} alternating rounds: medians, and least-most beneath")
@@ -118,8 +121,11 @@ def _run(folder: Path, wanted: Sequence[str], extent: Extent) -> Measured:
             phases = parts.measure(arena, folder, loads, 3 * extent.seconds)
         chosen = {name: name in wanted for name in (LIBRARY, LITELLM)}
         alone = beside.measure(arena, chosen, extent.rounds, extent.seconds, _note)
-    measured = Measured(full, half, starts, phases, alone)
-    _print(measured, servers)
+    told = {each.name: each.told for each in servers}
+    measured = Measured(full, half, starts, phases, alone, told)
+    _print(measured)
+    if into_readme:
+        readme.put("make bench", _for_readme(measured, extent))
     print(f"\n{time.monotonic() - begun:.0f} s in all; {report.setting()}")
     return measured
 
@@ -129,34 +135,38 @@ def _at_half(servers: Sequence[Contestant], full: Rounds, extent: Extent) -> Rou
     chosen = [each for each in servers if each.name in (ECHO, EXACT)]
 
     def measure(each: Contestant) -> Round:
-        return open_loop(each, median(full[each.name], "rate") / 2, extent.half_s)
+        return open_loop(each, median(full[each.name], "rate") / 2, extent.half_seconds)
 
-    return alternate(chosen, extent.rounds, measure, _note)
+    return alternate(chosen, extent.half_rounds, measure, _note)
 
 
-def _print(measured: Measured, servers: Sequence[Contestant]) -> None:
+def _print(measured: Measured) -> None:
     if measured.closed:
         print("\nAs much as can be, 32 connections (wrk)")
         print("\n".join(report.table(measured.closed, ECHO)))
     if measured.half:
         print("\nAt half of that, at a constant rate, from the instant at which each was due")
         print("\n".join(report.table(measured.half, ECHO)))
-        late = max(each.late for rounds in measured.half.values() for each in rounds)
-        print(f"the client itself was late by at most {late:.2f} ms at the 99th percentile")
+        where = "on the same" if places().client & places().redis else "on another"
+        print("\n".join(report.client_told(measured.half, where)))
     if measured.alone:
         print("\nWithout HTTP")
         print("\n".join(report.alone_told(measured.alone, measured.closed.get(ECHO, ()))))
     if measured.parts:
         print("\nWhat the server's CPU is at, by samples")
         print("\n".join(report.parts_told(measured.parts)))
-    for each in servers:
-        for what, figure in each.told.items():
-            print(f"{each.name}: {figure:.0f} {what}")
-    print("\nFor the README")
-    print("\n".join(report.markdown(measured.closed, measured.half, ECHO)))
+    for name, told in measured.told.items():
+        for what, figure in told.items():
+            print(f"{name}: {figure:.0f} {what}")
     print()
     for show in shows_of(measured):
         print(show)
+
+
+def _for_readme(measured: Measured, extent: Extent) -> list[str]:
+    how = f"{extent.rounds} alternating rounds of {extent.seconds:g} s"
+    told = f"{os.cpu_count()} cores: {places().told}. {how}: medians, least and most in brackets."
+    return [*report.wrapped(told), "", *readme.figures_of(measured)]
 
 
 def _made(folder: Path) -> Path:

@@ -28,6 +28,11 @@ class Places:
     workers: Cores
     told: str
 
+    @property
+    def all(self) -> Cores:
+        """All that somebody runs on."""
+        return self.server | self.redis | self.client | self.workers
+
 
 @cache
 def places() -> Places:
@@ -92,6 +97,13 @@ def cpu_s(process: int) -> float:
         told = Path(f"/proc/{each}/stat").read_text().rsplit(")", 1)[1].split()
         used += int(told[11]) + int(told[12])
     return used / _TICKS_S
+
+
+def busy_s() -> float:
+    """Seconds that all processors were busy until now, with other machines on the same host too."""
+    with Path("/proc/stat").open() as file:
+        user, nice, system, _, _, *interrupted = map(int, file.readline().split()[1:9])
+    return (user + nice + system + sum(interrupted)) / _TICKS_S
 
 
 def resident_mb(process: int) -> float:

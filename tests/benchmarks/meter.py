@@ -49,10 +49,13 @@ class Extent:
     items: int
 
 
-QUICK: Final = Extent(2, {load: 40 * load.at_once for load in client_cost.OPERATIONS}, 128, 200)
+QUICK: Final = Extent(1, {load: 10 * load.at_once for load in client_cost.OPERATIONS}, 64, 500)
+
+Seen = tuple[Costs, dict[str, Weight]]
+"""What calls cost Redis, and what things weigh."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> Seen:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="make bench-meter", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -60,14 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", choices=PARTS)
     told = parser.parse_args(arguments)
     full = Extent(told.rounds, client_cost.OPERATIONS, server_cost.OPERATIONS, memory.ITEMS)
-    uvloop.run(_measure(QUICK if told.quick else full, (told.only,) if told.only else PARTS))
+    return uvloop.run(_measure(QUICK if told.quick else full, (told.only,) if told.only else PARTS))
 
 
-async def _measure(extent: Extent, parts: Sequence[str]) -> None:
+async def _measure(extent: Extent, parts: Sequence[str]) -> Seen:
     with tempfile.TemporaryDirectory(prefix="bench-") as name, redis_server(Path(name)) as server:
         redis = ObservedRedis(server.socket)
         _print_setting(redis, extent)
         costs: Costs = {}
+        weights: dict[str, Weight] = {}
         if "client" in parts:
             rounds = await client_cost.measure(
                 server.url, redis, rounds=extent.rounds, operations=extent.operations
@@ -83,6 +87,7 @@ async def _measure(extent: Extent, parts: Sequence[str]) -> None:
             _print_memory(weights)
         redis.close()
         print(f"\nload at the end: {_load()}")
+        return costs, weights
 
 
 def _print_setting(redis: ObservedRedis, extent: Extent) -> None:

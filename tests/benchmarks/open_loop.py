@@ -20,11 +20,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Final
 from urllib.parse import urlsplit
 
-from tests.benchmarks.load import USERS, Crowd, checks, commits
+from tests.benchmarks.load import USERS, Crowd, app_of, checks, commits, name_of
 
 SLOW_S: Final = 0.050
 """An answer after this is one that somebody notices."""
@@ -46,6 +46,8 @@ class Told:
         most: the longest that any answer took.
         slow: answers after more than 50 ms.
         late: how late the client saw that a request was due, at the 99th percentile.
+        latest: the same at the worst.
+        busy: part of a core that the client took meanwhile.
     """
 
     requests: int
@@ -57,6 +59,8 @@ class Told:
     slow: int
     refused: int
     late: int
+    latest: int
+    busy: float
 
 
 class _Connection:
@@ -79,8 +83,13 @@ class Client:
         assert where.port is not None
         address = (where.hostname, where.port)
         self._all = [_Connection(address) for _ in range(connections)]
-        self._free = list(self._all)
-        self._turns, self._checks = cycle(crowd.turns), cycle(checks())
+        # They take turns, for a server hangs up where nobody has asked for some seconds.
+        self._free = deque(self._all)
+        users = {user: (app_of(user).encode(), name_of(user).encode()) for user in {*crowd.turns}}
+        self._turns = cycle([users[user] for user in crowd.turns])
+        self._checks = cycle(
+            [(part.head.encode(), part.middle.encode(), part.tail.encode()) for part in checks()]
+        )
         self._commits = cycle(
             [(before.encode(), after.encode()) for before, after in commits()],
         )
@@ -95,7 +104,7 @@ class Client:
         for file in by_file:
             polled.register(file, select.EPOLLIN)
         due: deque[float] = deque()
-        scheduled, begin = 0, perf_counter()
+        scheduled, begin, worked = 0, perf_counter(), process_time()
         after, given_up = begin, begin + count / rate + _PATIENCE_S
         while len(self._waits) < count:
             now = perf_counter()
@@ -113,7 +122,7 @@ class Client:
                 self._take(by_file[file])
         lasted = perf_counter() - begin
         polled.close()
-        return self._told(lasted)
+        return self._told(lasted, process_time() - worked)
 
     def close(self) -> None:
         """Close all connections."""
@@ -125,8 +134,9 @@ class Client:
             before, rest = next(self._commits)
             request = before + self._held.popleft() + rest
         else:
-            request = next(self._checks).of(next(self._turns)).encode()
-        connection = self._free.pop()
+            (head, middle, tail), (app, name) = next(self._checks), next(self._turns)
+            request = b"".join((head, app, middle, name, tail))
+        connection = self._free.popleft()
         connection.due = due
         connection.socket.send(request)
 
@@ -150,7 +160,7 @@ class Client:
         elif data.find(_ECHOED, begin) >= 0:
             self._held.append(_MADE_UP)
 
-    def _told(self, lasted: float) -> Told:
+    def _told(self, lasted: float, worked: float) -> Told:
         waits, lates = sorted(self._waits), sorted(self._lates)
         return Told(
             requests=len(waits),
@@ -162,6 +172,8 @@ class Client:
             slow=sum(wait > SLOW_S for wait in waits),
             refused=self._refused,
             late=_at(lates, 0.99),
+            latest=_at(lates, 1.0),
+            busy=worked / lasted,
         )
 
 

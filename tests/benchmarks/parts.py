@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
 from typing import Final
 
@@ -24,12 +25,19 @@ class Phase:
     Attributes:
         samples: how often was looked while it worked.
         server_us: CPU of the server for a request meanwhile.
-        shares: of each part in it.
+        redis_us: CPU of its Redis.
+        shares: of each part in the server's.
     """
 
     samples: int
     server_us: float
+    redis_us: float
     shares: Mapping[str, float]
+
+    def error(self, part: str) -> float:
+        """By how much a share may be wrong, in two of three cases, for want of samples."""
+        share = self.shares[part]
+        return sqrt(share * (1 - share) / self.samples)
 
 
 def measure(arena: Arena, folder: Path, loads: Path, seconds: float) -> dict[str, Phase]:
@@ -50,5 +58,5 @@ def measure(arena: Arena, folder: Path, loads: Path, seconds: float) -> dict[str
         counts = counted(file.read_text().splitlines())
         samples = sum(counts.values())
         shares = {part: counts[part] / samples for part in PARTS}
-        phases[what] = Phase(samples, round_.server_us, shares)
+        phases[what] = Phase(samples, round_.server_us, round_.redis_us, shares)
     return phases

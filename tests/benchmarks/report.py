@@ -2,6 +2,7 @@
 
 import os
 import platform
+import textwrap
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Final
@@ -10,13 +11,15 @@ from tests.benchmarks.beside import TITLES as ALONE
 from tests.benchmarks.beside import Alone
 from tests.benchmarks.contestants import TITLES
 from tests.benchmarks.parts import PHASES, Phase
-from tests.benchmarks.rooms import PARTS
+from tests.benchmarks.rooms import MEANT, PARTS
 from tests.benchmarks.rounds import Round, Rounds, median, spread
 
+_WIDTH: Final = 120
 _COLUMNS: Final = (
     ("rate", "requests/s", 0), ("p50", "p50 ms", 2), ("p99", "p99", 2), ("p999", "p99.9", 2),
     ("most", "max", 1), ("server_us", "server µs", 1), ("redis_us", "Redis µs", 1),
     ("client_us", "client µs", 1), ("calls", "scripts", 2), ("resident_mb", "MB", 0),
+    ("others", "others", 2),
 )  # fmt: skip
 
 
@@ -28,13 +31,18 @@ def setting() -> str:
     return f"Python {platform.python_version()}, {packages}; {os.cpu_count()} cores, load {load}"
 
 
+def wrapped(text: str) -> list[str]:
+    """Lines of the README."""
+    return textwrap.wrap(text, _WIDTH)
+
+
 def table(rounds: Rounds, floor: str) -> list[str]:
     """Medians with least and most beneath, and the share of the floor's throughput."""
     heads = " ".join(f"{head:>10}" for _, head, _ in _COLUMNS)
     lines = [f"{'':27} {heads} {'of ' + floor:>8}"]
     for name, measured in rounds.items():
         medians = " ".join(f"{median(measured, part):10.{digits}f}" for part, _, digits in _COLUMNS)
-        lines.append(f"{TITLES.get(name, name):27} {medians} {_share(rounds, name, floor)}")
+        lines.append(f"{TITLES.get(name, name):27} {medians} {share_of(rounds, name, floor)}")
         ends = [(spread(measured, part), digits) for part, _, digits in _COLUMNS]
         told = " ".join(f"{_ends(*each):>10}" for each in ends)
         lines.append(f"{'':27} {told}")
@@ -45,42 +53,25 @@ def _ends(ends: tuple[float, float], digits: int) -> str:
     return f"{ends[0]:.{digits}f}-{ends[1]:.{digits}f}"
 
 
-def _share(rounds: Rounds, name: str, floor: str) -> str:
+def share_of(rounds: Rounds, name: str, floor: str) -> str:
     if floor not in rounds:
         return ""
     return f"{median(rounds[name], 'rate') / median(rounds[floor], 'rate'):8.2f}"
 
 
-def markdown(closed: Rounds, half: Rounds, floor: str) -> list[str]:
-    """The same for the README, shorter."""
-    lines = [
-        "| | requests/s | of the echo | CPU: server, Redis, client | half: p50, p99, p99.9, max |",
-        "|---|---|---|---|---|",
-    ]
-    for name, measured in closed.items():
-        least, most = spread(measured, "rate")
-        rate = f"{median(measured, 'rate'):,.0f} ({least:,.0f}-{most:,.0f})"
-        cpu = ", ".join(
-            f"{median(measured, part):.0f}" for part in ("server_us", "redis_us", "client_us")
+def client_told(half: Rounds, redis_core: str) -> list[str]:
+    """Whether the load generator was what was measured."""
+    lines = []
+    for name, rounds in half.items():
+        rate = median(rounds, "rate")
+        redis = rate * median(rounds, "redis_us") / 1e6
+        late, latest = median(rounds, "late"), max(each.latest for each in rounds)
+        lines.append(
+            f"{TITLES.get(name, name)}: {rate:,.0f} requests/s; the load generator took"
+            f" {median(rounds, 'busy'):.2f} of a core, Redis {redis:.2f} ({redis_core}), and was"
+            f" late by {late:.2f} ms at the 99th percentile, {latest:.1f} ms at the worst"
         )
-        cells = (
-            TITLES.get(name, name),
-            rate,
-            _share(closed, name, floor).strip(),
-            f"{cpu} µs",
-            _times(half.get(name, ())),
-        )
-        lines.append(f"| {' | '.join(cells)} |")
     return lines
-
-
-def _times(measured: Sequence[Round]) -> str:
-    if not measured:
-        return ""
-    return (
-        ", ".join(f"{median(measured, part):.2f}" for part in ("p50", "p99", "p999", "most"))
-        + " ms"
-    )
 
 
 def alone_told(measured: Mapping[str, Sequence[Alone]], floor: Sequence[Round]) -> list[str]:
@@ -105,7 +96,13 @@ def parts_told(phases: Mapping[str, Phase]) -> list[str]:
             f"{phase.shares[part]:>11.1%} {phase.shares[part] * phase.server_us:7.1f} µs"
             for _, phase in told
         )
-        lines.append(f"{part:22}{''.join(cells)}")
+        lines.append(f"{part:22}{''.join(cells)}  {MEANT[part]}")
     whole = "".join(f"{phase.server_us:19.1f} µs" for _, phase in told)
+    beside = "".join(f"{phase.redis_us:19.1f} µs" for _, phase in told)
     looked = "".join(f"{phase.samples:22}" for _, phase in told)
-    return [*lines, f"{'in all':22}{whole}", f"{'samples':22}{looked}"]
+    return [
+        *lines,
+        f"{'the server in all':22}{whole}",
+        f"{'Redis beside it':22}{beside}",
+        f"{'samples':22}{looked}",
+    ]

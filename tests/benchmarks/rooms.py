@@ -14,6 +14,18 @@ ROAD: Final = "the road of deciding"
 KERNEL: Final = "event loop and kernel"
 """What libuv does for no Python code: it waits, reads and writes."""
 PARTS: Final = (KERNEL, HTTP, DECODE, POLICY, METER, ENCODE, NOTES, ROAD)
+MEANT: Final = {
+    KERNEL: "waiting, reading and writing by libuv, and what no other part is known to have called",
+    HTTP: "uvicorn, routing, keys, the endpoints",
+    DECODE: "the body until it is a request",
+    POLICY: "all of sidecar/policy and sidecar/cel and the code made of rules: the plan, globs,"
+    " context of rules, rules, limits that apply, the verdict",
+    METER: "counters and subscriptions: what is sent to Redis and made of its replies",
+    ENCODE: "a decision until it is bytes",
+    NOTES: "counters of /metrics, log and trace of decisions",
+    ROAD: "what calls these one after another",
+}
+"""What counts for each; code that belongs nowhere counts for whoever called it."""
 
 _ROOMS: Final = (
     ("sidecar/policy/", POLICY),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.benchmarks.contestants import Contestant
-from tests.benchmarks.cores import begun_on, cpu_s, family_of, places, resident_mb
+from tests.benchmarks.cores import begun_on, busy_s, cpu_s, family_of, places, resident_mb
 from tests.benchmarks.observed import ObservedRedis
 from tests.processes import ROOT
 
@@ -35,9 +35,12 @@ class Round:
     Attributes:
         rate: answers in a second.
         slow: answers after more than 50 ms, where that was counted.
-        late: how late the client was itself, where it knows.
+        late: how late the client was itself at the 99th percentile, where it knows.
+        latest: the same at the worst.
+        busy: part of a core that the client took, where it knows.
         calls: scripts that Redis ran, for each request.
         resident_mb: memory of the server's largest process.
+        others: cores that were busy with nothing of this.
         unanswered: requests that the client may have sent and not counted.
     """
 
@@ -54,6 +57,9 @@ class Round:
     resident_mb: float
     slow: int = 0
     late: float = 0.0
+    latest: float = 0.0
+    busy: float = 0.0
+    others: float = 0.0
     unanswered: int = 0
 
 
@@ -104,19 +110,18 @@ def _round(
     if redis is not None:
         _settle(redis)
         redis.forget_calls()
-    before = _used(contestant)
+    begun, before = time.monotonic(), _used(contestant)
     with begun_on(places().client):
         done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    after = _used(contestant)
+    lasted, after = time.monotonic() - begun, _used(contestant)
     told = json.loads(figures(done.stdout))
     count = told["requests"]
     if told["refused"] or told.get("broken"):
         raise Mismatch(f"{contestant.name}: answers that are none: {told}")
     if not count:
         raise Mismatch(f"{contestant.name}: no answer at all")
-    server, store, client = (
-        (b - a) / count * 1e6 for a, b in zip(before, after, strict=True)
-    )  # fmt: skip
+    *ours, everybody = (b - a for a, b in zip(before, after, strict=True))
+    server, store, client = (used / count * 1e6 for used in ours)
     calls = 0 if redis is None else redis.scripts[0]
     if contestant.calls is not None and not (
         contestant.calls * count <= calls <= contestant.calls * (count + unanswered)
@@ -136,6 +141,9 @@ def _round(
         resident_mb=max(map(resident_mb, family_of(contestant.process))),
         slow=told.get("slow", 0),
         late=told.get("late", 0) / 1e3,
+        latest=told.get("latest", 0) / 1e3,
+        busy=told.get("busy", 0.0),
+        others=max(0.0, everybody - sum(ours)) / lasted,
         unanswered=unanswered,
     )
 
@@ -149,11 +157,12 @@ def _settle(redis: ObservedRedis) -> None:
         time.sleep(_QUIET_S)
 
 
-def _used(contestant: Contestant) -> tuple[float, float, float]:
-    """Seconds of processors until now: of the server, of its Redis, of all clients."""
+def _used(contestant: Contestant) -> tuple[float, float, float, float]:
+    """Seconds of processors until now: of server, its Redis, all clients, everybody here."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     redis = cpu_s(contestant.redis_process) if contestant.redis_process else 0.0
-    return cpu_s(contestant.process), redis, children.ru_utime + children.ru_stime
+    clients = children.ru_utime + children.ru_stime
+    return cpu_s(contestant.process), redis, clients, busy_s()
 
 
 def alternate(

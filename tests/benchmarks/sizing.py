@@ -51,6 +51,16 @@ class Cost:
         return 2 * rate * self.redis_us / 1e6
 
     @property
+    def whole_us(self) -> float:
+        """Of both."""
+        return self.server_us + self.redis_us
+
+    @property
+    def worker_runs(self) -> float:
+        """Runs in a second that keep one worker busy for half of the time."""
+        return BUSY / (2 * self.server_us / 1e6)
+
+    @property
     def runs(self) -> float:
         """Runs in a second that keep one core of Redis busy for half of the time."""
         return BUSY / self.redis_busy(1)

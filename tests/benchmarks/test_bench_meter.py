@@ -2,6 +2,9 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from tests.benchmarks import client_cost, memory, meter, server_cost
 from tests.benchmarks.client_cost import Load
 from tests.benchmarks.memory import Weight
 from tests.benchmarks.observed import ObservedRedis
-from tests.benchmarks.server_cost import BARE, RESERVE
+from tests.benchmarks.server_cost import BARE, RESERVE, Costs
 from tests.benchmarks.sizing import Installation, need_of, shown
 from tests.processes import RedisServer, redis_server
 
@@ -28,13 +31,27 @@ def redis(server: RedisServer) -> Iterator[ObservedRedis]:
     observed.close()
 
 
-def test_every_row_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    # How fast each is on a busy machine is for a person to read, not for a test.
-    meter.main(["--quick"])
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one has printed, and has seen."""
 
-    shown = capsys.readouterr().out
+    shown: str
+    costs: Costs
+    weights: dict[str, Weight]
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    # How fast each is on a busy machine is for a person to read, not for a test.
+    shown = StringIO()
+    with redirect_stdout(shown):
+        costs, weights = meter.main(["--quick"])
+    return Run(shown.getvalue(), costs, weights)
+
+
+def test_every_row_is_printed(run: Run) -> None:
     for row in (*client_cost.SCRIPTS_EACH, *sum(server_cost.PAIRS, ()), *memory.GOALS):
-        assert row in shown
+        assert row in run.shown
 
 
 async def test_each_way_has_a_figure_of_every_round(
@@ -60,21 +77,13 @@ def test_a_round_is_no_figure_if_the_server_did_something_else(redis: ObservedRe
         client_cost.check(redis, client_cost.RUN, 1)
 
 
-async def test_the_bare_script_makes_six_commands_and_a_reservation_no_fewer(
-    server: RedisServer, redis: ObservedRedis
-) -> None:
-    costs = await server_cost.measure(server.url, redis, rounds=1, operations=64)
-
-    assert costs[BARE][0].commands == 6
-    assert costs[RESERVE][0].commands >= 6
+def test_the_bare_script_makes_six_commands_and_a_reservation_no_fewer(run: Run) -> None:
+    assert run.costs[BARE][0].commands == 6
+    assert run.costs[RESERVE][0].commands >= 6
 
 
-async def test_what_is_kept_in_great_numbers_stays_small(
-    server: RedisServer, redis: ObservedRedis
-) -> None:
-    weights = await memory.measure(server.url, redis, items=1_000)
-
-    heavy = {name: weights[name].grown for name, goal in memory.GOALS.items()}
+def test_what_is_kept_in_great_numbers_stays_small(run: Run) -> None:
+    heavy = {name: run.weights[name].grown for name, goal in memory.GOALS.items()}
     assert all(heavy[name] <= goal for name, goal in memory.GOALS.items()), heavy
 
 

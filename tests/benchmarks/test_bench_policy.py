@@ -1,24 +1,32 @@
 """A short form of the benchmark: tables are printed, and of 2,000 rules 20 are touched."""
 
-from pathlib import Path
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 
-from sidecar.domain.modes import Ceiling
-from sidecar.policy.load import load
+from sidecar.policy.snapshot import PolicySet
 from tests.benchmarks import policy
 
+Run = tuple[str, PolicySet]
 
-def test_the_tables_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+
+@pytest.fixture(scope="module")
+def run() -> Run:
     # How fast it is on a busy machine is for a person to read, not for a test.
-    policy.main(["--quick"])
+    shown = StringIO()
+    with redirect_stdout(shown):
+        _, large, _ = policy.main(["--quick"])
+    return shown.getvalue(), large.policies
 
-    shown = capsys.readouterr().out
+
+def test_the_tables_are_printed(run: Run) -> None:
+    shown, _ = run
     assert shown.count("validate") == shown.count("decide") == 3
 
 
-def test_of_2000_rules_a_decision_touches_the_20_that_concern_it(tmp_path: Path) -> None:
-    large = load(policy.large_set(tmp_path / "large"), ceiling=Ceiling.AS_WRITTEN)
+def test_of_2000_rules_a_decision_touches_the_20_that_concern_it(run: Run) -> None:
+    _, large = run
     (plan,) = (plan for plan in large.plans if plan.id == "pro")
 
     counts = policy.explained(large).counts

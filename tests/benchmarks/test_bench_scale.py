@@ -10,6 +10,7 @@ from tests.benchmarks import load, scale
 from tests.benchmarks.contestants import SUBJECTS, Arena
 from tests.benchmarks.growing import Growth
 from tests.benchmarks.rounds import open_loop
+from tests.benchmarks.scaled import HALF
 from tests.benchmarks.sizing import EXAMPLES
 
 
@@ -19,8 +20,8 @@ def test_each_growth_has_its_costs_and_installations_their_sizes(
     costs = scale.main(["--quick", "--only", "limits", "replicas", "sizing"])
 
     shown = capsys.readouterr().out
-    assert list(costs["limits"]) == ["1", "3", "8", "16"]
-    assert list(costs["replicas"]) == ["1", "2", "4"]
+    assert list(costs["limits"]) == ["3", "1", HALF]
+    assert list(costs["replicas"]) == ["1", "2"]
     assert all(cost.redis_us > 0 for grown in costs.values() for cost in grown.values())
     assert all(f"| {each.rate:,g} | {each.users:,} |" in shown for each in EXAMPLES)
 
