@@ -5,6 +5,7 @@ import os
 import re
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote
@@ -108,6 +109,17 @@ def _hosts(names: list[str]) -> list[str]:
     return names
 
 
+def _proxies(names: list[str]) -> list[str]:
+    for name in names:
+        if name != "unix":
+            try:
+                ip_network(name, strict=False)
+            except ValueError:
+                told = f"{name} is no address, no network as 10.0.0.0/8, and not unix"
+                raise ValueError(told) from None
+    return names
+
+
 def _kept(value: object) -> object:
     if value == "":
         return None
@@ -192,6 +204,12 @@ class Settings(BaseSettings):
         description="Without any key: the names that callers may call the server by, with commas, "
         "beside localhost and loopback addresses; * is any. Unset: no others, and any where "
         "SIDECAR_INSECURE is true.",
+    )
+    sidecar_trusted_proxies: Annotated[Names, AfterValidator(_proxies)] = Field(
+        [],
+        description="Proxies in front of the server, as addresses and networks with commas; unix "
+        "for those on its socket. Their X-Forwarded-For says where wrong keys for the dashboard "
+        "come from. Unset: nobody's is believed.",
     )
     sidecar_upgrade_url: Annotated[
         str | None, BeforeValidator(_unset_if_empty), _template("{plan}")

@@ -127,6 +127,7 @@ class Parts:
     wallets: WalletsPort
     portal: Portal
     facts: Sequence[Fact] = ()
+    proxies: Sequence[str] = ()
     tell: Tell | None = None
 
 
@@ -161,7 +162,16 @@ def build_app(parts: Parts, lifespan: Lifespan | None = None) -> Starlette:
         "/v1/status": status.show,
     }
     dashboard = Dashboard(
-        Resources(asked_by_pages, parts.apps, meter, parts.statements, policies, clock, keys)
+        Resources(
+            asked_by_pages,
+            parts.apps,
+            meter,
+            parts.statements,
+            policies,
+            clock,
+            keys,
+            parts.proxies,
+        )
     )
 
     def post(path: str, endpoint: Endpoint) -> Route:

@@ -211,6 +211,7 @@ def create_app(
         apps=store.apps,
         settle=settings.sidecar_settle,
         facts=(ending.fact,),
+        proxies=settings.sidecar_trusted_proxies,
         events=store.events,
         outbox=store.outbox,
         watching=Watching(

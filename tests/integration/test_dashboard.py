@@ -75,13 +75,16 @@ async def test_who_is_not_signed_in_is_led_to_the_door_and_back(path: str) -> No
 
 async def test_the_cookie_is_for_the_pages_alone_and_says_nothing_of_the_key() -> None:
     async with application(**KEYS) as client:
-        plain = (await signed_in(client)).headers["set-cookie"]
+        plain, browser = (await signed_in(client)).headers.get_list("set-cookie")
         behind = OURS | {"X-Forwarded-Proto": "https"}
         answer = await client.post("/dashboard/sign-in", data={"key": "read-2"}, headers=behind)
 
     parts = {part.strip().lower() for part in plain.split(";")[1:]}
     assert parts == {"httponly", "max-age=43200", "path=/dashboard", "samesite=strict"}
-    assert "read-1" not in plain
+    assert "read-1" not in plain + browser
+    assert browser.startswith("sidecar_dashboard_browser=")
+    assert "HttpOnly" in browser
+    assert "SameSite=strict" in browser
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
@@ -107,6 +110,53 @@ async def test_after_ten_wrong_keys_even_the_right_one_waits() -> None:
     assert "set-cookie" not in answer.headers
 
 
+async def shut_out(client: httpx.AsyncClient, **headers: str) -> None:
+    """Have the door closed for whoever comes so."""
+    for number in range(11):
+        tried = await client.post(
+            "/dashboard/sign-in", data={"key": f"no-{number}"}, headers=OURS | headers
+        )
+    assert tried.status_code == 429
+
+
+async def test_wrong_keys_of_strangers_keep_nobody_out_who_was_in_before() -> None:
+    async with application(**KEYS) as client:
+        await signed_in(client)
+        cookies = dict(client.cookies)
+        client.cookies.clear()
+        await shut_out(client)
+        stranger = await signed_in(client)
+        session = await client.get(
+            "/dashboard", headers={"Cookie": f"sidecar_dashboard={cookies['sidecar_dashboard']}"}
+        )
+        program = await client.get("/dashboard", headers={"Authorization": "Bearer read-1"})
+        known = {"Cookie": f"sidecar_dashboard_browser={cookies['sidecar_dashboard_browser']}"}
+        again = await client.post(
+            "/dashboard/sign-in", data={"key": "read-1"}, headers=OURS | known
+        )
+        client.cookies.clear()
+        await shut_out(client, **known)
+
+    assert stranger.status_code == 429
+    assert (session.status_code, program.status_code, again.status_code) == (200, 200, 303)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "status"), [("", 429), ("192.0.2.0/24", 429), ("10.0.0.1, 127.0.0.0/8", 303)]
+)
+async def test_behind_a_proxy_that_is_named_others_need_not_wait(proxies: str, status: int) -> None:
+    async with application(**KEYS, sidecar_trusted_proxies=proxies) as client:
+        await shut_out(client, **{"X-Forwarded-For": "198.51.100.1"})
+        headers = OURS | {"X-Forwarded-For": "198.51.100.2"}
+        other = await client.post("/dashboard/sign-in", data={"key": "read-1"}, headers=headers)
+        client.cookies.clear()
+        # Whoever writes something in front of what the proxy writes gains nothing.
+        headers = OURS | {"X-Forwarded-For": "198.51.100.2, 198.51.100.1"}
+        same = await client.post("/dashboard/sign-in", data={"key": "read-1"}, headers=headers)
+
+    assert (other.status_code, same.status_code) == (status, 429)
+
+
 async def test_a_key_that_is_taken_out_of_use_ends_what_it_has_signed() -> None:
     async with application(**KEYS) as client:
         await signed_in(client, "read-1")
@@ -124,12 +174,15 @@ async def test_a_key_that_is_taken_out_of_use_ends_what_it_has_signed() -> None:
 async def test_a_forged_or_changed_cookie_opens_nothing() -> None:
     async with application(**KEYS) as client:
         await signed_in(client)
-        (value,) = client.cookies.values()
+        value = client.cookies["sidecar_dashboard"]
+        # What a browser is known by opens nothing.
+        known = client.cookies["sidecar_dashboard_browser"]
         version, until, nonce, signature = value.split(".")
         client.cookies.clear()
         for forged in (
             f"{version}.{int(until) + 999}.{nonce}.{signature}", f"{version}.{until}.{nonce}.",
             f"{version}.{until}.{nonce}.{'0' * 64}", "x", "..", f"{value}é", f".{value}",
+            known,
         ):  # fmt: skip
             headers = {b"Cookie": f"sidecar_dashboard={forged}".encode()}
             answer = await client.get("/dashboard", headers=headers)

@@ -42,6 +42,11 @@ def test_what_expires_is_given_back_unless_something_else_is_said(
          "openssl rand -hex 32 makes one"),
         ("SIDECAR_PORTAL_ANCESTORS", "https://a.example; script-src *",
          "SIDECAR_PORTAL_ANCESTORS: knows none, self and origins such as https://app.example.com"),
+        ("SIDECAR_HOSTS", "usage.internal:8377",
+         "SIDECAR_HOSTS: usage.internal:8377 is no name such as usage.internal; "
+         "ports play no part"),
+        ("SIDECAR_TRUSTED_PROXIES", "10.0.0.0/8, proxy",
+         "SIDECAR_TRUSTED_PROXIES: proxy is no address, no network as 10.0.0.0/8, and not unix"),
         ("SIDECAR_UPGRADE_URL", "{limit}",
          "SIDECAR_UPGRADE_URL: knows {app_id}, {user_id} and {plan}, not {limit}"),
     ],

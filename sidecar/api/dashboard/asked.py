@@ -15,6 +15,7 @@ OVERVIEW: Final = "/dashboard/overview"
 """The first page under a name; a cookie for `/dashboard` does not go to `/dashboard.csv`."""
 SIGN_IN: Final = "/dashboard/sign-in"
 COOKIE: Final = "sidecar_dashboard"
+BROWSER_COOKIE: Final = "sidecar_dashboard_browser"
 _FORM_LIMIT: Final = 8 * 1024
 _OURS: Final = frozenset({"same-origin", "none"})
 
@@ -26,7 +27,8 @@ class Asked:
     Attributes:
         query: the last value of each parameter; empty ones are left out.
         headers: names in lower case.
-        client: the address that it comes from, empty for a socket.
+        client: the address that is connected, empty for a socket.
+        forwarded: what proxies say of where it comes from, as `X-Forwarded-For`.
     """
 
     method: str
@@ -35,6 +37,7 @@ class Asked:
     headers: Mapping[bytes, bytes] = field(repr=False)
     scheme: str
     client: str
+    forwarded: str
     now: datetime
 
     @property
@@ -81,11 +84,11 @@ class Asked:
             return parts is not None and parts.netloc == self.host
         return self._header(b"sec-fetch-site") in _OURS
 
-    def cookie(self) -> str:
-        """What it says of who is signed in."""
+    def cookie(self, named: str = COOKIE) -> str:
+        """What a cookie of ours says, by default of who is signed in; empty where there is none."""
         for pair in self._header(b"cookie").split(";"):
             name, _, value = pair.strip().partition("=")
-            if name == COOKIE:
+            if name == named:
                 return value
         return ""
 
@@ -103,6 +106,10 @@ def asked_of(scope: Scope, now: datetime) -> Asked:
         headers=dict(scope["headers"]),
         scheme=scope["scheme"],
         client=client[0] if client else "",
+        # Each proxy may add a line of its own, the nearest the last one.
+        forwarded=b",".join(
+            value for name, value in scope["headers"] if name == b"x-forwarded-for"
+        ).decode("latin-1"),
         now=now,
     )
 

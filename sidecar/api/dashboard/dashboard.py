@@ -4,7 +4,7 @@ A process that nobody looks at pays nothing for its pages.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ class Resources:
 
     Attributes:
         handlers: of the API, by their paths.
+        proxies: that are believed where somebody comes from.
     """
 
     handlers: Mapping[str, Handler]
@@ -33,6 +34,7 @@ class Resources:
     policies: Policies
     clock: Clock
     keys: Keys
+    proxies: Sequence[str] = ()
 
 
 class Dashboard:

@@ -1,5 +1,6 @@
 """Who comes in? Whoever has a key that may read, as a cookie, or as programs bring it."""
 
+from datetime import timedelta
 from typing import Final
 from urllib.parse import urlencode
 
@@ -8,10 +9,19 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive
 
 from sidecar.api.auth import Keys, Role
-from sidecar.api.dashboard.asked import COOKIE, HOME, SIGN_IN, Asked, ours, read_form
+from sidecar.api.dashboard.asked import (
+    BROWSER_COOKIE,
+    COOKIE,
+    HOME,
+    SIGN_IN,
+    Asked,
+    ours,
+    read_form,
+)
 from sidecar.api.dashboard.patience import Patience
 from sidecar.api.dashboard.rendering import Pages
-from sidecar.api.dashboard.sessions import LASTS, Sessions
+from sidecar.api.dashboard.sessions import BROWSER, KNOWN_FOR, LASTS, Sessions
+from sidecar.api.dashboard.whence import Whence
 from sidecar.ports import Clock
 
 ROLES: Final = (Role.INTERNAL, Role.READ)
@@ -28,10 +38,12 @@ class Door:
         keys: of all callers; with none configured everybody comes in.
     """
 
-    def __init__(self, keys: Keys, pages: Pages, clock: Clock) -> None:
+    def __init__(self, keys: Keys, pages: Pages, clock: Clock, whence: Whence) -> None:
         self._keys = keys
         self._pages = pages
+        self._whence = whence
         self._sessions = Sessions(keys.secrets(ROLES))
+        self._browsers = Sessions(keys.secrets(ROLES), BROWSER, KNOWN_FOR)
         self._patience = Patience(clock.monotonic)
 
     @property
@@ -68,20 +80,36 @@ class Door:
         form = await read_form(receive)
         if not asked.is_of_this_site:
             return await self.form(asked, _ELSEWHERE, 403)
-        wait_s = self._patience.wait_s(asked.client)
+        who = self._who(asked)
+        wait_s = self._patience.wait_s(who)
         if wait_s:
             said = f"Too many wrong keys. Try again in {wait_s} s."
             response = await self.form(asked, said, 429)
             response.headers["Retry-After"] = str(wait_s)
             return response
-        statement = self._sessions.begin(form.get("key", "").strip().encode(), asked.now)
-        if statement is None:
-            self._patience.note(asked.client)
+        key = form.get("key", "").strip().encode()
+        statement = self._sessions.begin(key, asked.now)
+        browser = self._browsers.begin(key, asked.now)
+        if statement is None or browser is None:
+            self._patience.note(who)
             _log.warning("no_valid_key", path=SIGN_IN)
             return await self.form(asked, _WRONG, 401)
         response = RedirectResponse(ours(form.get("next", HOME)), 303)
-        _set(response, asked, statement, int(LASTS.total_seconds()))
+        _set(response, asked, COOKIE, statement, LASTS)
+        _set(response, asked, BROWSER_COOKIE, browser, KNOWN_FOR)
         return response
+
+    def _who(self, asked: Asked) -> str:
+        """Whose wrong keys are counted together.
+
+        A browser that somebody has signed in with is counted for itself, so that strangers who come
+        by the same address keep nobody out for whom the door was open before.
+        """
+        # https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies
+        browser = asked.cookie(BROWSER_COOKIE)
+        if self._browsers.holds(browser, asked.now):
+            return browser
+        return self._whence.of(asked.client, asked.forwarded)
 
     async def sign_out(self, asked: Asked, receive: Receive) -> Response:
         """Let somebody go."""
@@ -89,15 +117,15 @@ class Door:
         if not asked.is_of_this_site:
             return await self.form(asked, _ELSEWHERE, 403)
         response = RedirectResponse(SIGN_IN, 303)
-        _set(response, asked, "", 0)
+        _set(response, asked, COOKIE, "", timedelta())
         return response
 
 
-def _set(response: Response, asked: Asked, value: str, max_age: int) -> None:
+def _set(response: Response, asked: Asked, name: str, value: str, lasts: timedelta) -> None:
     response.set_cookie(
-        COOKIE,
+        name,
         value,
-        max_age=max_age,
+        max_age=int(lasts.total_seconds()),
         path=HOME,
         secure=asked.is_secure,
         httponly=True,

@@ -1,4 +1,4 @@
-"""How often may somebody try a key? A few times a minute from one address."""
+"""How often may somebody try a key? A few times a minute from one address, or with one browser."""
 
 from collections import OrderedDict
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Who is signed in? A cookie says it: until when, signed by a key that may read.
+"""Who is signed in, and who was before? A cookie says it, signed by a key that may read.
 
 No server has to remember anybody, and all replicas that know the key agree. Whoever takes a key
 out of use ends what it has signed.
@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+SESSION: Final = b"sidecar dashboard session"
 LASTS: Final = timedelta(hours=12)
+BROWSER: Final = b"sidecar dashboard browser"
+"""What a browser keeps that somebody has signed in with: it opens nothing."""
+KNOWN_FOR: Final = timedelta(days=180)
 _VERSION: Final = "1"
-_PURPOSE: Final = b"sidecar dashboard session"
 
 
 class Sessions:
@@ -20,12 +23,17 @@ class Sessions:
 
     Args:
         keys: those that may sign in.
+        purpose: what its statements are for; those for something else are none of its own.
+        lasts: how long one holds.
     """
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
+    def __init__(
+        self, keys: Sequence[bytes], purpose: bytes = SESSION, lasts: timedelta = LASTS
+    ) -> None:
         self._keys = tuple(keys)
+        self._lasts = lasts
         # Whoever learns what signs does not learn the key.
-        self._signing = tuple(hmac.digest(key, _PURPOSE, "sha256") for key in keys)
+        self._signing = tuple(hmac.digest(key, purpose, "sha256") for key in keys)
 
     def begin(self, presented: bytes, now: datetime) -> str | None:
         """A statement for whoever presents one of the keys, None for anybody else."""
@@ -36,7 +44,7 @@ class Sessions:
                 found = signing
         if found is None:
             return None
-        until = int((now + LASTS).timestamp())
+        until = int((now + self._lasts).timestamp())
         said = f"{_VERSION}.{until}.{secrets.token_urlsafe(12)}"
         return f"{said}.{_signature(found, said)}"
 

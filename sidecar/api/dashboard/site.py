@@ -27,6 +27,7 @@ from sidecar.api.dashboard.shown import Shown
 from sidecar.api.dashboard.tables import csv_of
 from sidecar.api.dashboard.usage_part import UsageParts
 from sidecar.api.dashboard.user_page import UserPage
+from sidecar.api.dashboard.whence import Whence
 from sidecar.api.endpoint import of_stranger
 from sidecar.api.faults import InvalidBody
 from sidecar.api.nearby import FromElsewhere, Misnamed
@@ -62,7 +63,7 @@ class Site:
         closest, passing = Closest(resources.statements, clock), PassingLimits(answers, clock)
         self._clock = clock
         self._pages = Pages()
-        self._door = Door(resources.keys, self._pages, clock)
+        self._door = Door(resources.keys, self._pages, clock, Whence(resources.proxies))
         home = HomePage(answers, parts, refusals, resources.apps, consumptions, clock)
         self._shows: dict[str, Callable[[Asked], Awaitable[Shown]]] = {
             HOME: home.show,
