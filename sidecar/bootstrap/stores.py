@@ -127,7 +127,7 @@ class Store:
             from sidecar.adapters.redis.wallets import RedisWallets
 
             further = (REPLACE, ANNOUNCE, NOTICE, STATED, COMING, PAGE, OUTBOX)
-            scripts = (*SCRIPTS, leased.LEASE, *further)
+            scripts = (*SCRIPTS, *leased.LEASES, *further)
             timeout_s = timeout_ms / 1000
             self._redis = connection.RedisConnection(
                 url, timeout_s=timeout_s, scripts=scripts, watch=watch

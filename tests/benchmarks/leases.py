@@ -22,7 +22,7 @@ from typing import Final
 import uvloop
 
 from sidecar.adapters.redis.connection import RedisConnection
-from sidecar.adapters.redis.leased import LEASE, LeasedMeter
+from sidecar.adapters.redis.leased import LEASES, LeasedMeter
 from sidecar.adapters.redis.meter import SCRIPTS
 from sidecar.domain.request import Amounts, Subject
 from tests.benchmarks.calm import calm_garbage_collection
@@ -112,7 +112,7 @@ def _asked(number: int) -> Asked:
 
 @asynccontextmanager
 async def _meter(url: str, *, leases: bool) -> AsyncIterator[LeasedMeter]:
-    connection = RedisConnection(url, timeout_s=PATIENCE_S, scripts=(*SCRIPTS, LEASE))
+    connection = RedisConnection(url, timeout_s=PATIENCE_S, scripts=(*SCRIPTS, *LEASES))
     try:
         yield LeasedMeter(connection, leases=leases)
     finally:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from sidecar.adapters.redis.connection import RedisConnection
 from sidecar.adapters.redis.lease import HOT, parent_of
-from sidecar.adapters.redis.leased import LEASE, LeasedMeter
+from sidecar.adapters.redis.leased import LEASES, LeasedMeter
 from sidecar.adapters.redis.meter import SCRIPTS
 from sidecar.domain.limits import Limit
 from sidecar.domain.usage import OnExpiry
@@ -24,7 +24,7 @@ async def leased_meter(
     timeout_s: float = PATIENCE_S,
 ) -> AsyncIterator[LeasedMeter]:
     """A meter over a connection of its own, as one process has it."""
-    connection = RedisConnection(url, timeout_s=timeout_s, scripts=(*SCRIPTS, LEASE))
+    connection = RedisConnection(url, timeout_s=timeout_s, scripts=(*SCRIPTS, *LEASES))
     meter = LeasedMeter(
         connection, clock.now_ms, on_expiry, leases=leases, monotonic=lambda: clock.ms / 1_000
     )
@@ -49,7 +49,7 @@ async def made(world: World) -> None:
 
 async def settled(world: World) -> None:
     """Return when nothing of a lease is on its way to Redis any more."""
-    await until(lambda: not meter_of(world)._settling._sending)
+    await until(lambda: meter_of(world)._settling.is_idle)
 
 
 async def until(holds: Callable[[], bool]) -> None:

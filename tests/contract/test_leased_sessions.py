@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from sidecar.adapters.redis.lease import LONGEST_S
 from sidecar.domain.limits import Dimension
 from sidecar.domain.request import UNTOLD, Amounts, MeterKind
 from sidecar.domain.usage import OnExpiry, ReservationState
@@ -120,7 +121,7 @@ async def test_a_late_commit_fills_what_a_summary_said(
         await heat(chat, EVER, PER_MODEL)
         names = [await leased(chat) for _ in range(2)]
         await meter.drain()
-        clock.advance(seconds=62)
+        clock.advance(seconds=60 + LONGEST_S + 1)
         guessed = 20 if on_expiry is OnExpiry.CHARGE else 0
         await world.record(chat.summary(EVER, tokens=9))
         assert await chat.levels(EVER, PER_MODEL) == [(9 + guessed, 0), (guessed, 0)]

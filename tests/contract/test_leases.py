@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.adapters.redis.lease import HOT, parent_of
+from sidecar.adapters.redis.lease import HOT, LONGEST_S, parent_of
 from sidecar.domain.limits import Limit
 from sidecar.domain.modes import Mode
 from sidecar.domain.prices import Rates
@@ -30,8 +30,10 @@ from tests.contract.stores import ManualClock, World, limit, redis_connection, s
 
 EVER = limit(1_000_000, Fixed.LIFETIME, name="ever")
 BURST = limit(100_000, seconds(60), name="burst")
-SLICE = 500
-"""Of requests for 10, as many as came within the second before."""
+SLICE = 790
+"""Of requests for 10: half as many again as come in ten seconds, if five came in one, and four."""
+LATE_S = 60 + LONGEST_S + 1
+"""After this a lease of a minute's requests has expired."""
 
 
 @pytest.fixture
@@ -82,23 +84,46 @@ async def test_a_hot_user_is_answered_without_redis_out_of_what_is_held_there(
 async def test_who_asks_seldom_asks_redis(world: World) -> None:
     await heat(world, EVER, checks=HOT - 1)
     assert await world.level(EVER) == (0, 0)
-    world.clock.advance(seconds=2)
+    world.clock.advance(seconds=LONGEST_S)
     await heat(world, EVER, checks=HOT - 1)
     assert not await is_answered_in_memory(world, EVER)
 
 
-async def test_the_pace_of_the_second_before_counts_too(world: World) -> None:
-    await heat(world, EVER, checks=HOT - 1)
-    world.clock.advance(milliseconds=1_100)
+async def test_the_pace_of_the_time_before_counts_too(world: World) -> None:
+    await heat(world, EVER)
+    world.clock.advance(seconds=LONGEST_S)
     assert not await is_answered_in_memory(world, EVER)
-    await world.held(EVER, tokens=10)
     await made(world)
-    assert not await is_answered_in_memory(world, EVER)
-    for _ in range(HOT):
-        await world.held(EVER, tokens=10)
-    await made(world)
-    world.clock.advance(seconds=1)
     assert await is_answered_in_memory(world, EVER)
+    world.clock.advance(seconds=2 * LONGEST_S)
+    assert not await is_answered_in_memory(world, EVER)
+    await made(world)
+    assert not await is_answered_in_memory(world, EVER)
+
+
+async def test_who_goes_on_asking_is_answered_in_memory_all_the_time(world: World) -> None:
+    await heat(world, EVER, BURST)
+    answered = []
+    for _ in range(40):
+        world.clock.advance(seconds=1)
+        answered.append(await world.held(EVER, BURST, tokens=10))
+        await made(world)
+    assert all(map(is_child, answered))
+    assert len(set(map(parent_of, answered))) == 5
+
+
+async def test_a_slice_grows_with_the_pace(world: World) -> None:
+    await heat(world, EVER)
+    for _ in range(20):
+        for _ in range(100):
+            name = await world.held(EVER, tokens=10)
+        world.clock.advance(milliseconds=100)
+        await made(world)
+    assert is_child(name)
+    before = await calls(world)
+    for _ in range(1_000):
+        await leased(world, EVER)
+    assert await calls(world) - before <= 2
 
 
 @pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.ADVISORY])
@@ -107,7 +132,7 @@ async def test_near_a_limit_every_request_asks_redis(world: World, mode: Mode) -
     await world.use(tight, tokens=7_800)
     await heat(world, EVER, tight)
     assert await is_answered_in_memory(world, EVER, tight)
-    for used in (7_930, 8_000, 9_000):
+    for used in (7_970, 8_000, 9_000):
         others = world.of("app", f"user-{used}")
         await others.use(tight, tokens=used)
         await heat(others, EVER, tight)
@@ -138,7 +163,7 @@ async def test_no_more_than_a_twentieth_of_what_is_left_is_held_in_advance(world
 
 
 async def test_where_a_few_requests_would_use_it_up_there_is_no_lease(world: World) -> None:
-    tight = limit(1_400, name="tight")
+    tight = limit(800, name="tight")
     await heat(world, tight)
     assert await world.level(tight) == (0, 0)
     assert not await is_answered_in_memory(world, tight)
@@ -189,26 +214,59 @@ async def test_the_same_hold_again_is_the_same_reservation(world: World) -> None
 # -- in which windows does it count? ---------------------------------------------------------
 
 
-async def test_a_lease_ends_with_the_bucket_in_which_it_was_made(world: World) -> None:
+async def test_what_was_answered_in_memory_counts_from_then_on(world: World) -> None:
     await heat(world, EVER, BURST)
-    world.clock.advance(milliseconds=999)
+    early, late = await leased(world, EVER, BURST), ""
+    for _ in range(7):
+        world.clock.advance(seconds=1)
+        late = await leased(world, EVER, BURST)
+    await world.commit(early, 10)
+    await world.commit(late, 7)
+    for later_ms, used in ((53_999, 17), (1, 7), (6_999, 7), (1, 0)):
+        world.clock.advance(milliseconds=later_ms)
+        assert (await world.level(BURST))[0] == used
+
+
+@pytest.mark.parametrize("has_record", [False, True])
+async def test_whoever_settles_it_knows_since_when_it_counts(
+    world: World, elsewhere: World, has_record: bool
+) -> None:
+    await heat(world, EVER, BURST)
+    world.clock.advance(seconds=5)
     name = await leased(world, EVER, BURST)
-    world.clock.advance(milliseconds=1)
-    assert not await is_answered_in_memory(world, EVER, BURST)
+    if has_record:
+        await world.commit(name, 4, final=False)
+    await elsewhere.commit(name, 10)
+    # Whoever made the lease hears of it.
     await world.commit(name, 10)
-    # The window's length after the bucket of the lease: what was used in it is gone.
-    world.clock.advance(milliseconds=59_999)
-    assert (await world.level(BURST))[0] == 10
-    world.clock.advance(milliseconds=1_000)
-    assert (await world.level(BURST))[0] == 0
-
-
-async def test_a_lease_lives_two_seconds_where_no_bucket_ends(world: World) -> None:
-    await heat(world, EVER)
-    world.clock.advance(milliseconds=1_999)
-    assert await is_answered_in_memory(world, EVER)
+    await meter_of(world).drain()
+    world.clock.advance(milliseconds=60_999)
+    assert await world.level(BURST) == (10, 0)
     world.clock.advance(milliseconds=1)
-    assert not await is_answered_in_memory(world, EVER)
+    assert await world.level(BURST) == (0, 0)
+
+
+async def test_where_expiry_charges_what_is_held_a_lease_ends_with_its_bucket(
+    redis_url: str, clock: ManualClock
+) -> None:
+    """That is charged in the bucket in which it was held."""
+    charge = OnExpiry.CHARGE
+    async with redis_connection(redis_url), leased_meter(redis_url, clock, charge) as meter:
+        world = World(meter, clock)
+        await heat(world, EVER, BURST)
+        clock.advance(milliseconds=999)
+        await leased(world, EVER, BURST)
+        clock.advance(milliseconds=1)
+        assert not await is_answered_in_memory(world, EVER, BURST)
+
+
+async def test_a_lease_lives_ten_seconds_or_a_sixth_of_a_window(world: World) -> None:
+    for lives_s, limits in ((10, [EVER]), (2, [EVER, limit(10**6, seconds(12), name="brief")])):
+        await heat(world, *limits)
+        world.clock.advance(milliseconds=1_000 * lives_s - 1)
+        assert await is_answered_in_memory(world, *limits)
+        world.clock.advance(milliseconds=1)
+        assert not await is_answered_in_memory(world, *limits)
 
 
 async def test_a_lease_ends_with_its_period(world: World) -> None:
@@ -222,13 +280,6 @@ async def test_a_lease_ends_with_its_period(world: World) -> None:
     await meter_of(world).drain()
     # The next day begins with what is asked for in it.
     assert await world.level(daily) == (0, 10)
-
-
-async def test_where_a_bucket_is_too_short_there_is_no_lease(world: World) -> None:
-    brief = limit(100_000, seconds(6), name="brief")
-    world.clock.advance(milliseconds=20)
-    await heat(world, brief)
-    assert not await is_answered_in_memory(world, brief)
 
 
 # -- what is told? ---------------------------------------------------------------------------
@@ -365,7 +416,7 @@ async def test_of_what_a_commit_does_not_tell_what_was_held_counts(world: World)
     await commit_untold(world, metering.reservation.id, 20)
     assert [used for used, _ in await world.levels(parts, cost)] == [6, 40]
     # Of what came too late, nothing is held any more.
-    world.clock.advance(seconds=62)
+    world.clock.advance(seconds=LATE_S)
     await commit_untold(world, late.reservation.id, 20)
     assert [used for used, _ in await world.levels(parts, cost)] == [6, 80]
 
@@ -448,14 +499,14 @@ async def test_what_ends_at_once_in_several_apps_ends_in_one_call(world: World) 
     before = await calls(world)
     settled = await asyncio.gather(
         world.commit(names[0], 7), other.commit(names[2], 9),
-        other.release(names[3]), world.commit(names[1], 5),
+        other.commit(names[3], 1), world.commit(names[1], 5),
     )  # fmt: skip
     assert await calls(world) == before + 1
-    assert [it.readings[0].used for it in settled] == [12, 9, 9, 12]
+    assert [it.readings[0].used for it in settled] == [12, 10, 10, 12]
     await meter_of(world).drain()
     assert await world.levels(EVER, BURST) == [(12, 0), (12, 0)]
-    assert await other.levels(EVER, BURST) == [(9, 0), (9, 0)]
-    assert sum(row.used.requests for row in await other.usage()) == 1
+    assert await other.levels(EVER, BURST) == [(10, 0), (10, 0)]
+    assert sum(row.used.requests for row in await other.usage()) == 2
 
 
 # -- other processes -------------------------------------------------------------------------
@@ -600,7 +651,7 @@ async def test_nothing_is_left_of_a_lease_whose_runs_have_ended(world: World) ->
     parent = f"s3:{{app}}:r:{token_of(parent_of(name))[:16]}"
     left = await ask("PTTL", parent, since=time.monotonic())
     assert isinstance(left, int)
-    assert 600_000 < left <= 600_000 + 62_000
+    assert 600_000 < left <= 600_000 + 1_000 * LATE_S
     assert await ask("ZCARD", "s3:{app}:x", since=time.monotonic()) == 0
     assert (await world.commit(name, 4)).state is shown.state
 
@@ -615,20 +666,21 @@ async def test_what_a_crashed_process_held_expires_like_any_reservation(
             await stack.enter_async_context(leased_meter(redis_url, clock, on_expiry)), clock
         )
         await heat(crashed, EVER, BURST)
+        _, in_advance = await crashed.level(EVER)
         names = [await leased(crashed, EVER, BURST) for _ in range(2)]
         other = await stack.enter_async_context(leased_meter(redis_url, clock, on_expiry))
         rest = replace(crashed, meter=other)
         # What it held beside, nobody gives back before.
-        clock.advance(seconds=61)
-        assert await rest.levels(EVER, BURST) == [(0, SLICE), (0, SLICE)]
+        clock.advance(seconds=LATE_S - 2)
+        assert await rest.levels(EVER, BURST) == [(0, in_advance), (0, in_advance)]
         clock.advance(seconds=1)
-        charged = SLICE if on_expiry is OnExpiry.CHARGE else 0
+        charged = in_advance if on_expiry is OnExpiry.CHARGE else 0
         assert await rest.level(EVER) == (charged, 0)
         assert await rest.commit(names[0], 7) == await rest.commit(names[0], 7)
         # A late commit is part of what the expiry has charged.
         assert await rest.level(EVER) == (charged or 7, 0)
-        await rest.commit(names[1], SLICE)
-        assert await rest.level(EVER) == (SLICE + 7, 0)
+        await rest.commit(names[1], in_advance)
+        assert await rest.level(EVER) == (in_advance + 7, 0)
 
 
 @pytest.mark.parametrize("on_expiry", OnExpiry)
@@ -641,7 +693,7 @@ async def test_who_comes_late_is_charged_for_what_was_used(
         names = [await leased(world, EVER) for _ in range(3)]
         await meter.drain()
         assert await world.level(EVER) == (0, 30)
-        clock.advance(seconds=62)
+        clock.advance(seconds=LATE_S)
         charged = 30 if on_expiry is OnExpiry.CHARGE else 0
         assert await world.level(EVER) == (charged, 0)
         settlement = await world.commit(names[0], 4)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.adapters.redis.lease import LONGEST_S
 from sidecar.domain.usage import OnExpiry
 from sidecar.errors import MeterUnavailable
 from tests.contract.leases import heat, is_child, leased_meter
@@ -83,7 +84,7 @@ async def test_each_end_is_counted_once_and_nothing_stays_held(
             await runs.run(RUNS)
             proxy.heal()
             await meter.drain()
-            clock.advance(seconds=33)
+            clock.advance(seconds=30 + LONGEST_S + 1)
             levels = await World(meter, clock).levels(EVER, HOUR, OF_THE_APP)
             differences = await runs.ledger.differences(World(meter, clock))
     assert proxy.seen.dropped > 20

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from sidecar.adapters.redis.connection import RedisConnection
-from sidecar.adapters.redis.leased import LEASE, LeasedMeter
+from sidecar.adapters.redis.leased import LEASES, LeasedMeter
 from sidecar.adapters.redis.meter import SCRIPTS, RedisMeter
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.meter import SqliteMeter
@@ -92,7 +92,7 @@ class Course:
 async def meter_over(course: Course) -> AsyncIterator[Meter]:
     """A meter of this process's own, by the store's own clock."""
     if "://" in course.store:
-        scripts = (*SCRIPTS, LEASE)
+        scripts = (*SCRIPTS, *LEASES)
         connection = RedisConnection(course.store, timeout_s=PATIENCE_S, scripts=scripts)
         leased = LeasedMeter(connection) if course.leases else None
         try:

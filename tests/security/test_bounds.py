@@ -53,7 +53,7 @@ def epochs() -> tuple[object, Callable[[str], object]]:
 
 def paces() -> tuple[object, Callable[[str], object]]:
     never: Any = None
-    leasing = Leasing(never, never, never, lambda: 0.0)
+    leasing = Leasing(never, never, never, lambda: 0.0, is_charged=False)
     return leasing, lambda name: leasing.note((name,), (1,), 0.0)
 
 

@@ -2,8 +2,10 @@
 --
 -- That one, the parent, is a reservation like any other. A child's token is the parent's with a
 -- name behind it; it has no record of its own until it is promoted. What is left of an ended
--- one stands where that of any reservation does, so whoever asks for it later is told. Behind a
--- second ~ its token ends with the name of its session, if it is of one.
+-- one stands where that of any reservation does, so whoever asks for it later is told. Its name is
+-- a number and how many milliseconds after its parent it was handed out, both in base 16 and with a
+-- - between; in sliding windows it counts from then on. Behind a second ~ its token ends with the
+-- name of its session, if it is of one.
 --
 -- KEYS     apps, each by what its keys begin with; in a Cluster there is one alone
 -- ARGV[2]  JSON, for each app: [[place, nonce of the parent, kept, is_last, shows, operations], ...]
@@ -62,8 +64,16 @@ local function session_of(name)
   return match(name, '~.*~(.*)$') or ''
 end
 
--- Draw what a child has used from what its parent holds, in the windows of that. Returns what of
--- it is to be reported.
+-- The bucket of a parent's counter in which a child counts: never an earlier one than the parent's.
+local function bucket_of(parent, entry, name)
+  if entry.kind == 'p' then
+    return entry.bucket
+  end
+  local after = tonumber(match(name, '~%x+%-(%x+)') or '0', 16)
+  return max(entry.bucket, floor((parent.made + after) / entry.a))
+end
+
+-- Draw what a child has used from what its parent holds. Returns what of it is to be reported.
 -- news: as far as it was told; told: with -1 for what was not
 local function draw(parent, name, amounts, news, told)
   local due, last = {}, {}
@@ -82,7 +92,14 @@ local function draw(parent, name, amounts, news, told)
       due[entry.name] = due[entry.name] - charged
     end
   end
+  local buckets = {}
+  for i, entry in ipairs(parent.entries) do
+    buckets[i], entry.bucket = entry.bucket, bucket_of(parent, entry, name)
+  end
   book.charge(parent.entries, parent.draws, due, last, parent.user)
+  for i, entry in ipairs(parent.entries) do
+    entry.bucket = buckets[i]
+  end
   return reported
 end
 
@@ -132,7 +149,9 @@ local function promote(parent, place, operation)
     if parent.state == 'expired' and not parent.charges then
       held = 0
     end
-    entries[i] = { bucket = entry.bucket, held = held, drawn = 0, paid = 0 }
+    entries[i] = {
+      bucket = bucket_of(parent, entry, name), held = held, drawn = 0, paid = 0,
+    }
     entry.held = entry.held - held
   end
   local text = book.text_of({

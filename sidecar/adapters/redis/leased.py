@@ -13,18 +13,19 @@ from typing import Any, Final
 
 from sidecar.adapters.documents import fingerprint, write_request
 from sidecar.adapters.redis.apps import RedisApps
-from sidecar.adapters.redis.connection import RedisConnection, Script
+from sidecar.adapters.redis.connection import Argument, RedisConnection, Script
 from sidecar.adapters.redis.event_log import RedisEventLog
 from sidecar.adapters.redis.keys import app_prefix, quoted
 from sidecar.adapters.redis.lease import Child, Lease, parent_of
 from sidecar.adapters.redis.leasing import Key, Leasing
-from sidecar.adapters.redis.lines import dimensions, read_told
+from sidecar.adapters.redis.lines import Told, dimensions, read_told
 from sidecar.adapters.redis.meter import RedisMeter
-from sidecar.adapters.redis.script import LEDGER
-from sidecar.adapters.redis.settling import Operation, Outcome, Settling
+from sidecar.adapters.redis.operation import Operation, Outcome
+from sidecar.adapters.redis.script import LEDGER, PLAIN
+from sidecar.adapters.redis.settling import Settling
 from sidecar.domain.decision import Reservation
 from sidecar.domain.limits import Charge
-from sidecar.domain.request import UNTOLD, Amounts, CheckRequest
+from sidecar.domain.request import Amounts, CheckRequest
 from sidecar.domain.usage import (
     ChargedEvent,
     Hold,
@@ -45,6 +46,9 @@ from sidecar.errors import (
 )
 
 LEASE = Script(*LEDGER, "sessions.lua", "lease.lua")
+DRAW = Script(*PLAIN, "draw.lua")
+LEASES = (LEASE, DRAW)
+"""What is run beside the scripts of the meter."""
 
 _REMEMBERED: Final = 1_024
 """Requests whose first answer is known, for when the same comes again at once."""
@@ -78,9 +82,15 @@ class LeasedMeter(RedisMeter):
         self._has_leases = leases
         self._monotonic = monotonic
         self._settling = Settling(
-            self._run_lease, connection.is_over, monotonic, is_one=connection.is_one
+            self._run_lease, self._run_draw, connection.is_over, monotonic, is_one=connection.is_one
         )
-        self._leasing = Leasing(super().reserve, super().withdraw, self._settling, monotonic)
+        self._leasing = Leasing(
+            super().reserve,
+            super().withdraw,
+            self._settling,
+            monotonic,
+            is_charged=on_expiry is OnExpiry.CHARGE,
+        )
         self._answered: OrderedDict[str, Metering | None] = OrderedDict()
         self.answered = 0
 
@@ -93,15 +103,15 @@ class LeasedMeter(RedisMeter):
         self, hold: Hold, charges: Sequence[Charge], *, since: float
     ) -> Coroutine[Any, Any, Metering]:
         """Hold every charge, or none if an enforced limit has no room."""
-        asked = self._asked(hold, charges)
-        if asked is None:
+        key = self._key_of(hold, charges)
+        if key is None:
             return super().reserve(hold, charges, since=since)
-        return self._reserve_hot(hold, charges, since, *asked)
+        return self._reserve_hot(hold, charges, since, key)
 
     def at_hand(self, hold: Hold, charges: Sequence[Charge]) -> Metering | None:
         """What a lease answers, None if Redis must be asked."""
-        asked = self._asked(hold, charges)
-        return None if asked is None else self._answer(asked[0], hold, charges, asked[1])
+        key = self._key_of(hold, charges)
+        return None if key is None else self._answer(key, hold, charges)
 
     async def extend(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold further units, or none, and let the reservation live its `ttl_s` from now."""
@@ -138,7 +148,7 @@ class LeasedMeter(RedisMeter):
             child, rest = None if lease is None else lease.live.get(reservation_id), (0, 0)
             if child is not None:
                 rest = (child.expires_ms, child.hold.request.estimate.tokens)
-            outcome = await self._do("release", reservation_id, child, rest, since)
+            outcome = await self._do("release", reservation_id, child, since, rest=rest)
             if outcome.state != "promoted":
                 return _settlement(reservation_id, outcome, ReservationState.RELEASED)
         return await super().release(reservation_id, since=since)
@@ -163,14 +173,9 @@ class LeasedMeter(RedisMeter):
         await self._settling.drain()
 
     async def _reserve_hot(
-        self,
-        hold: Hold,
-        charges: Sequence[Charge],
-        since: float,
-        key: Key,
-        amounts: tuple[int, ...],
+        self, hold: Hold, charges: Sequence[Charge], since: float, key: Key
     ) -> Metering:
-        answer = self._answer(key, hold, charges, amounts)
+        answer = self._answer(key, hold, charges)
         if answer is None:
             answer = await super().reserve(hold, charges, since=since)
             self._leasing.consider(key, hold, charges, answer)
@@ -185,8 +190,9 @@ class LeasedMeter(RedisMeter):
         elif self._is_child(reservation_id, lease := self._settling.lease_of(reservation_id)):
             child = None if lease is None else lease.live.get(reservation_id)
             total = used if child is None else child.used(used)
-            rest = _commit(child, used, total, quoted(model))
-            outcome = await self._do("commit", reservation_id, child, rest, since, total)
+            outcome = await self._do(
+                "commit", reservation_id, child, since, told=used, used=total, model=quoted(model)
+            )
             if outcome.state == "unknown" and child is not None:
                 # Redis has lost what was held; what was used of it counts all the same.
                 return await self._count(child, total, model, since)
@@ -194,26 +200,21 @@ class LeasedMeter(RedisMeter):
                 return _settlement(reservation_id, outcome, ReservationState.COMMITTED)
         return await super().commit(reservation_id, used, final=final, since=since, model=model)
 
-    def _asked(self, hold: Hold, charges: Sequence[Charge]) -> tuple[Key, tuple[int, ...]] | None:
-        """Which lease may answer, and what is asked of it; None where none may."""
-        if not self._has_leases or hold.request.request_id or not _may_lease(charges):
+    def _key_of(self, hold: Hold, charges: Sequence[Charge]) -> Key | None:
+        """Which lease may answer, None where none may."""
+        request = hold.request
+        if not self._has_leases or request.request_id or not _may_lease(charges):
             return None
-        request, subject = hold.request, hold.request.subject
-        # Limits that share a counter ask the same of it.
-        by_counter = {charge.counter: charge.amount for charge in charges}
-        key: Key = (subject.app_id, subject.user_id, request.ttl_s, *by_counter)
-        return key, tuple(by_counter.values())
+        subject = request.subject
+        counters = [charge.counter for charge in charges]
+        return subject.app_id, subject.user_id, request.ttl_s, *counters
 
-    def _answer(
-        self, key: Key, hold: Hold, charges: Sequence[Charge], amounts: tuple[int, ...]
-    ) -> Metering | None:
+    def _answer(self, key: Key, hold: Hold, charges: Sequence[Charge]) -> Metering | None:
         """What a lease answers, None if Redis must be asked."""
         if hold.reservation_id in self._answered:
             # The same again: whoever answered first answers again.
             return self._answered[hold.reservation_id]
-        now_s = self._monotonic()
-        self._leasing.note(key, amounts, now_s)
-        issued = self._leasing.answer(key, hold, charges, amounts, now_s)
+        issued = self._leasing.answer(key, hold, charges, self._monotonic())
         answer = None
         if issued is not None:
             child, readings = issued
@@ -253,9 +254,15 @@ class LeasedMeter(RedisMeter):
     async def _promote(self, reservation_ids: Iterable[str], since: float) -> None:
         """Give children records of their own, so that all can be done with them."""
         found = [child for child in map(self._child, reservation_ids) if child is not None]
+        for child in found:
+            # Redis may have done it though nobody hears of that.
+            child.is_plain = False
         if found:
             await asyncio.gather(
-                *(self._do("promote", child.id, child, _promotion(child), since) for child in found)
+                *(
+                    self._do("promote", child.id, child, since, rest=_promotion(child))
+                    for child in found
+                )
             )
 
     def _do(
@@ -263,21 +270,24 @@ class LeasedMeter(RedisMeter):
         action: str,
         reservation_id: str,
         child: Child | None,
-        rest: tuple[object, ...],
         since: float,
+        *,
+        rest: tuple[object, ...] = (),
+        told: Amounts | None = None,
         used: Amounts | None = None,
+        model: str = "",
     ) -> Awaitable[Outcome]:
         app_id = app_of(reservation_id) if child is None else child.lease.app_id
         if app_id is None:
             raise UnknownReservation(reservation_id)
         return self._settling.do(
-            Operation(action, app_id, reservation_id, rest, since, child, used)
+            Operation(action, app_id, reservation_id, since, child, rest, told, used, model)
         )
 
     async def _count(self, child: Child, used: Amounts, model: str, since: float) -> Settlement:
         """Count what a child has used as if it had held nothing; once, however often it comes."""
         request = child.hold.request
-        at = from_ms(child.expires_ms - request.ttl_s * 1_000)
+        at = from_ms(child.issued_ms)
         request = replace(request, model=model or request.model)
         event = UsageEvent(child.id, at, request, used)
         charges = tuple(
@@ -291,15 +301,31 @@ class LeasedMeter(RedisMeter):
     async def _run_lease(
         self, app_ids: Sequence[str], operations: bytes, since: float
     ) -> list[str]:
-        keys, arguments = list(map(app_prefix, app_ids)), (self._now(), operations)
+        keys = list(map(app_prefix, app_ids))
+        return (await self._run_for(LEASE, app_ids, keys, [operations], since)).lines
+
+    async def _run_draw(
+        self, app_ids: Sequence[str], keys: Sequence[str], rest: Sequence[Argument], since: float
+    ) -> Told:
+        return await self._run_for(DRAW, app_ids, keys, rest, since)
+
+    async def _run_for(
+        self,
+        script: Script,
+        app_ids: Sequence[str],
+        keys: Sequence[str],
+        rest: Sequence[Argument],
+        since: float,
+    ) -> Told:
+        """What is told behind the epochs of the apps."""
         try:
-            reply = await self._connection.run(LEASE, keys, arguments, since=since)
+            reply = await self._connection.run(script, keys, (self._now(), *rest), since=since)
         except Unavailable as error:
             raise MeterUnavailable(str(error)) from error
-        _, *lines = read_told(reply).lines
+        (_, *lines), numbers = read_told(reply)
         for app_id, epoch in zip(app_ids, lines, strict=False):
             self._epochs.see(app_id, epoch)
-        return lines[len(app_ids) :]
+        return Told(lines[len(app_ids) :], numbers)
 
 
 def _may_lease(charges: Sequence[Charge]) -> bool:
@@ -308,18 +334,6 @@ def _may_lease(charges: Sequence[Charge]) -> bool:
         if charge.limit.base is not None:
             return False
     return bool(charges)
-
-
-def _commit(child: Child | None, used: Amounts, total: Amounts, model: str) -> tuple[object, ...]:
-    """What lease.lua reads of a commit."""
-    told = (used.tokens, used.input_tokens, used.output_tokens)
-    if child is None:
-        return *told, used.cost, UNTOLD, UNTOLD, "", model, used.tokens, 0
-    request = child.hold.request
-    return (
-        *told, total.cost, total.input_tokens, total.output_tokens, dimensions(request), model,
-        request.estimate.tokens, child.expires_ms,
-    )  # fmt: skip
 
 
 def _promotion(child: Child) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ from sidecar.adapters.redis.lease import (
     Lease,
     Pace,
     Slice,
-    end_of_buckets,
+    end_of_life,
     is_near,
     slice_for,
 )
@@ -27,7 +27,7 @@ from sidecar.domain.windows import to_ms
 from sidecar.errors import MeterUnavailable
 
 _MOST_PACES = 20_000
-"""Users of one second that are told apart; among so many, nobody is hot."""
+"""Users of one time that are told apart; among so many, nobody is hot."""
 
 Key = tuple[str | int, ...]
 """What one lease is for: requests of one app and user, of one life, in the same counters."""
@@ -56,6 +56,7 @@ class Leasing:
         reserve, withdraw: how units are held in advance.
         settling: is told of each lease, and gives back what it has left.
         monotonic: seconds that only ever grow.
+        is_charged: whether what is held is charged when it expires.
     """
 
     def __init__(
@@ -64,7 +65,10 @@ class Leasing:
         withdraw: Withdraw,
         settling: Settling,
         monotonic: Callable[[], float],
+        *,
+        is_charged: bool,
     ) -> None:
+        self._is_charged = is_charged
         self._reserve = reserve
         self._withdraw = withdraw
         self._settling = settling
@@ -74,41 +78,27 @@ class Leasing:
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._paces: dict[Key, Pace] = {}
         self._paces_before: dict[Key, Pace] = {}
-        self._turn_s = 0.0
+        self._began_s = self._turn_s = 0.0
         self._is_drained = False
 
     def __len__(self) -> int:
         """How many leases there are now."""
         return len(self._leases)
 
-    def note(self, key: Key, amounts: Sequence[int], now_s: float) -> None:
-        """Note that somebody asked for so many units by counter."""
-        if now_s >= self._turn_s:
-            # Only the second before tells of the pace.
-            self._paces_before = self._paces if now_s < self._turn_s + 1.0 else {}
-            self._paces, self._turn_s = {}, now_s + 1.0
-        pace = self._paces.get(key)
-        if pace is None:
-            if len(self._paces) >= _MOST_PACES:
-                return
-            pace = self._paces[key] = Pace([0] * len(amounts))
-        pace.add(amounts)
-
     def answer(
-        self,
-        key: Key,
-        hold: Hold,
-        charges: Sequence[Charge],
-        amounts: tuple[int, ...],
-        now_s: float,
+        self, key: Key, hold: Hold, charges: Sequence[Charge], now_s: float
     ) -> tuple[Child, tuple[Reading, ...]] | None:
         """A child with the limits as they were before it, None if the store must be asked."""
         lease = self._leases.get(key)
         if lease is None:
+            self.note(key, _by_counter(charges), now_s)
             return None
-        issued = lease.issue(hold, charges, amounts, now_s)
+        issued = lease.issue(hold, charges, now_s)
         if lease.is_over:
             self._drop(key)
+            self.note(key, _by_counter(charges), now_s)
+        elif lease.is_late(now_s):
+            self._follow(key, lease, hold, charges, now_s)
         return issued
 
     def consider(self, key: Key, hold: Hold, charges: Sequence[Charge], answer: Metering) -> None:
@@ -122,13 +112,55 @@ class Leasing:
             or self._is_drained
         ):
             return
-        pace = max(present, self._paces_before.get(key, present), key=lambda each: each.checks)
+        before = self._paces_before.get(key, present)
+        pace = max(present, before, key=lambda each: each.checks)
         if pace.checks < HOT or pace.is_vain:
             return
         made_ms = to_ms(answer.reservation.expires_at) - hold.request.ttl_s * 1_000
-        layout = lay_out(charges, made_ms)
-        life_s = (end_of_buckets(layout.counters, made_ms) - made_ms) / 1_000
-        held = slice_for(pace, layout, answer.readings, life_s)
+        rate = max(
+            before.checks / LONGEST_S,
+            # Of the first few within a moment nobody knows how they go on.
+            present.checks / max(1.0, self._monotonic() - self._began_s),
+        )
+        self._begin(key, hold, charges, pace, rate, made_ms, answer.readings)
+
+    def note(self, key: Key, amounts: Sequence[int], now_s: float) -> None:
+        """Note that somebody asked the store for so many units by counter."""
+        if now_s >= self._turn_s:
+            # Only the time before tells of the pace.
+            self._paces_before = self._paces if now_s < self._turn_s + LONGEST_S else {}
+            self._paces, self._began_s, self._turn_s = {}, now_s, now_s + LONGEST_S
+        pace = self._paces.get(key)
+        if pace is None:
+            if len(self._paces) >= _MOST_PACES:
+                return
+            pace = self._paces[key] = Pace([0] * len(amounts))
+        pace.add(amounts)
+
+    def _follow(
+        self, key: Key, lease: Lease, hold: Hold, charges: Sequence[Charge], now_s: float
+    ) -> None:
+        """Make the lease that takes the place of one, so that no check has to wait for it."""
+        lease.is_followed = True
+        if key not in self._making and not self._is_drained:
+            rate = lease.pace.checks / max(1.0, now_s - lease.began_s)
+            at_ms = lease.now_ms(now_s)
+            self._begin(key, hold, charges, lease.pace, rate, at_ms, lease.readings())
+
+    def _begin(
+        self,
+        key: Key,
+        hold: Hold,
+        charges: Sequence[Charge],
+        pace: Pace,
+        rate: float,
+        at_ms: int,
+        readings: Sequence[Reading],
+    ) -> None:
+        """Begin a lease if there is room, for so many checks in a second as those of a pace."""
+        layout = lay_out(charges, at_ms)
+        ends_ms = end_of_life(layout.counters, at_ms, is_charged=self._is_charged)
+        held = slice_for(pace, rate * (ends_ms - at_ms) / 1_000, layout, readings)
         if held is not None:
             making = self._make(key, hold, charges, held, pace)
             self._making[key] = asyncio.create_task(making)
@@ -150,16 +182,17 @@ class Leasing:
             del self._making[key]
         if lease is None:
             pace.is_vain = True
-        else:
-            self._settling.add(lease)
-            self._leases[key] = lease
-            self._end_in_time(key, lease)
+            return
+        self._settling.add(lease)
+        if key in self._leases:
+            self._drop(key)
+        self._leases[key] = lease
+        self._end_in_time(key, lease)
 
     async def _hold(self, hold: Hold, charges: Sequence[Charge], held: Slice) -> Lease | None:
         """A lease with so many units, None if they could not be held."""
         began_s, request = self._monotonic(), hold.request
-        app_id = request.subject.app_id
-        name = name_reservation(app_id, secrets.token_urlsafe(18))
+        name = name_reservation(request.subject.app_id, secrets.token_urlsafe(18))
         # It outlives each of its children.
         lives_s = request.ttl_s + LONGEST_S
         parent = replace(hold, reservation_id=name, request=replace(request, ttl_s=lives_s))
@@ -184,7 +217,7 @@ class Leasing:
             return None
         expires_ms = to_ms(metering.reservation.expires_at)
         return Lease(
-            app_id,
+            request.subject,
             name,
             charges,
             metering.readings,
@@ -192,6 +225,7 @@ class Leasing:
             made_ms=expires_ms - lives_s * 1_000,
             expires_ms=expires_ms,
             began_s=began_s,
+            is_charged=self._is_charged,
         )
 
     def _end_in_time(self, key: Key, lease: Lease) -> None:
@@ -211,3 +245,8 @@ class Leasing:
         if timer is not None:
             timer.cancel()
         self._settling.end(self._leases.pop(key))
+
+
+def _by_counter(charges: Sequence[Charge]) -> Sequence[int]:
+    """Limits that share a counter ask the same of it."""
+    return tuple({charge.counter: charge.amount for charge in charges}.values())

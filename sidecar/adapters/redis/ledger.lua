@@ -278,7 +278,7 @@ local function ledger()
   local function spans(kind, place)
     local keys = {}
     for back = 0, 4 do
-      keys[back + 1] = span_of(kind, place, back)
+      keys[back + 1] = span_of(kind, place, back, now)
     end
     return keys
   end
