@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.adapters.sqlite import ledger as ledgers
 from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.ledger import Ledger
 from sidecar.adapters.sqlite.meter import SqliteMeter
@@ -82,10 +83,13 @@ async def played(path: Path, writers: int, seed: int) -> list[object]:
     return answers
 
 
+@pytest.mark.parametrize("groups", [0, 2, 1_000])
 @pytest.mark.parametrize("seed", range(4))
 async def test_several_who_write_one_file_in_turn_answer_as_one_alone_would(
-    tmp_path: Path, seed: int
+    tmp_path: Path, seed: int, groups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """However soon each of them begins to keep a journal."""
+    monkeypatch.setattr(ledgers, "_ALONE", groups)
     alone = await played(tmp_path / "alone.db", 1, seed)
     together = await played(tmp_path / "together.db", 3, seed)
     # The levels are told by each of them.

@@ -175,6 +175,20 @@ async def test_a_file_brought_up_has_the_tables_of_a_new_one(path: Path, tmp_pat
     assert tables(path) == tables(tmp_path / "new.db")
 
 
+async def test_a_file_that_had_no_journal_has_one_and_all_that_was_in_it(tmp_path: Path) -> None:
+    clock, path = ManualClock(), tmp_path / "old.db"
+    async with sqlite_meter(path, clock) as meter:
+        held = await World(meter, clock).held(*LIMITS, tokens=30)
+    write(path, "DROP TABLE journal", version=3)
+    async with sqlite_meter(path, clock) as meter:
+        world = World(meter, clock)
+        await world.commit(held, 10)
+        assert await world.level(LIMITS[0]) == (10, 0)
+    async with sqlite_meter(tmp_path / "new.db", clock):
+        pass
+    assert tables(path) == tables(tmp_path / "new.db")
+
+
 def tables(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Names and columns, by name; a column that came later may stand elsewhere."""
     with closing(sqlite3.connect(path)) as connection:

@@ -37,14 +37,14 @@ class SqliteChanges(WatchedChanges):
     async def _look(self, since: float) -> None:
         last = self._last
         if last is None:
-            self._last = await self._database.run(_last, since=since)
+            self._last = await self._database.look(_last, since=since)
             self.begin()
             return
 
         def work(connection: sqlite3.Connection) -> list[tuple[int, str, str]]:
             return connection.execute(_SINCE, (last,)).fetchall()
 
-        rows = await self._database.run(work, since=since)
+        rows = await self._database.look(work, since=since)
         if not rows:
             return
         self._last = rows[-1][0]

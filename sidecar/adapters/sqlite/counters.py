@@ -7,11 +7,13 @@ bucket of the hold, but counts whatever its bucket is.
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from enum import IntEnum
 from functools import cache
 from typing import Final
 
 from sidecar.adapters.sqlite.accounts import Entry
 from sidecar.adapters.sqlite.cells import Cell
+from sidecar.adapters.sqlite.journal import Line
 from sidecar.adapters.sqlite.remembered import Remembered
 from sidecar.adapters.sqlite.spending import mark
 from sidecar.adapters.sqlite.times import DAY_MS, KEPT_MS, NEVER
@@ -44,6 +46,15 @@ Place = Counter | Entry
 _Row = tuple[str, str, int, int, int, int]
 
 
+class Fate(IntEnum):
+    """What becomes of a row when a change is written."""
+
+    ADDED = 0
+    PROLONGED = 1
+    DELETED = 2
+    NOTHING = 3
+
+
 class Counters:
     """The counters in the file, at the instant of the present turn."""
 
@@ -53,6 +64,7 @@ class Counters:
         self._cells: Remembered[tuple[str, str, int], Cell] = Remembered(_REMEMBERED)
         self._changed: list[Cell] = []
         self._settling: list[Cell] = []
+        self._fresh: dict[Cell, bool] = {}
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -227,7 +239,27 @@ class Counters:
             if cell.is_used and cell.name.endswith(BALANCE):
                 mark(self._connection, cell.app, cell.name, self._turn.now, cell.used)
             cell.is_changed = cell.is_used = False
+            self._fresh[cell] = True
         self._settling.clear()
+
+    def note(self) -> list[Line]:
+        """What has changed in counters that were changed since this was asked last."""
+        lines: list[Line] = []
+        for cell in self._fresh:
+            for bucket, change in cell.changes.items():
+                lines.append((*_row(cell, bucket, change), _what_becomes(cell, change)))
+        self._fresh.clear()
+        return lines
+
+    def restore(self, lines: Sequence[Line]) -> None:
+        """Write what somebody has noted."""
+        latest = {tuple(line[:3]): line for line in lines}
+        added = [line[:6] for line in latest.values() if line[6] in (Fate.ADDED, Fate.PROLONGED)]
+        self._connection.executemany(_ADD, added)
+        prolonged = [(line[5], *key) for key, line in latest.items() if line[6] == Fate.PROLONGED]
+        self._connection.executemany(_PROLONG, prolonged)
+        empty = [key for key, line in latest.items() if line[6] == Fate.DELETED]
+        self._connection.executemany(_DELETE, empty)
 
     def write(self) -> None:
         """Write what was changed since."""
@@ -243,18 +275,16 @@ class Counters:
         for cell in self._changed:
             self._finish(cell)
         self._changed.clear()
+        self._fresh.clear()
         self._cells.tidy()
 
     def _rows(self, cell: Cell) -> Iterable[_Row]:
-        app, name, a = cell.app, cell.name, cell.a
-        for bucket, (used, held) in cell.changes.items():
-            if cell.kind == "s":
-                if used or held:
-                    yield app, name, bucket, used, held, (bucket + 2) * a + cell.b
-            elif _is_empty(cell):
-                pass
-            elif used or held or not cell.is_stored:
-                yield app, name, bucket, used, held, cell.more
+        if _is_empty(cell):
+            return
+        is_new = cell.kind == "p" and not cell.is_stored
+        for bucket, change in cell.changes.items():
+            if is_new or any(change):
+                yield _row(cell, bucket, change)
 
     def _finish(self, cell: Cell) -> None:
         key = cell.app, cell.name
@@ -278,6 +308,7 @@ class Counters:
         self._cells.clear()
         self._changed.clear()
         self._settling.clear()
+        self._fresh.clear()
 
     def _ends_at(self, cell: Cell) -> int:
         return max(cell.b, self._turn.now) + KEPT_MS + DAY_MS if cell.b else NEVER
@@ -285,6 +316,19 @@ class Counters:
 
 def _kind(cell: Cell) -> str:
     return cell.kind
+
+
+def _row(cell: Cell, bucket: int, change: Sequence[int]) -> _Row:
+    ends_at = cell.more if cell.kind == "p" else (bucket + 2) * cell.a + cell.b
+    return cell.app, cell.name, bucket, change[0], change[1], ends_at
+
+
+def _what_becomes(cell: Cell, change: Sequence[int]) -> Fate:
+    if cell.kind == "s":
+        return Fate.ADDED if any(change) else Fate.NOTHING
+    if _is_empty(cell):
+        return Fate.DELETED
+    return Fate.PROLONGED if cell.is_prolonged else Fate.ADDED
 
 
 def _is_empty(cell: Cell) -> bool:

@@ -38,6 +38,7 @@ Work = Callable[[sqlite3.Connection], T]
 Counting = Callable[[Ledger], T]
 
 _GROUP: Final = 64
+_IDLE_S: Final = 0.05
 _CHECKPOINT: Final = 4_000
 """Pages that the log may have before it is written back; the more, the fewer are written twice."""
 
@@ -95,9 +96,19 @@ class Database:
         """
         return self._do(_Job(lambda ledger: _on_the_file(ledger, work)), since)
 
-    def count(self, work: Counting[T], *, since: float) -> Coroutine[None, None, T]:
-        """The same of work that knows counters by the ledger alone."""
-        return self._do(_Job(work), since)
+    def look(self, work: Work[T], *, since: float) -> Coroutine[None, None, T]:
+        """The same of work that only reads, and nothing that the ledger knows."""
+        return self._do(_Job(lambda ledger: work(ledger.connection)), since)
+
+    def count(
+        self, work: Counting[T], *, since: float, seeks: str = ""
+    ) -> Coroutine[None, None, T]:
+        """The same of work that knows counters by the ledger alone.
+
+        Args:
+            seeks: a reservation that it asks for, which most likely is not there.
+        """
+        return self._do(_Job(work, seeks), since)
 
     async def _do(self, job: "_Job[T]", since: float) -> T:
         if self._thread is None:
@@ -180,16 +191,37 @@ class Database:
         while jobs or not is_last:
             while not is_last and len(jobs) < _GROUP:
                 try:
-                    following = self._jobs.get(block=not jobs)
+                    following = self._jobs.get(block=not jobs, timeout=_patience_s(ledger))
                 except queue.Empty:
                     break
                 if following is None:
                     is_last = True
                 else:
                     jobs += following
+            if not jobs:
+                _write_all(ledger)
             waiting = [job for job in jobs if not job.is_abandoned]
-            jobs = _commit_together(ledger, waiting[:_GROUP]) + waiting[_GROUP:]
+            jobs = _commit_together(ledger, waiting[:_GROUP]) + waiting[_GROUP:] if waiting else []
+        if ledger.is_ahead:
+            _write_all(ledger)
         connection.close()
+
+
+def _patience_s(ledger: Ledger) -> float | None:
+    """How long nobody must come before the journal is written into the tables."""
+    return _IDLE_S if ledger.is_ahead else None
+
+
+def _write_all(ledger: Ledger) -> None:
+    """Write what the journal has into the tables; if that fails, whoever is next does it."""
+    try:
+        _begin(ledger)
+        ledger.write()
+        ledger.connection.execute("COMMIT")
+    except sqlite3.Error:
+        with contextlib.suppress(sqlite3.Error):
+            ledger.connection.execute("ROLLBACK")
+        ledger.forget()
 
 
 def _head(connection: sqlite3.Connection) -> tuple[int, int, int]:
@@ -230,13 +262,14 @@ def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
 class _Job(Generic[T]):
     """Work of one caller, and where its result goes."""
 
-    __slots__ = ("error", "future", "loop", "result", "work")
+    __slots__ = ("error", "future", "loop", "result", "seeks", "work")
 
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[T]
 
-    def __init__(self, work: Counting[T]) -> None:
+    def __init__(self, work: Counting[T], seeks: str = "") -> None:
         self.work = work
+        self.seeks = seeks
         self.result: T | None = None
         self.error: Exception | None = None
 
@@ -300,13 +333,14 @@ def _commit_together(ledger: Ledger, jobs: list[_Job[Any]]) -> list[_Job[Any]]:
 
 def _begin(ledger: Ledger) -> None:
     ledger.connection.execute("BEGIN IMMEDIATE")
-    ledger.refresh()
+    ledger.begin()
 
 
 def _do_together(ledger: Ledger, jobs: list[_Job[Any]]) -> int | None:
     """Do work in its order, and say of how many it is done; None if it must be done apart."""
     done = len(jobs)
     try:
+        ledger.reservations.seek([job.seeks for job in jobs if job.seeks])
         for position, job in enumerate(jobs):
             ledger.mark()
             job.error = None
@@ -320,7 +354,7 @@ def _do_together(ledger: Ledger, jobs: list[_Job[Any]]) -> int | None:
                     return None
                 # A refusal is one caller's: the thread serves all.
                 job.error = error
-        ledger.write()
+        ledger.end()
     except Exception:
         if not ledger.connection.in_transaction:
             # The file itself failed, and SQLite has undone the whole group.

@@ -18,6 +18,7 @@ from sidecar.adapters.sqlite.accounts import TOLD, Account, Draw, Entry, read_ac
 from sidecar.adapters.sqlite.cells import Cell
 from sidecar.adapters.sqlite.counters import Counters, Place
 from sidecar.adapters.sqlite.grants import Grants, Owner
+from sidecar.adapters.sqlite.journal import Journal, Part
 from sidecar.adapters.sqlite.reservations import Record, Reservations, user_of
 from sidecar.adapters.sqlite.rollups import Rollups, dimensions_of
 from sidecar.adapters.sqlite.sessions import Sessions
@@ -36,6 +37,10 @@ _HAS_DUE: Final = """
 SELECT 1 FROM reservation WHERE state = 'held' AND expires_at <= ? AND app = ? LIMIT 1"""
 _REAP: Final = 2_000
 """Overdue reservations that one transaction ends."""
+_NOTED: Final = 2_000
+"""Lines that the journal may have before all is written into the tables."""
+_ALONE: Final = 8
+"""Groups in a row, without anybody else's between them, from which on there is a journal."""
 
 
 class Ledger:
@@ -58,6 +63,14 @@ class Ledger:
         self._sessions = Sessions(connection, turn, self.counters, self.rollups)
         self.statements = Statements(connection, turn, self.counters)
         self.accepted: list[ChargedEvent] = []
+        self._parts: tuple[Part, ...] = (
+            self.counters, self.reservations, self.statements, self.rollups,
+        )  # fmt: skip
+        self._journal = Journal(connection)
+        self._noted = 0
+        self._alone = 0
+        self._is_behind = True
+        self._untouched = 0
 
     # -- turns ------------------------------------------------------------------------------
 
@@ -89,27 +102,66 @@ class Ledger:
         self.counters.settle()
         self.statements.settle()
 
-    def refresh(self) -> None:
+    def begin(self) -> None:
         """Forget what may be otherwise by now; at the beginning of a transaction."""
         (version,) = self.connection.execute("PRAGMA data_version").fetchone()
+        self._alone += 1
         if version != self._version:
             self._version = version
+            self._alone = 0
             self.forget()
+        if self._is_behind:
+            self._catch_up()
+        self.reservations.begin()
+        self._untouched = self.connection.total_changes
+
+    def end(self) -> None:
+        """Let all that was changed be kept by the commit that follows.
+
+        The journal has it where nothing else was written: what was, was written upon all that
+        was noted before, and can only be kept together with it.
+        """
+        is_touched = self.connection.total_changes != self._untouched
+        if is_touched or self._alone < _ALONE or self._noted > _NOTED:
+            self.write()
+            return
+        parts = [part.note() for part in self._parts]
+        parts.append(self.reservations.note_asked())
+        lines = sum(map(len, parts))
+        if lines:
+            self._journal.append(parts)
+            self._noted += lines
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the journal has anything that the tables have not."""
+        return self._noted > 0
 
     def write(self) -> None:
-        """Write all that was changed; before anybody else reads, and before the commit."""
-        self.counters.write()
-        self.reservations.write()
-        self.statements.write()
-        self.rollups.write()
+        """Write all that was changed into the tables, before anybody else reads them."""
+        for part in self._parts:
+            part.write()
+        if self._noted:
+            self._journal.clear()
+            self._noted = 0
 
     def forget(self) -> None:
-        """Remember nothing; what was not written is undone."""
-        self.counters.forget()
+        """Remember nothing; what was not written is undone, unless the journal has it."""
+        for part in self._parts:
+            part.forget()
         self.grants.forget()
-        self.reservations.forget()
-        self.rollups.forget()
-        self.statements.forget()
+        self._noted = 0
+        self._is_behind = True
+
+    def _catch_up(self) -> None:
+        """Write into the tables what somebody has noted, who has not come to it."""
+        noted = self._journal.take()
+        if noted:
+            *parts, asked = noted
+            for part, lines in zip(self._parts, parts, strict=True):
+                part.restore(lines)
+            self.reservations.restore_asked(asked)
+        self._is_behind = False
 
     # -- reading ----------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ class SqliteManifests:
 
     async def find(self, app_id: str, *, since: float) -> Manifest | None:
         """What holds for an app, None where nothing was ever said."""
-        return await self._database.run(lambda connection: _get(connection, app_id), since=since)
+        return await self._database.look(lambda connection: _get(connection, app_id), since=since)
 
     async def any(self, *, since: float) -> bool:
         """Whether one was ever pushed, for whatever app."""
@@ -26,7 +26,7 @@ class SqliteManifests:
         def work(connection: sqlite3.Connection) -> bool:
             return connection.execute("SELECT 1 FROM manifest LIMIT 1").fetchone() is not None
 
-        return await self._database.run(work, since=since)
+        return await self._database.look(work, since=since)
 
     async def sync(self, pushed: Manifest, *, since: float) -> ManifestSync:
         """Put a manifest in the place of what is stored, unless that is newer."""

@@ -125,7 +125,9 @@ class SqliteMeter:
             reservation = Reservation(hold.reservation_id, from_ms(expires_at), tokens)
             return Metering(look.readings, reservation, decision_id=hold.decision_id)
 
-        return await self._write(work, since)
+        # One with a request's id is sought by that.
+        seeks = "" if request_digest else hold.reservation_id
+        return await self._write(work, since, seeks)
 
     async def recall(
         self, hold: Hold, charges: Sequence[Charge], *, since: float
@@ -322,21 +324,23 @@ class SqliteMeter:
 
         await self._run(work, since)
 
-    def _write(self, work: Callable[[Ledger], T], since: float) -> Coroutine[None, None, T]:
+    def _write(
+        self, work: Callable[[Ledger], T], since: float, seeks: str = ""
+    ) -> Coroutine[None, None, T]:
         self._writes += 1
         if self._writes % _FORGET_EVERY:
-            return self._run(work, since)
+            return self._run(work, since, seeks)
 
         def and_forget(ledger: Ledger) -> T:
             ledger.write()
             forget(ledger.connection, self._now_ms(), _FORGET_ROWS)
             return work(ledger)
 
-        return self._run(and_forget, since)
+        return self._run(and_forget, since, seeks)
 
-    async def _run(self, work: Callable[[Ledger], T], since: float) -> T:
+    async def _run(self, work: Callable[[Ledger], T], since: float, seeks: str = "") -> T:
         try:
-            return await self._database.count(work, since=since)
+            return await self._database.count(work, since=since, seeks=seeks)
         except Unavailable as error:
             raise MeterUnavailable(str(error)) from error
 

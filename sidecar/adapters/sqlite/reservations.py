@@ -1,14 +1,17 @@
 """What is known of a reservation: whose it is, how it was answered, and until when?"""
 
 import sqlite3
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import Any, Final
 
 import orjson
 
 from sidecar.adapters.sqlite.accounts import Account, read_account
 from sidecar.adapters.sqlite.grants import Owner
+from sidecar.adapters.sqlite.journal import Line
 from sidecar.adapters.sqlite.remembered import Remembered
 from sidecar.adapters.sqlite.times import KEPT_MS, NEVER, REQUESTS_REMEMBERED_MS
 from sidecar.adapters.sqlite.turn import Turn
@@ -21,6 +24,7 @@ SELECT number, id, app, state, expires_at, tokens, fingerprint, decision, extens
 FROM reservation WHERE id = ?"""
 _LAST: Final = "SELECT COALESCE(MAX(number), 0) FROM reservation"
 _INSERT: Final = "INSERT INTO reservation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS: Final = _INSERT.count("?")
 _EARLIEST: Final = """
 SELECT expires_at FROM reservation WHERE state = 'held' ORDER BY expires_at LIMIT 1"""
 _EXPIRE: Final = """
@@ -172,13 +176,28 @@ class Reservations:
         self._new: list[Record] = []
         self._changed: dict[int, tuple[Record, _Part]] = {}
         self._asked: dict[tuple[str, str], tuple[str, int]] = {}
+        self._absent: set[str] = set()
+        self._fresh_new: dict[int, Record] = {}
+        self._fresh: dict[int, Record] = {}
+        self._fresh_asked: dict[tuple[str, str], tuple[str, int]] = {}
         self._last: int | None = None
         self._earliest: int | None = None
+
+    def begin(self) -> None:
+        """Know nothing of what is not there; at the beginning of a transaction."""
+        self._absent.clear()
+
+    def seek(self, ids: Sequence[str]) -> None:
+        """Look which of these are there at all, all together."""
+        asked = [each for each in ids if each not in self._live]
+        if asked:
+            found = self._connection.execute(_which(len(asked)), asked)
+            self._absent = set(asked).difference(each for (each,) in found)
 
     def find(self, reservation_id: str) -> Record | None:
         """One by its id."""
         record = self._live.known(reservation_id)
-        if record is not None:
+        if record is not None or reservation_id in self._absent:
             return record
         row = self._connection.execute(_FIND, (reservation_id,)).fetchone()
         if row is None:
@@ -194,7 +213,9 @@ class Reservations:
         if self._last is None:
             (self._last,) = self._connection.execute(_LAST).fetchone()
         record.number = self._last = self._last + 1
+        self._absent.discard(record.id)
         self._new.append(record)
+        self._fresh_new[record.number] = record
         self._live[record.id] = record
         if self._earliest is not None:
             self._earliest = min(self._earliest, record.expires_at)
@@ -228,6 +249,8 @@ class Reservations:
         self._turn.has_changed = True
         # Until it is written nobody may read it from the file.
         self._live[record.id] = record
+        if record.number not in self._fresh_new:
+            self._fresh[record.number] = record
         known = self._changed.get(record.number)
         self._changed[record.number] = record, part if known is None else max(part, known[1])
 
@@ -269,7 +292,8 @@ class Reservations:
 
     def remember(self, app: str, digest: str, reservation_id: str, expires_at: int) -> None:
         """Let a request's id lead to its reservation."""
-        self._asked[app, digest] = reservation_id, expires_at + REQUESTS_REMEMBERED_MS
+        known = reservation_id, expires_at + REQUESTS_REMEMBERED_MS
+        self._asked[app, digest] = self._fresh_asked[app, digest] = known
         self._turn.has_changed = True
 
     def prolong(self, app: str, digest: str, record: Record) -> None:
@@ -289,6 +313,31 @@ class Reservations:
         )
 
     # -- writing ----------------------------------------------------------------------------
+
+    def note(self) -> list[Line]:
+        """What was made and changed since this was asked last."""
+        lines: list[Line] = [record.row for record in self._fresh_new.values()]
+        lines += [record.columns(_Part.ALL) for record in self._fresh.values()]
+        self._fresh_new.clear()
+        self._fresh.clear()
+        return lines
+
+    def note_asked(self) -> list[Line]:
+        """The requests' ids that came since this was asked last."""
+        lines: list[Line] = [(*key, *found) for key, found in self._fresh_asked.items()]
+        self._fresh_asked.clear()
+        return lines
+
+    def restore(self, lines: Sequence[Line]) -> None:
+        """Write what somebody has noted, in its order."""
+        new = [line for line in lines if len(line) == _COLUMNS]
+        self._connection.executemany(_INSERT, new)
+        changed = [line for line in lines if len(line) != _COLUMNS]
+        self._connection.executemany(_UPDATES[_Part.ALL], changed)
+
+    def restore_asked(self, lines: Iterable[Line]) -> None:
+        """Write the ids of requests that somebody has noted."""
+        self._connection.executemany(_REMEMBER, lines)
 
     def write(self) -> None:
         """Write what was changed since."""
@@ -311,6 +360,9 @@ class Reservations:
             for part, rows in by_part.items():
                 self._connection.executemany(_UPDATES[part], rows)
             self._changed.clear()
+        self._fresh_new.clear()
+        self._fresh.clear()
+        self._fresh_asked.clear()
         self._live.tidy()
 
     def _settle(self, record: Record) -> None:
@@ -324,4 +376,14 @@ class Reservations:
         self._new.clear()
         self._changed.clear()
         self._asked.clear()
+        self._fresh_new.clear()
+        self._fresh.clear()
+        self._fresh_asked.clear()
+        self._absent.clear()
         self._last = self._earliest = None
+
+
+@cache
+def _which(ids: int) -> str:
+    """The question which of so many ids are there."""
+    return f"SELECT id FROM reservation WHERE id IN ({', '.join('?' * ids)})"  # noqa: S608 # places

@@ -1,9 +1,11 @@
 """What was used hour by hour, by whom and with what?"""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import add
 from typing import Final
 
+from sidecar.adapters.sqlite.journal import Line
 from sidecar.adapters.sqlite.remembered import Remembered
 from sidecar.adapters.sqlite.times import HOUR_MS, KEPT_MS
 from sidecar.adapters.sqlite.turn import Turn
@@ -15,16 +17,15 @@ _ROWS: Final = {True: 4_096, False: 512}
 """Rows of one day, of all users together and of one; what comes then is not told apart."""
 _OTHER: Final = ("*", "*", "*", "*")
 _UNITS: Final = ("tokens", "input_tokens", "output_tokens", "requests", "cost")
-_SET: Final = ", ".join(f"{unit} = MIN({unit} + ?, {MAX_INTEGER})" for unit in _UNITS)
+_SET: Final = ", ".join(f"{unit} = MAX({unit} - ?, 0)" for unit in _UNITS)
 _MERGE: Final = ", ".join(
     f"{unit} = MIN({unit} + excluded.{unit}, {MAX_INTEGER})" for unit in _UNITS
 )
-_ADD: Final = (
+_TAKE: Final = (
     f"UPDATE usage SET {_SET} WHERE app = ? AND user = ? AND hour = ? "  # noqa: S608 # the names stand above
     "AND model = ? AND workflow = ? AND agent = ? AND plugin = ?"
 )
-_TAKE: Final = _ADD.replace(_SET, ", ".join(f"{unit} = MAX({unit} - ?, 0)" for unit in _UNITS))
-_INSERT: Final = f"""
+_ADD: Final = f"""
 INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET {_MERGE}"""  # noqa: S608 # the names stand above
 _IS_THERE: Final = (
@@ -32,7 +33,7 @@ _IS_THERE: Final = (
     "AND model = ? AND workflow = ? AND agent = ? AND plugin = ?"
 )
 _REMEMBERED: Final = 4_096
-"""Rows that are known to be there."""
+"""Rows that are known to be there, and days whose rows were counted."""
 _ROWS_OF: Final = f"""
 SELECT hour, model, workflow, agent, plugin, {", ".join(_UNITS)} FROM usage
 WHERE app = ? AND user = ? AND hour BETWEEN ? AND ? AND MAX({", ".join(_UNITS)}) > 0
@@ -58,8 +59,10 @@ class Rollups:
     def __init__(self, connection: sqlite3.Connection, turn: Turn) -> None:
         self._connection = connection
         self._turn = turn
-        self._added: dict[_Key, list[Units]] = {}
+        self._added: dict[_Key, list[int]] = {}
+        self._fresh: dict[_Key, list[int]] = {}
         self._known: Remembered[_Key, bool] = Remembered(_REMEMBERED)
+        self._rows: Remembered[tuple[str, str, int], int] = Remembered(_REMEMBERED)
 
     def add(self, hour: int, user: str, dimensions: Dimensions, used: Amounts) -> None:
         """Add use, for the user and for all together."""
@@ -83,47 +86,65 @@ class Rollups:
     def _add(self, hour: int, user: str, dimensions: Dimensions, units: Units) -> None:
         key = self._turn.app, user, hour, *dimensions
         added = self._added.get(key)
-        if added is not None:
-            added.append(units)
-        elif self._is_known(key):
-            self._added[key] = [units]
-        elif self._has_room(hour, user):
-            self._connection.execute(_INSERT, (*key, *units))
-            self._known[key] = True
-        else:
-            self._connection.execute(_INSERT, (*key[:3], *_OTHER, *units))
+        if added is None:
+            key = self._place(key)
+            added = self._added.setdefault(key, [0, 0, 0, 0, 0])
+        added[:] = map(add, added, units)
+        self._fresh[key] = added
         self._turn.has_changed = True
 
-    def _is_known(self, key: _Key) -> bool:
-        """Whether there is a row for it."""
+    def _place(self, key: _Key) -> _Key:
+        """The row for it; that of all others where there is no room for one more."""
         # Those of long ago may have been deleted since.
         is_late = key[2] * HOUR_MS < self._turn.now - KEPT_MS
-        if is_late or not self._known.known(key):
-            if self._connection.execute(_IS_THERE, key).fetchone() is None:
-                return False
-            self._known[key] = True
-        return True
+        if not is_late and self._known.known(key):
+            return key
+        is_there = self._connection.execute(_IS_THERE, key).fetchone() is not None
+        if not is_there:
+            day = key[0], key[1], key[2] // 24
+            rows = self._rows.known(day)
+            if rows is None:
+                rows = self._count(*day)
+            if rows >= _ROWS[key[1] == _ALL_USERS]:
+                return (*key[:3], *_OTHER)
+            self._rows[day] = rows + 1
+        self._known[key] = True
+        return key
 
-    def _has_room(self, hour: int, user: str) -> bool:
-        day = hour // 24
+    def _count(self, app: str, user: str, day: int) -> int:
         (rows,) = self._connection.execute(
             "SELECT COUNT(*) FROM usage WHERE app = ? AND user = ? AND hour BETWEEN ? AND ?",
-            (self._turn.app, user, 24 * day, 24 * day + 23),
+            (app, user, 24 * day, 24 * day + 23),
         ).fetchone()
-        return int(rows) < _ROWS[user == _ALL_USERS]
+        return int(rows)
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def note(self) -> list[Line]:
+        """What was added to rows of which more was added since this was asked last."""
+        lines: list[Line] = [(*key, *map(_bounded, units)) for key, units in self._fresh.items()]
+        self._fresh.clear()
+        return lines
 
     def write(self) -> None:
         """Write what was added since."""
         if self._added:
-            rows = [(*_sum(units), *key) for key, units in self._added.items()]
-            self._connection.executemany(_ADD, rows)
-            self._added.clear()
+            self._fresh = self._added
+            self._connection.executemany(_ADD, self.note())
+            self._added = {}
             self._known.tidy()
+            self._rows.tidy()
+
+    def restore(self, lines: Sequence[Line]) -> None:
+        """Write what somebody has noted."""
+        self._connection.executemany(_ADD, {tuple(line[:7]): line for line in lines}.values())
 
     def forget(self) -> None:
         """Remember nothing, not even what is not written."""
         self._added.clear()
+        self._fresh.clear()
         self._known.clear()
+        self._rows.clear()
 
     def rows(
         self, app: str, user: str | None, first_hour: int, last_hour: int
@@ -139,7 +160,5 @@ class Rollups:
         )
 
 
-def _sum(added: Sequence[Units]) -> Iterable[int]:
-    if len(added) == 1:
-        return added[0]
-    return (min(sum(units), MAX_INTEGER) for units in zip(*added, strict=True))
+def _bounded(unit: int) -> int:
+    return min(unit, MAX_INTEGER)

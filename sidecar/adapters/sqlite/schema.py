@@ -10,7 +10,7 @@ from sidecar.domain.request import MAX_INTEGER
 
 APPLICATION_ID: Final = 0x51DECA12
 """Stands in the head of our files, so that nobody else's is taken for one of them."""
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 OLDEST_VERSION: Final = 1
 """The first that can be brought to the present one."""
 
@@ -108,6 +108,9 @@ CREATE TABLE spending (
     app TEXT NOT NULL, name TEXT NOT NULL, marks BLOB NOT NULL, PRIMARY KEY (app, name)
 ) WITHOUT ROWID
 """
+_JOURNAL: Final = """
+CREATE TABLE journal (number INTEGER PRIMARY KEY, lines TEXT NOT NULL)
+"""
 _SCHEMA: Final = f"""
 CREATE TABLE counter (
     app TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL,
@@ -136,7 +139,8 @@ CREATE TABLE subscription (
 {_STATEMENTS};
 {_EVENT_LOG};
 {_SESSIONS};
-{_WALLETS}
+{_WALLETS};
+{_JOURNAL}
 """
 
 # What was held stood in a table of entries; now it stands in the counters, and what each
@@ -185,13 +189,12 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     if version < 2:
         _run(connection, _FROM_1)
         _take_fingerprints(connection)
-    _run(connection, _NOTICES)
-    _run(connection, _MANIFESTS)
-    _run(connection, _CHANGES)
-    _run(connection, _STATEMENTS)
-    _run(connection, _EVENT_LOG)
-    _run(connection, _SESSIONS)
-    _run(connection, _WALLETS)
+    if version < 3:
+        for script in (
+            _NOTICES, _MANIFESTS, _CHANGES, _STATEMENTS, _EVENT_LOG, _SESSIONS, _WALLETS,
+        ):  # fmt: skip
+            _run(connection, script)
+    _run(connection, _JOURNAL)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

@@ -1,11 +1,13 @@
 """What did a counter of a billing window come to? Noted with each change of what is used of it."""
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sidecar.adapters.sqlite.accounts import Entry
 from sidecar.adapters.sqlite.counters import Counters
+from sidecar.adapters.sqlite.journal import Line as Noted
 from sidecar.adapters.sqlite.remembered import Remembered
 from sidecar.adapters.sqlite.times import HOUR_MS, STATED_MS
 from sidecar.adapters.sqlite.turn import Turn
@@ -44,6 +46,7 @@ class Line:
     """A statement as it is in the file, or will be when it is written.
 
     Attributes:
+        is_new: whether it is not in the file yet.
         is_prolonged: whether its end is another one than in the file.
     """
 
@@ -54,6 +57,7 @@ class Line:
     used: int
     granted: int
     flags: str
+    is_new: bool = False
     is_prolonged: bool = False
 
 
@@ -85,6 +89,7 @@ class Statements:
         self._changes: dict[tuple[str, str, int], Change] = {}
         self._lines: Remembered[_Key, Line] = Remembered(_REMEMBERED)
         self._changed: dict[_Key, Line] = {}
+        self._fresh: dict[_Key, Line] = {}
         self._counted: set[str] = set()
 
     def add(
@@ -135,7 +140,7 @@ class Statements:
                 line.flags += "l"
             line.used += change.used
             line.granted = min(line.granted + change.paid, MAX_INTEGER)
-            self._changed[key] = line
+        self._changed[key] = self._fresh[key] = line
         if now >= line.ends_at:
             amended = app, entry.name, entry.a, now // HOUR_MS, change.used, change.paid
             self._connection.execute(_AMEND, amended)
@@ -153,15 +158,13 @@ class Statements:
 
     def _begin(self, key: _Key, entry: Entry, change: Change) -> Line:
         """The statement of a period that begins."""
-        self.write()
+        if any(known[:3] == key[:3] for known in self._changed):
+            self.write()
         flags = self._enter(entry, key)
         # What was used of the counter in all, before there was a statement too.
         used = self._counters.of(key[0], entry).used
         line = Line(entry.b, entry.seen, entry.limit, entry.included, used, change.paid, flags)
-        self._connection.execute(
-            _INSERT,
-            (*key, entry.b, entry.seen, entry.limit, entry.included, used, change.paid, flags),
-        )
+        line.is_new = True
         self._lines[key] = line
         return line
 
@@ -179,28 +182,50 @@ class Statements:
                 flags = "o"
         return flags
 
+    def note(self) -> list[Noted]:
+        """The statements that were changed since this was asked last."""
+        lines = [_noted(key, line) for key, line in self._fresh.items()]
+        self._fresh.clear()
+        return lines
+
     def write(self) -> None:
         """Write what was changed since."""
         if not self._changed:
             return
-        rows = [
-            (it.seen, it.name, it.included, it.used, it.granted, it.flags, *key)
-            for key, it in self._changed.items()
-        ]
-        self._connection.executemany(_UPDATE, rows)
-        for key, line in self._changed.items():
-            if line.is_prolonged:
-                self._connection.execute(_PROLONG, (line.ends_at, *key))
-                line.is_prolonged = False
+        self.restore([_noted(key, line) for key, line in self._changed.items()])
+        for line in self._changed.values():
+            line.is_new = line.is_prolonged = False
         self._changed.clear()
+        self._fresh.clear()
         self._lines.tidy()
+
+    def restore(self, lines: Sequence[Noted]) -> None:
+        """Write what somebody has noted."""
+        latest = {tuple(line[:4]): line for line in lines}
+        new, changed, prolonged = [], [], []
+        for key, (*_, ends_at, is_new, is_prolonged, parts) in latest.items():
+            if is_new:
+                new.append((*key, ends_at, *parts))
+            else:
+                changed.append((*parts, *key))
+                if is_prolonged:
+                    prolonged.append((ends_at, *key))
+        self._connection.executemany(_INSERT, new)
+        self._connection.executemany(_UPDATE, changed)
+        self._connection.executemany(_PROLONG, prolonged)
 
     def forget(self) -> None:
         """Remember nothing, not even what is not written."""
         self._changes.clear()
         self._lines.clear()
         self._changed.clear()
+        self._fresh.clear()
         self._counted.clear()
+
+
+def _noted(key: _Key, line: Line) -> Noted:
+    parts = line.seen, line.name, line.included, line.used, line.granted, line.flags
+    return (*key, line.ends_at, line.is_new, line.is_prolonged, parts)
 
 
 def _owner(counter: str) -> str:

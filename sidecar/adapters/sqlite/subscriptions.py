@@ -26,7 +26,7 @@ class SqliteSubscriptions:
             )
 
         try:
-            document = await self._database.run(work, since=since)
+            document = await self._database.look(work, since=since)
         except Unavailable as error:
             raise SubscriptionsUnavailable(str(error)) from error
         return never_synced(subject) if document is None else read_subscription(document)

@@ -26,7 +26,7 @@ class SqliteWallets:
         def work(connection: sqlite3.Connection) -> Wallet | None:
             return _get(connection, subject.app_id, subject.user_id)
 
-        return await self._database.run(work, since=since) or no_wallet(subject)
+        return await self._database.look(work, since=since) or no_wallet(subject)
 
     async def sync(self, told: Wallet, *, since: float) -> tuple[SyncOutcome, Wallet]:
         """Put a balance in the place of an older one, with what was used when it was that."""
