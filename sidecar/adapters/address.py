@@ -131,6 +131,25 @@ def _sqlite(parts: SplitResult) -> SqliteAddress:
     return SqliteAddress(Path(path) if path else None)
 
 
+def mistakable(url: str) -> str | None:
+    """What to say of the path of a file that may have been meant as another, None if it is clear.
+
+    Three slashes begin a path in the present directory; many a one has `/data` in mind.
+    """
+    parts = urlsplit(url)
+    path = parts.path.removeprefix("/")
+    top, slash, _ = path.partition("/")
+    if parts.scheme != "sqlite" or not slash or top in ("", ".", ".."):
+        return None
+    below, absolute = Path(path).resolve(), Path("/", path)
+    if below == absolute or not Path("/", top).is_dir():
+        return None
+    return (
+        f"the store is {below}, below the present directory; for {absolute} write "
+        f"sqlite:////{path}, and ./{path} to say that it is meant so"
+    )
+
+
 def _redis(parts: SplitResult) -> RedisAddress:
     transport, _, arrangement = parts.scheme.partition("+")
     if not arrangement:

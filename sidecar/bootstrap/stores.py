@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sidecar.adapters.address import Arrangement, SqliteAddress, read_address
+from sidecar.adapters.address import Arrangement, SqliteAddress, mistakable, read_address
 from sidecar.adapters.arrivals import Arrivals
 from sidecar.adapters.cached import CachedManifests, CachedSubscriptions, CachedWallets
 from sidecar.adapters.carried import CarriedManifests
@@ -281,5 +281,5 @@ async def look_at_store(settings: Settings) -> StoreReport:
         try:
             await store.meter.ping(since=time.monotonic())
         except Unavailable as error:
-            return StoreReport(fault=str(error))
-        return StoreReport(note=await store.note())
+            return StoreReport(str(error), mistakable(settings.sidecar_store))
+        return StoreReport(note=await store.note() or mistakable(settings.sidecar_store))

@@ -51,6 +51,28 @@ def test_it_says_where_it_listens_and_what_it_enforces_and_why(tmp_path: Path) -
     assert callers == "  callers   need no key"
 
 
+def test_it_says_which_file_a_path_is_that_may_have_been_meant_otherwise(tmp_path: Path) -> None:
+    with Sidecar(store="sqlite:///tmp/s.db", cwd=tmp_path) as sidecar:
+        sidecar.wait_for_error("for /tmp/s.db write sqlite:////tmp/s.db")
+        assert f"  store     embedded SQLite, {tmp_path}/tmp/s.db" in sidecar.banner
+        assert f"  note      the store is {tmp_path}/tmp/s.db, below the" in sidecar.errors()
+
+
+def test_whoever_asks_for_the_head_of_a_page_gets_no_more(tmp_path: Path) -> None:
+    with Sidecar(store=SQLITE, cwd=tmp_path) as sidecar:
+        port = int(sidecar.url.rpartition(":")[2])
+        for path in ("/dashboard", "/dashboard/nothing", "/portal", "/v1/status", "/healthz"):
+            whole = sidecar.client.get(path)
+            ask = f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+                connection.sendall(ask.encode())
+                answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert head.startswith(f"HTTP/1.1 {whole.status_code} ".encode())
+            assert b"content-type: " + whole.headers["content-type"].encode() in head
+            assert body == b""
+
+
 @pytest.mark.parametrize(
     ("enabled", "expected"),
     [

@@ -187,6 +187,18 @@ async def test_a_token_says_until_when_it_holds_and_where_the_page_is() -> None:
     assert len(given["token"]) < 320
 
 
+async def test_a_token_without_a_page_that_browsers_reach_is_told_once_in_the_log(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with application() as client:
+        for _ in range(2):
+            body = {"app_id": "acme", "user_id": "ann"}
+            given = (await client.post("/v1/portal-tokens", json=body)).json()
+
+    assert given["url"] == f"/portal#token={given['token']}"
+    assert capsys.readouterr().err.count("portal_url_unset") == 1
+
+
 @pytest.mark.parametrize(
     "more", [{"ttl_s": 3_601}, {"ttl_s": 0}, {"ttl_s": "60"}, {"user_id": ""}, {"role": "read"}]
 )

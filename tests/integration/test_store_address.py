@@ -1,8 +1,10 @@
 """A wrong store address stops the start with words of ours, and with no part of a password."""
 
+from pathlib import Path
+
 import pytest
 
-from sidecar.adapters.address import RedisAddress, read_address
+from sidecar.adapters.address import RedisAddress, mistakable, read_address
 from sidecar.bootstrap.stores import Store, describe_store, is_in_memory
 from sidecar.errors import ConfigurationError
 from sidecar.settings import Settings
@@ -42,6 +44,27 @@ def test_a_password_that_is_not_escaped_is_never_shown(url: str) -> None:
     assert message.startswith("SIDECAR_STORE: ")
     assert "s3cr3t" not in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///./tmp/s.db", "sqlite:///../tmp/s.db", "sqlite:////tmp/s.db", "sqlite://",
+            "sqlite:///s.db", "sqlite:///no-such-folder/s.db", "redis://h/0", "unix:///tmp/s.sock"],
+)  # fmt: skip
+def test_a_path_that_says_what_it_means_needs_no_note(url: str) -> None:
+    assert mistakable(url) is None
+
+
+def test_a_path_that_may_have_been_meant_as_absolute_is_told_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert mistakable("sqlite:///tmp/deep/s.db") == (
+        f"the store is {tmp_path}/tmp/deep/s.db, below the present directory; for /tmp/deep/s.db "
+        "write sqlite:////tmp/deep/s.db, and ./tmp/deep/s.db to say that it is meant so"
+    )
+    monkeypatch.chdir("/")
+    assert mistakable("sqlite:///tmp/deep/s.db") is None
 
 
 @pytest.mark.parametrize("sign", ["/", "#", "?"])

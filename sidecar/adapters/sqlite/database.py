@@ -165,7 +165,7 @@ class Database:
             fault = _fault_of(connection)
             if fault is not None:
                 connection.close()
-                raise ConfigurationError(f"{self._path}: {fault}")
+                raise ConfigurationError(f"{self._place}: {fault}")
             _use_wal(connection, self._timeout_s)
             # A power cut may not take what was acknowledged; a group commit makes it cheap.
             connection.execute("PRAGMA synchronous = FULL")
@@ -180,9 +180,14 @@ class Database:
             connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
-                f"{self._path}: the database cannot be opened: {error}"
+                f"{self._place}: the database cannot be opened: {error}"
             ) from error
         return connection
+
+    @property
+    def _place(self) -> str:
+        """The file, as everybody would find it."""
+        return "memory" if self._path is None else str(self._path.resolve())
 
     def _work(self, connection: sqlite3.Connection) -> None:
         ledger = Ledger(connection)
