@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 import hiredis
 import httpx
+
+from tests.ready import Copy, can_be_copied, copy
 
 ROOT = Path(__file__).parent.parent
 START_S = 20.0
@@ -23,8 +25,19 @@ SERVICE: Final = "counters"
 SLOTS: Final = 16_384
 
 
+FRESH: Final = ("-m", "sidecar")
+"""A process of its own from the first byte on."""
+
+Process = subprocess.Popen[bytes] | Copy
+
+
 class Sidecar:
-    """A `sidecar serve` process and a client that speaks to it."""
+    """A `sidecar serve` process and a client that speaks to it.
+
+    Args:
+        program: what Python begins with, such as `FRESH`; if nothing, it is a copy of a process
+            that has begun.
+    """
 
     def __init__(
         self,
@@ -34,15 +47,16 @@ class Sidecar:
         cwd: Path,
         env: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
-        program: tuple[str, ...] = ("-m", "sidecar"),
+        program: tuple[str, ...] = (),
     ) -> None:
-        self._command = [
-            sys.executable, *program, "serve", "--port", "0",
-            "--policies", str(ROOT / policies), "--store", store, *arguments,
-        ]  # fmt: skip
+        told = ("--policies", str(ROOT / policies), "--store", store)
+        self._arguments = ("serve", "--port", "0", *told, *arguments)
         self._cwd = cwd
         # Nobody looks elsewhere meanwhile.
         self._env = clean_environment() | {"SIDECAR_DRAIN_S": "0"} | dict(env or {})
+        # Workers are begun by what begins them, which a copy knows nothing of.
+        is_copy = not program and "--workers" not in arguments and can_be_copied(self._env)
+        self._program = () if is_copy else program or FRESH
         self.banner: list[str] = []
 
     def __enter__(self) -> Self:
@@ -58,24 +72,17 @@ class Sidecar:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(START_S)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self._told.close()
         return code
 
     def start(self) -> None:
         """Start, and return when it says where it listens."""
-        with (self._cwd / "stderr.log").open("ab") as errors:
-            self.process = subprocess.Popen(
-                self._command,
-                cwd=self._cwd,
-                env=self._env,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-        assert self.process.stdout is not None
+        reading, writing = os.pipe()
+        self._told = os.fdopen(reading, encoding="utf-8")
+        with os.fdopen(writing, "wb") as telling, (self._cwd / "stderr.log").open("ab") as errors:
+            self.process = self._begun(telling, errors)
         self.banner = []
-        for line in self.process.stdout:
+        for line in self._told:
             self.banner.append(line.rstrip())
             if line.startswith("  callers"):
                 break
@@ -88,9 +95,21 @@ class Sidecar:
         """End it as a power cut would."""
         self.process.kill()
         self.process.wait(START_S)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self._told.close()
         self.client.close()
+
+    def _begun(self, told: IO[bytes], errors: IO[bytes]) -> Process:
+        if not self._program:
+            with Path(os.devnull).open("rb") as nothing:
+                files = (nothing, told, errors)
+                return copy(self._arguments, cwd=self._cwd, env=self._env, files=files)
+        return subprocess.Popen(
+            [sys.executable, *self._program, *self._arguments],
+            cwd=self._cwd,
+            env=self._env,
+            stdout=told,
+            stderr=errors,
+        )
 
     def errors(self) -> str:
         """What it wrote to standard error."""

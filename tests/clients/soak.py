@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.clients.caller import Address, Answer, Caller, request
-from tests.processes import ROOT, Sidecar, redis_server
+from tests.processes import FRESH, ROOT, Sidecar, redis_server
 
 _BATCH: Final = 100
 _CALLERS: Final = 4
@@ -109,7 +109,7 @@ async def soak(folder: Path, *, checks: int, users: int) -> Soaked:
     names = _Names(users, seed=7)
     with (
         redis_server(folder / "redis") as store,
-        Sidecar(store=store.url, cwd=folder, env=env) as sidecar,
+        Sidecar(store=store.url, cwd=folder, env=env, program=FRESH) as sidecar,
     ):
         address = Address.of(sidecar.url)
         batches = iter(range(checks // _BATCH))

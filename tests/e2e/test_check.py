@@ -1,25 +1,15 @@
 """What a person is told by `sidecar check` who has asked for something impossible."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.processes import clean_environment, free_port
+from tests.commands import sidecar
+from tests.processes import free_port
 
 
 def check(cwd: Path, *arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "sidecar", "check", "--app", "a", "--user", "u", *arguments],
-        cwd=cwd,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
+    return sidecar(cwd, "check", "--app", "a", "--user", "u", *arguments)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
 """Which policies does a server answer from: at its start, and after they were edited?"""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, Sidecar, await_that, clean_environment
+from tests.commands import sidecar as command
+from tests.processes import ROOT, Sidecar, await_that
 
 ASK = {"app_id": "a", "user_id": "u", "plugin": "basic_search", "estimated_tokens": 100}
 GOOD = (ROOT / "policies/platform/policy.yaml").read_text()
@@ -39,17 +38,10 @@ def revision(sidecar: Sidecar) -> str:
 def test_policies_whose_tests_fail_stop_the_start(folder: Path) -> None:
     (folder / "policy_test.yaml").write_text(FAILING)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "sidecar", "serve", "--port", "0", "--policies", str(folder)],
-        cwd=folder.parent,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    code, _, error = command(folder.parent, "serve", "--port", "0", "--policies", str(folder))
 
-    assert done.returncode == 3
-    assert done.stderr == (
+    assert code == 3
+    assert error == (
         f"{folder}/policy_test.yaml:4: everything is free: effect: expected allow, got deny\n"
         "if the policy is as it is meant, adapt its tests or remove them\n"
     )

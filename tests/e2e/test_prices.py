@@ -2,16 +2,15 @@
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.commands import sidecar as run
 from tests.priced import COST_POLICY
-from tests.processes import ROOT, START_S, Sidecar, await_that, clean_environment
+from tests.processes import ROOT, START_S, Sidecar, await_that
 
 PRICES = """
 apiVersion: sidecar/v1
@@ -23,16 +22,7 @@ models:
 
 
 def sidecar(cwd: Path, *arguments: str, **env: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "sidecar", *arguments],
-        cwd=cwd,
-        env=clean_environment() | env,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
+    return run(cwd, *arguments, env=env)
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes import ROOT, START_S, Sidecar, clean_environment, free_port, redis_server
+from tests.commands import sidecar as command
+from tests.processes import FRESH, ROOT, START_S, Sidecar, free_port, redis_server
 
 SQLITE = "sqlite:///./data/sidecar.db"
 ASK = {"app_id": "a", "user_id": "u", "plugin": "basic_search"}
@@ -20,16 +19,8 @@ ASK = {"app_id": "a", "user_id": "u", "plugin": "basic_search"}
 def refused_start(
     cwd: Path, *arguments: str, env: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "sidecar", "serve", "--port", "0", *arguments],
-        cwd=cwd,
-        env=clean_environment() | dict(env or {}),
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stderr
+    code, _, errors = command(cwd, "serve", "--port", "0", *arguments, env=env)
+    return code, errors
 
 
 def is_listened_on(host: str, port: int) -> bool:
@@ -41,7 +32,7 @@ def is_listened_on(host: str, port: int) -> bool:
 
 
 def test_it_says_where_it_listens_and_what_it_enforces_and_why(tmp_path: Path) -> None:
-    with Sidecar(store=SQLITE, cwd=tmp_path) as sidecar:
+    with Sidecar(store=SQLITE, cwd=tmp_path, program=FRESH) as sidecar:
         head, policies, mode, store, callers = sidecar.banner
 
     assert head.startswith("sidecar listens on http://127.0.0.1:")

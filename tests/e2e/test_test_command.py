@@ -11,9 +11,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.commands import sidecar
 from tests.processes import ROOT, clean_environment
 
-COMMAND = [sys.executable, "-m", "sidecar", "test"]
 POLICY = """
     apiVersion: sidecar/v1
     kind: Policy
@@ -41,16 +41,7 @@ TESTS = """
 
 
 def run(cwd: Path, *arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
+    return sidecar(cwd, "test", *arguments)
 
 
 @pytest.fixture
@@ -168,7 +159,7 @@ def test_a_directory_without_tests_is_no_success(small: Path) -> None:
 def test_a_terminal_is_told_in_colour(small: Path) -> None:
     outer, inner = pty.openpty()
     done = subprocess.run(
-        [*COMMAND, "."],
+        [sys.executable, "-m", "sidecar", "test", "."],
         cwd=small,
         env=clean_environment() | {"TERM": "xterm-256color"},
         stdout=inner,
