@@ -3,14 +3,14 @@
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from pathlib import Path
 from typing import Final
 
 from tests.benchmarks.contestants import Arena
 from tests.benchmarks.cores import begun_on, places
-from tests.benchmarks.rooms import PARTS, counted
+from tests.benchmarks.rooms import PARTS, POLICY, counted, entered
 from tests.benchmarks.rounds import BOTH, CHECKS, closed
 
 PHASES: Final = {BOTH: "checks and commits", CHECKS: "checks alone"}
@@ -27,12 +27,14 @@ class Phase:
         server_us: CPU of the server for a request meanwhile.
         redis_us: CPU of its Redis.
         shares: of each part in the server's.
+        ways: shares of what policy was entered for.
     """
 
     samples: int
     server_us: float
     redis_us: float
     shares: Mapping[str, float]
+    ways: Mapping[str, float] = field(default_factory=dict)
 
     def error(self, part: str) -> float:
         """By how much a share may be wrong, in two of three cases, for want of samples."""
@@ -55,8 +57,10 @@ def measure(arena: Arena, folder: Path, loads: Path, seconds: float) -> dict[str
         round_ = closed(server, loads, seconds, what)
         told, _ = sampler.communicate()
         assert sampler.returncode == 0, told.decode()
-        counts = counted(file.read_text().splitlines())
+        stacks = file.read_text().splitlines()
+        counts, ways = counted(stacks), entered(stacks, POLICY)
         samples = sum(counts.values())
         shares = {part: counts[part] / samples for part in PARTS}
-        phases[what] = Phase(samples, round_.server_us, round_.redis_us, shares)
+        shares_of_ways = {name: count / samples for name, count in ways.most_common()}
+        phases[what] = Phase(samples, round_.server_us, round_.redis_us, shares, shares_of_ways)
     return phases

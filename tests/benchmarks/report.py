@@ -100,9 +100,14 @@ def parts_told(phases: Mapping[str, Phase]) -> list[str]:
     whole = "".join(f"{phase.server_us:19.1f} µs" for _, phase in told)
     beside = "".join(f"{phase.redis_us:19.1f} µs" for _, phase in told)
     looked = "".join(f"{phase.samples:22}" for _, phase in told)
+    ways = [
+        f"policy, {name}: " + ", ".join(f"{way} {share:.1%}" for way, share in phase.ways.items())
+        for name, phase in told
+    ]
     return [
         *lines,
         f"{'the server in all':22}{whole}",
         f"{'Redis beside it':22}{beside}",
         f"{'samples':22}{looked}",
+        *ways,
     ]

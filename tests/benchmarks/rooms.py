@@ -1,7 +1,7 @@
 """Which part of the server does a piece of code belong to?"""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 HTTP: Final = "HTTP"
@@ -83,11 +83,29 @@ def counted(stacks: Iterable[str]) -> Counter[str]:
         stacks: each `thread;outermost;…;innermost 7`, the number of samples behind it.
     """
     counts: Counter[str] = Counter()
+    for frames, number in _answering(stacks):
+        counts[_part_at_work(frames)] += number
+    return counts
+
+
+def entered(stacks: Iterable[str], part: str) -> Counter[str]:
+    """Samples of one part, by the function through which it was entered."""
+    counts: Counter[str] = Counter()
+    for frames, number in _answering(stacks):
+        if _part_at_work(frames) == part:
+            way = next(frame for frame in frames if part_of(frame) == part)
+            counts[way.partition(" (")[0]] += number
+    return counts
+
+
+def _answering(stacks: Iterable[str]) -> Iterator[tuple[list[str], int]]:
     for line in stacks:
         stack, _, number = line.rpartition(" ")
         thread, *frames = stack.split(";")
-        if not thread.endswith("MainThread"):
-            continue
-        parts = map(part_of, reversed(frames))
-        counts[next((part for part in parts if part is not None), KERNEL)] += int(number)
-    return counts
+        if thread.endswith("MainThread"):
+            yield frames, int(number)
+
+
+def _part_at_work(frames: list[str]) -> str:
+    parts = map(part_of, reversed(frames))
+    return next((part for part in parts if part is not None), KERNEL)

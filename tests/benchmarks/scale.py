@@ -119,8 +119,12 @@ def _grown(folder: Path, dimension: str, extent: Extent) -> dict[str, Cost]:
         if dimension == scaled.LIMITS:
             first = servers[0]
             rounds[HALF] = _at_half(first, rounds[first.name], extent)
+        further = {
+            each.name: "".join(f", {figure:,.0f} {name}" for name, figure in each.told.items())
+            for each in servers
+        }
     return {
-        name: Cost(median(found, "server_us"), median(found, "redis_us"))
+        name + further.get(name, ""): Cost(median(found, "server_us"), median(found, "redis_us"))
         for name, found in rounds.items()
     }
 

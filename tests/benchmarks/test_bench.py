@@ -30,7 +30,7 @@ from tests.benchmarks.cores import listens, places
 from tests.benchmarks.load import Crowd
 from tests.benchmarks.open_loop import Client
 from tests.benchmarks.parts import Phase
-from tests.benchmarks.rooms import HTTP, KERNEL, POLICY, ROAD, counted
+from tests.benchmarks.rooms import HTTP, KERNEL, POLICY, ROAD, counted, entered
 from tests.benchmarks.rooms import PARTS as SAMPLED
 from tests.benchmarks.rounds import BOTH, CHECKS, Mismatch, Round, closed, open_loop
 from tests.benchmarks.shows import Measured, Start, shows_of
@@ -72,8 +72,9 @@ def test_every_part_of_the_server_is_seen_at_work(capsys: pytest.CaptureFixture[
     measured = bench.main(["--only", bench.PARTS, LIBRARY, *SHORT])
 
     # If code moved, some part would stand empty.
-    both = measured.parts[BOTH]
-    assert all(both.shares[part] > 0 for part in SAMPLED), both
+    both, checks = measured.parts[BOTH], measured.parts[CHECKS]
+    assert all(both.shares[part] + checks.shares[part] > 0 for part in SAMPLED), measured.parts
+    assert sum(checks.ways.values()) == pytest.approx(checks.shares[POLICY])
     assert list(measured.alone) == [LIBRARY]
     assert "policy part of a check's CPU" in capsys.readouterr().out
 
@@ -179,6 +180,7 @@ def test_what_is_slower_than_claimed_is_missed() -> None:
 def test_two_workers_are_untold_of_where_there_are_too_few_cores() -> None:
     # A request takes 60 µs of the worker, 50 of Redis and 20 of the client.
     there = len(places().all)
+    elsewhere = replace(ROUND, others=0.5 * there)
     busy, idle = (replace(ROUND, rate=part * there / 130e-6) for part in (0.7, 0.3))
 
     def of(one: Round, times: float) -> Show:
@@ -188,7 +190,8 @@ def test_two_workers_are_untold_of_where_there_are_too_few_cores() -> None:
     assert [of(one, times).is_met for one in (busy, idle) for times in (1.8, 1.4)] == [
         True, None, True, False,
     ]  # fmt: skip
-    assert f"of {there} cores; 1.7 times needs {0.7 * 1.7 * there:.2f}" in of(busy, 1.4).found
+    assert of(replace(elsewhere, rate=idle.rate), 1.4).is_met is None
+    assert f"of {there} cores; 1.7 times needs {0.7 * 1.7 * there:.2f} of" in of(busy, 1.4).found
     assert str(of(busy, 1.4)).startswith("UNTOLD")
 
 
@@ -254,3 +257,4 @@ def test_a_sample_counts_for_the_innermost_code_that_belongs_somewhere() -> None
     ]
 
     assert counted(stacks) == {KERNEL: 5, HTTP: 4, POLICY: 3, ROAD: 2}
+    assert entered(stacks, POLICY) == {"resolve": 3}
