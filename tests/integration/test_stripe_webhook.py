@@ -45,7 +45,7 @@ async def shop(
     """The webhook, and the sidecar that it tells."""
     async with application(internal_api_keys=internal_api_keys) as sidecar:
         transport = sidecar._transport
-        app = create_app(setup or Setup(SECRET, PLANS, "http://sidecar"), transport)
+        app = create_app(setup or Setup(SECRET, PLANS, "http://localhost"), transport)
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hook") as hook,
@@ -157,8 +157,8 @@ async def test_what_is_about_nobody_or_something_else_is_done_with() -> None:
 
 async def test_what_can_be_mended_is_asked_for_again() -> None:
     """Stripe repeats whatever is not answered with a 2xx."""
-    unknown = Setup(SECRET, {"price_other": "pro"}, "http://sidecar")
-    keyless = Setup(SECRET, PLANS, "http://sidecar")
+    unknown = Setup(SECRET, {"price_other": "pro"}, "http://localhost")
+    keyless = Setup(SECRET, PLANS, "http://localhost")
     async with shop(unknown) as (hook, _):
         lacks_plan = await post(hook, event("created", subscription()))
     async with shop(keyless, internal_api_keys="int-1") as (hook, _):
