@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from sidecar.api.schemas import CheckBody
+from sidecar.domain.decision import ReasonCode
 from sidecar.domain.modes import Ceiling
 from sidecar.policy.lint.inspecting import inspected, warned
 from sidecar.policy.load import load
@@ -19,6 +21,10 @@ from tests.documents import commands_of, run_command, texts_of
 from tests.processes import ROOT, Sidecar
 
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted(
+    page for folder in ("sidecar", "policies", "helm", "tests")
+    for page in (ROOT / folder).rglob("README.md")
+)]  # fmt: skip
 
 
 def is_part_of(shown: Any, real: Any) -> bool:
@@ -116,6 +122,33 @@ def test_every_setting_is_in_the_readme_in_its_own_words() -> None:
     expected = {variable(name): field.description for name, field in Settings.model_fields.items()}
 
     assert documented == expected
+
+
+def test_every_reason_and_every_field_of_a_check_is_in_the_page_of_bodies() -> None:
+    page = (ROOT / "sidecar/api/README.md").read_text()
+
+    for name in [*ReasonCode, *CheckBody.model_fields]:
+        assert f"`{name}" in page, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if path.startswith(("http://", "https://")):
+            continue
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), link
+        assert not anchor or anchor in anchors_of(there.read_text()), link
+
+
+def anchors_of(document: str) -> set[str]:
+    """How headings are called in links."""
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", document, re.MULTILINE)
+    }
 
 
 def test_every_path_is_in_the_readme() -> None:
