@@ -98,7 +98,7 @@ def create_app(
         counted_in: where several processes count, so that a scrape of one tells of all.
         hears_signals: whether it ends as it is told to by them; the server that runs it hears
             them otherwise.
-        on_file: whether it listens on a unix socket, which no browser can reach.
+        on_file: whether it listens on a unix socket, which no name can be made to lead to.
 
     Raises:
         ConfigurationError: the policies or the store's address are wrong.
@@ -191,7 +191,8 @@ def create_app(
         runtime=_revealed(settings.sidecar_runtime_keys),
         internal=_revealed(settings.internal_api_keys),
         read=_revealed(settings.sidecar_read_keys),
-        nearby=None if on_file else Nearby(_names(settings)),
+        # What stands before a unix socket may call it as it likes.
+        nearby=Nearby([ANY] if on_file else _names(settings)),
     )
     parts = Parts(
         pdp=pdp,

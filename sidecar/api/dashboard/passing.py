@@ -25,8 +25,8 @@ _FRESH_S: Final = 5.0
 """How long nobody asks after the same user again."""
 _SHOWN_S: Final = 60.0
 """How long it is shown what somebody had."""
-_USERS: Final = 2_000
-"""Users of one app that are remembered."""
+_USERS: Final = 600
+"""Users of one app of whom it is remembered when they were asked after."""
 _APPS: Final = 32
 _LATELY: Final = 20
 _STATED: Final = frozenset(window.value for window in STATED)
@@ -65,6 +65,24 @@ class _App:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: OrderedDict[str, _Asked] = field(default_factory=OrderedDict)
     looked_s: float = float("-inf")
+
+    def due(self, users: Iterable[str], before_s: float) -> list[str]:
+        """Those whom nobody has asked after since, the longest time first."""
+        asked_s = {user: self._asked_s(user) for user in users}
+        return sorted(
+            (user for user, at_s in asked_s.items() if at_s <= before_s), key=asked_s.__getitem__
+        )
+
+    def forget(self, before_s: float) -> None:
+        """Keep nothing of what was told before, but when it was."""
+        for user, asked in self.users.items():
+            if asked.at_s < before_s and asked.lines:
+                self.users[user] = _Asked(asked.at_s, ())
+        while len(self.users) > _USERS:
+            self.users.popitem(last=False)
+
+    def _asked_s(self, user: str) -> float:
+        return self.users[user].at_s if user in self.users else float("-inf")
 
 
 class PassingLimits:
@@ -105,20 +123,16 @@ class PassingLimits:
     ) -> None:
         now_s = self._clock.monotonic()
         near = [user for user, asked in app.users.items() if asked.is_near]
-        wanted = dict.fromkeys((*lately, *near, *others))
-        # Of equals those first whom nobody asked after for the longest time.
-        asked_s = {
-            user: app.users[user].at_s if user in app.users else float("-inf") for user in wanted
-        }
-        due = [user for user in wanted if now_s >= asked_s[user] + _FRESH_S]
-        due.sort(key=asked_s.__getitem__)
-        some = due[:_AT_A_TIME]
+        first = app.due((*lately, *near), now_s - _FRESH_S)
+        then = app.due((user for user in others if user not in first), now_s - _FRESH_S)
+        # Half of them is for the others, or they would never come to their turn, nor the first.
+        some = first[: max(_AT_A_TIME // 2, _AT_A_TIME - len(then))]
+        some += then[: _AT_A_TIME - len(some)]
         told = await asyncio.gather(*(self._asked_after(app_id, user) for user in some))
         for user, lines in zip(some, told, strict=True):
             app.users[user] = _Asked(now_s, lines)
             app.users.move_to_end(user)
-        while len(app.users) > _USERS:
-            app.users.popitem(last=False)
+        app.forget(now_s - _SHOWN_S)
 
     async def _asked_after(self, app_id: str, user_id: str) -> tuple[Near, ...]:
         told = await self._answers.of(source("/v1/entitlements", app_id=app_id, user_id=user_id))
