@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 
-from tests.processes import START_S, Sidecar
+from tests.processes import Sidecar
 
 POLICY = """
 apiVersion: sidecar/v1
@@ -61,11 +60,10 @@ def user() -> str:
 
 def used(sidecar: Sidecar, user: str) -> tuple[int, int]:
     """Tokens that are counted for a user, and those that are held."""
-    told = httpx.get(
-        f"{sidecar.url}/v1/entitlements",
+    told = sidecar.client.get(
+        "/v1/entitlements",
         params={"app_id": "acme", "user_id": user},
         headers={"Authorization": "Bearer read-key"},
-        timeout=START_S,
     ).json()
     (limit,) = (each for each in told["limits"] if each["id"].endswith("tokens-per-month"))
     return limit["used"], limit["reserved"]
@@ -73,9 +71,8 @@ def used(sidecar: Sidecar, user: str) -> tuple[int, int]:
 
 def upgrade(sidecar: Sidecar, user: str) -> None:
     """Let a user have the greater plan."""
-    httpx.post(
-        f"{sidecar.url}/api/internal/subscription/sync",
+    sidecar.client.post(
+        "/api/internal/subscription/sync",
         json={"userId": user, "plan": "pro", "status": "active"},
         headers={"X-Internal-API-Key": "internal-key"},
-        timeout=START_S,
     ).raise_for_status()

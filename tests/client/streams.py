@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import httpx
-
 from sidecar.client import AsyncEntitlements, PaymentRequired
 from sidecar.client.asking import OnFailure
-from tests.processes import START_S, Sidecar, await_that, free_port
+from tests.processes import Sidecar, await_that, free_port
 
 _LONGEST: Final = 60
 _USERS: Final = 50
@@ -146,7 +144,7 @@ def _held(sidecar: Sidecar, done: Streamed) -> int:
     done.held = 0
     for user in done.made:
         query = {"app_id": "acme", "user_id": user}
-        answer = httpx.get(f"{sidecar.url}/v1/entitlements", params=query, timeout=START_S)
+        answer = sidecar.client.get("/v1/entitlements", params=query)
         (limit,) = answer.json()["limits"]
         done.counted[user] = limit["used"]
         done.held += limit["reserved"]

@@ -7,12 +7,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from sidecar.client import AsyncEntitlements, Entitlements, PaymentRequired, SidecarUnavailable
 from sidecar.client.asking import OnFailure
-from tests.processes import START_S, Sidecar, await_that
+from tests.processes import Sidecar, await_that
 
 ESTIMATE = 100
 
@@ -33,11 +32,8 @@ def sidecar(policies: Path, tmp_path: Path) -> Iterator[Sidecar]:
 
 
 def used(sidecar: Sidecar, user: str) -> int:
-    told = httpx.get(
-        f"{sidecar.url}/v1/entitlements",
-        params={"app_id": "acme", "user_id": user},
-        timeout=START_S,
-    ).json()
+    query = {"app_id": "acme", "user_id": user}
+    told = sidecar.client.get("/v1/entitlements", params=query).json()
     tokens: int = told["limits"][0]["used"]
     return tokens
 

@@ -5,13 +5,12 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
 from sidecar.client import Entitlements
 from sidecar.client.asking import Reply
 from sidecar.client.waiting import Waiting, time_there
-from tests.processes import START_S, Sidecar, await_that, free_port
+from tests.processes import Sidecar, await_that, free_port
 
 THERE = datetime(1999, 12, 31, 23, 59, tzinfo=UTC)
 HOUR_S = 3_600.0
@@ -57,9 +56,7 @@ def test_use_of_an_outage_stands_in_the_hour_in_which_it_was_used(
         client.report({"user_id": user, "total_tokens": 5})
         with server:
             await_that(lambda: client.flush(1.0), "all is sent")
-            told = httpx.get(
-                f"{server.url}/v1/usage/export", params={"app_id": "acme"}, timeout=START_S
-            ).text
+            told = server.client.get("/v1/usage/export", params={"app_id": "acme"}).text
     events = {each["total_tokens"]: each for each in map(json.loads, told.splitlines())}
 
     now = datetime.now(UTC)

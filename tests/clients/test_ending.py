@@ -47,8 +47,10 @@ def test_it_serves_on_for_a_while_and_asks_for_other_connections(tmp_path: Path)
         before = sidecar.client.post("/v1/check", json=ASK)
         sidecar.process.terminate()
         began = time.monotonic()
-        await_that(lambda: httpx.get(f"{sidecar.url}/readyz").status_code == 503, "not ready")
-        ready = httpx.get(f"{sidecar.url}/readyz")
+        await_that(
+            lambda: httpx.get(f"{sidecar.url}/readyz", verify=False).status_code == 503, "not ready"
+        )
+        ready = httpx.get(f"{sidecar.url}/readyz", verify=False)
         after = sidecar.client.post("/v1/check", json=ASK)
         alive = sidecar.client.get("/healthz")
         assert sidecar.process.wait(START_S) == 0
@@ -98,7 +100,10 @@ def interrupted(folder: Path, *arguments: str) -> tuple[int, str]:
         )
     assert process.stdout is not None
     url = process.stdout.readline().split()[-1]
-    await_that(lambda: httpx.get(f"{url}/readyz", timeout=START_S).status_code == 200, "ready")
+    await_that(
+        lambda: httpx.get(f"{url}/readyz", timeout=START_S, verify=False).status_code == 200,
+        "ready",
+    )
     assert httpx.post(f"{url}/v1/check", json=ASK, timeout=START_S).status_code == 200
     os.killpg(process.pid, signal.SIGINT)
     code = process.wait(START_S)

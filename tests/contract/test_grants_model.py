@@ -6,7 +6,7 @@ import pytest
 
 from tests.grants.run import play_many
 
-SEQUENCES = {"sqlite": 200, "redis": 200, "cluster": 100, "fakeredis": 20}
+SEQUENCES = {"sqlite": 100, "redis": 100, "cluster": 60, "fakeredis": 10}
 """`make grants` plays ten thousand on each store."""
 
 

@@ -77,21 +77,23 @@ def test_any_worker_finds_what_another_one_decided(tmp_path: Path) -> None:
     arguments = ("--workers", "2")
     with Sidecar(store=STORE, cwd=tmp_path, env=env, arguments=arguments) as sidecar:
         ids = [
-            httpx.post(f"{sidecar.url}/v1/check", json=DENIED, timeout=START_S).json()[
-                "decision_id"
-            ]
+            httpx.post(
+                f"{sidecar.url}/v1/check", json=DENIED, timeout=START_S, verify=False
+            ).json()["decision_id"]
             for _ in range(20)
         ]
         for decision_id in ids:
             wait_for(decision_id, tmp_path / "log")
         found = [
-            httpx.get(f"{sidecar.url}/v1/decisions/{each}", timeout=START_S).status_code
+            httpx.get(
+                f"{sidecar.url}/v1/decisions/{each}", timeout=START_S, verify=False
+            ).status_code
             for each in ids * 3
         ]
         listed = [
-            httpx.get(f"{sidecar.url}/v1/decisions?user_id=bob", timeout=START_S).json()[
-                "decisions"
-            ]
+            httpx.get(
+                f"{sidecar.url}/v1/decisions?user_id=bob", timeout=START_S, verify=False
+            ).json()["decisions"]
             for _ in range(20)
         ]
 

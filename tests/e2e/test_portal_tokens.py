@@ -15,7 +15,7 @@ def statuses(url: str, token: str) -> set[int]:
     """What fresh connections answer a user, each perhaps another worker."""
     headers = {"Authorization": f"Bearer {token}"}
     return {
-        httpx.get(f"{url}/v1/me/usage", headers=headers, timeout=START_S).status_code
+        httpx.get(f"{url}/v1/me/usage", headers=headers, timeout=START_S, verify=False).status_code
         for _ in range(12)
     }
 

@@ -187,7 +187,7 @@ def _hurry(folder: Path, store: str, plane: Plane) -> None:
 
 
 def _waiting(replica: Replica) -> int:
-    waiting: int = httpx.get(f"{replica.server.url}/v1/outbox", timeout=20).json()["waiting"]
+    waiting: int = replica.server.client.get("/v1/outbox").json()["waiting"]
     return waiting
 
 
