@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -20,7 +20,15 @@ from tests.benchmarks.growing import Growth
 from tests.benchmarks.load import INTERNAL_KEY, RUNTIME_KEY, USERS
 from tests.benchmarks.many import fill, push_subscriptions
 from tests.benchmarks.observed import ObservedRedis
-from tests.processes import ROOT, START_S, Sidecar, clean_environment, free_port, redis_server
+from tests.processes import (
+    FRESH,
+    ROOT,
+    START_S,
+    Sidecar,
+    clean_environment,
+    free_port,
+    redis_server,
+)
 
 MILLION: Final = 1_000_000
 ECHO: Final = "echo"
@@ -139,12 +147,22 @@ class Arena:
         folder: for what they keep.
         users: who ask.
         subjects: how many there are where there are many.
+        program: what sidecars begin with; if nothing, they are copies of a process that has begun,
+            which are soon there and not what anybody deploys.
     """
 
-    def __init__(self, folder: Path, *, users: int = USERS, subjects: int = MILLION) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        users: int = USERS,
+        subjects: int = MILLION,
+        program: tuple[str, ...] = FRESH,
+    ) -> None:
         self._folder = folder
         self._users = users
         self._subjects = subjects
+        self._program = program
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -175,7 +193,7 @@ class Arena:
         users: int,
         *,
         shared: Shared | None = None,
-        program: tuple[str, ...] = ("-m", "sidecar"),
+        program: tuple[str, ...] = (),
     ) -> Contestant:
         """Begin a sidecar.
 
@@ -185,7 +203,10 @@ class Arena:
         """
         home = self._home(name)
         policies = kind.growth.written(home / "policies")
-        env = KEYS | {"PYTHONPATH": str(ROOT)} | dict(kind.env)
+        program = program or self._program
+        env = KEYS | dict(kind.env)
+        if program:
+            env |= {"PYTHONPATH": str(ROOT)}
         env |= {setting: str(home / setting.lower()) for setting in kind.own_folder}
         redis, process = None, 0
         store = f"sqlite:///{home}/counters.db"
@@ -193,7 +214,8 @@ class Arena:
             store, redis, process = shared or self.redis(home)
         arguments = ("--workers", str(kind.workers)) if kind.workers > 1 else ()
         cores = places().workers if kind.workers > 1 else places().server
-        with begun_on(cores):
+        # Whoever is copied would stay there for all its copies.
+        with begun_on(cores) if program else nullcontext():
             sidecar = self._stack.enter_context(
                 Sidecar(
                     policies=policies,

@@ -30,7 +30,7 @@ from tests.benchmarks.replicas import REPLICAS
 from tests.benchmarks.rounds import Round, Rounds, alternate, closed, median, open_loop
 from tests.benchmarks.scaled import HALF, HOT, Costs
 from tests.benchmarks.sizing import Cost
-from tests.processes import redis_server
+from tests.processes import FRESH, redis_server
 
 POLICIES: Final[Mapping[str, Mapping[int, Kind]]] = {
     "rules": {number: Kind(growth=Growth(rules=number)) for number in (20, 200, 2_000)},
@@ -52,6 +52,7 @@ class Extent:
         users: who ask, where their number does not grow.
         items: of each thing that is weighed.
         rate: requests in a second, of all replicas together.
+        program: what sidecars begin with.
     """
 
     rounds: int
@@ -60,10 +61,11 @@ class Extent:
     users: int
     items: int
     rate: float
+    program: tuple[str, ...]
 
 
-FULL: Final = Extent(5, 3.0, len(CROWDS), USERS, 5_000, 1_000.0)
-QUICK: Final = Extent(1, 0.5, 2, 50, 200, 100.0)
+FULL: Final = Extent(5, 3.0, len(CROWDS), USERS, 5_000, 1_000.0, FRESH)
+QUICK: Final = Extent(1, 0.5, 2, 50, 200, 200.0, ())
 
 
 def main(arguments: Sequence[str] | None = None) -> Costs:
@@ -103,7 +105,7 @@ def _note(text: str) -> None:
 
 def _grown(folder: Path, dimension: str, extent: Extent) -> dict[str, Cost]:
     _note(f"lets {dimension} grow")
-    with Arena(folder) as arena:
+    with Arena(folder, program=extent.program) as arena:
         if dimension == REPLICAS_TOLD:
             return replicas.measure(
                 arena,

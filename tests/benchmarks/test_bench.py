@@ -80,7 +80,7 @@ def test_every_part_of_the_server_is_seen_at_work(capsys: pytest.CaptureFixture[
 
 
 def test_a_round_is_no_figure_if_redis_did_something_else(tmp_path: Path) -> None:
-    with Arena(tmp_path, users=10) as arena:
+    with Arena(tmp_path, users=10, program=()) as arena:
         server = arena.begin(EXACT)
 
         assert open_loop(server, 100, 0.5).calls == 1.0

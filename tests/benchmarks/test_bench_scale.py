@@ -9,20 +9,38 @@ from sidecar.policy.load import load as load_policies
 from tests.benchmarks import load, scale
 from tests.benchmarks.contestants import SUBJECTS, Arena
 from tests.benchmarks.growing import Growth
+from tests.benchmarks.memory import ENDED, GOALS, LIVE, LONG_USER_DAY, USER_DAY, Weight
 from tests.benchmarks.rounds import open_loop
-from tests.benchmarks.scaled import HALF
-from tests.benchmarks.sizing import EXAMPLES
+from tests.benchmarks.scaled import HALF, HOT, LIMITS, USERS, told
+from tests.benchmarks.sizing import EXAMPLES, Cost
 
 
-def test_each_growth_has_its_costs_and_installations_their_sizes(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    costs = scale.main(["--quick", "--only", "limits", "replicas", "sizing"])
+def test_each_growth_has_its_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    costs = scale.main(["--quick", "--only", "limits", "replicas"])
 
     shown = capsys.readouterr().out
     assert list(costs["limits"]) == ["3", "1", HALF]
     assert list(costs["replicas"]) == ["1", "2"]
     assert all(cost.redis_us > 0 for grown in costs.values() for cost in grown.values())
+    assert all(f"| {what} | {to} |" in shown for what, grown in costs.items() for to in grown)
+
+
+def test_what_a_core_of_redis_holds_follows_from_what_a_request_takes_of_it() -> None:
+    names = (*GOALS, LIVE, ENDED, USER_DAY, LONG_USER_DAY)
+    costs = {
+        LIMITS: {"3": Cost(100.0, 40.0), HALF: Cost(125.0, 50.0)},
+        USERS: {"1,000": Cost(100.0, 40.0), HOT: Cost(60.0, 10.0)},
+    }
+
+    shown = "\n".join(told(costs, {name: Weight(1, 100.0) for name in names}))
+
+    # A run has two requests: half of a second is 4,000 times 125 µs, 10,000 times 50 µs.
+    assert "one worker, busy for 50% of its time, serves 2,000 runs/s" in shown
+    assert "one core of Redis, busy for 50%, counts 5,000 runs/s, and 10,000 at the" in shown
+    assert "as much as 2.5 such workers ask" in shown
+    assert "beyond 5,000 runs/s a Cluster is needed" in shown
+    assert "10.0 µs of Redis a request instead of 50.0: 25,000 runs/s" in shown
+    assert f"| {LIMITS} | {HALF} | 125 | 50.0 | 1.25 |" in shown
     assert all(f"| {each.rate:,g} | {each.users:,} |" in shown for each in EXAMPLES)
 
 
@@ -39,7 +57,7 @@ def test_policies_grow_in_one_way_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_million_subjects_have_what_one_has(tmp_path: Path) -> None:
-    with Arena(tmp_path, subjects=1_000) as arena:
+    with Arena(tmp_path, subjects=1_000, program=()) as arena:
         server = arena.begin(SUBJECTS)
         assert server.redis is not None
         first, last = (
