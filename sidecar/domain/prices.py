@@ -23,6 +23,8 @@ class Rates:
         Tokens of which it is not told whether they came in or went out (UNTOLD, or more in all
         than the parts) are counted at the dearer rate.
         """
+        if not (self.input or self.output):
+            return 0
         told_in, told_out = max(0, input_tokens), max(0, output_tokens)
         untold = max(0, tokens - told_in - told_out)
         parts = (

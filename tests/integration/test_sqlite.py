@@ -397,10 +397,10 @@ async def test_the_file_does_not_grow_with_what_nobody_needs_any_more(tmp_path: 
             clock.advance(days=9)
             await spend()
         clock.advance(days=9)
-        for _ in range(256):
+        for _ in range(512):
             await world.use(hourly, tokens=1)
         assert min(first[name] for name in ("reservation", "request", "event")) > 100
-        assert await rows() == {"counter": 1, "reservation": 0, "request": 0, "event": 256}
+        assert await rows() == {"counter": 1, "reservation": 0, "request": 0, "event": 512}
 
 
 async def test_statements_go_400_days_after_the_end_of_their_period(tmp_path: Path) -> None:

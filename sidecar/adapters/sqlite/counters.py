@@ -198,6 +198,23 @@ class Counters:
         self._change(cell, bucket)[0] += units
         return units
 
+    def finish(self, cell: Cell, bucket: int, held: int, units: int) -> int:
+        """Give back what is held in a bucket and count use there; the units that are counted."""
+        is_usual = bucket >= cell.first and units <= MAX_INTEGER - cell.used
+        if not units or not is_usual or (cell.kind == "s" and bucket > self.present(cell)):
+            self.hold(cell, bucket, -held)
+            return self.use(cell, bucket, units)
+        if cell.kind == "p":
+            cell.used += units
+        else:
+            cell.add(bucket, units)
+        cell.held -= held
+        cell.is_used = True
+        change = self._change(cell, bucket)
+        change[0] += units
+        change[1] -= held
+        return units
+
     def take_back(self, app: str, uses: Iterable[tuple[Place, int, int]]) -> list[int]:
         """Undo use, as far as it is still counted: (counter, bucket, units).
 

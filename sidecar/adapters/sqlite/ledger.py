@@ -17,6 +17,7 @@ from sidecar.adapters.documents import digest
 from sidecar.adapters.sqlite.accounts import TOLD, Account, Draw, Entry, read_account
 from sidecar.adapters.sqlite.cells import Cell
 from sidecar.adapters.sqlite.counters import Counters, Place
+from sidecar.adapters.sqlite.finishing import finish
 from sidecar.adapters.sqlite.grants import Grants, Owner
 from sidecar.adapters.sqlite.journal import Journal, Part
 from sidecar.adapters.sqlite.reservations import Record, Reservations, user_of
@@ -37,7 +38,7 @@ _HAS_DUE: Final = """
 SELECT 1 FROM reservation WHERE state = 'held' AND expires_at <= ? AND app = ? LIMIT 1"""
 _REAP: Final = 2_000
 """Overdue reservations that one transaction ends."""
-_NOTED: Final = 2_000
+_NOTED: Final = 4_000
 """Lines that the journal may have before all is written into the tables."""
 _ALONE: Final = 8
 """Groups in a row, without anybody else's between them, from which on there is a journal."""
@@ -91,6 +92,11 @@ class Ledger:
         """Let `has_changed` tell of what comes."""
         self._turn.has_changed = False
         self._before = self.connection.total_changes
+
+    @property
+    def now(self) -> int:
+        """The instant of the present turn, in milliseconds since 1970."""
+        return self._turn.now
 
     @property
     def has_changed(self) -> bool:
@@ -250,8 +256,11 @@ class Ledger:
         Of what is UNTOLD nothing is charged, unless the reservation `finishes`: then it is
         what is held, within the tokens in all.
         """
+        amounts = _totals(used)
+        if finishes and finish(self, record, amounts, used, model):
+            return
         self.correct(record)
-        account, amounts = record.account, _totals(used)
+        account = record.account
         told, held = account.sums()
         due: dict[str, int] = {}
         for entry in account.entries:

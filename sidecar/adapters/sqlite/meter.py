@@ -1,7 +1,6 @@
 """The meter in one SQLite file: each verb is one transaction, shared with whoever calls beside."""
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final, TypeVar
 
@@ -11,6 +10,7 @@ from sidecar.adapters.documents import (
     digest,
     fingerprint,
     read_request,
+    write_briefly,
     write_request,
 )
 from sidecar.adapters.sqlite.accounts import Account
@@ -48,7 +48,7 @@ from sidecar.errors import (
 
 T = TypeVar("T")
 
-_FORGET_EVERY: Final = 256
+_FORGET_EVERY: Final = 512
 _FORGET_ROWS: Final = 1024
 _FORGOTTEN: Final = Answer("", "")
 """Of an extension before the latest no more is known than that it was made."""
@@ -89,17 +89,18 @@ class SqliteMeter:
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold every charge, or none if an enforced limit has no room."""
-        request, document = hold.request, write_request(hold.request)
+        request, document = hold.request, write_briefly(hold.request)
         app_id, user_id = request.subject.app_id, request.subject.user_id
-        request_digest = digest(request.request_id) if request.request_id else ""
-        body = fingerprint(document)
+        request_digest = body = ""
+        if request.request_id:
+            request_digest, body = digest(request.request_id), fingerprint(write_request(request))
 
         def work(ledger: Ledger) -> Metering:
             now = self._now_ms()
             ledger.take_turn(app_id, now)
             first = _first_answer(ledger, hold, request_digest, now)
             if first is not None:
-                if first.fingerprint != body:
+                if request_digest and first.fingerprint != body:
                     raise RequestIdReused(request.request_id)
                 return told_again(ledger, first, first.decision, first.answer, charges, now)
             look = Look(ledger, user_id, charges, now)
@@ -115,7 +116,7 @@ class SqliteMeter:
                 Record(
                     0, hold.reservation_id, app_id, ReservationState.HELD, expires_at, tokens,
                     body, hold.decision_id, "", document, answer.limits, answer.readings,
-                    account, expires_at + KEPT_MS,
+                    account, expires_at + KEPT_MS, request,
                 )
             )  # fmt: skip
             if request_digest:
@@ -209,7 +210,10 @@ class SqliteMeter:
             is_little = record.is_little(now)
             total = used
             if used.cost == UNTOLD:
-                total = replace(used, cost=record.cost(used))
+                total = Amounts(
+                    used.tokens, used.input_tokens, used.output_tokens, used.requests,
+                    record.cost(used), used.concurrency,
+                )  # fmt: skip
             match record.state:
                 case ReservationState.RELEASED:
                     raise ReservationEnded(reservation_id, record.state)

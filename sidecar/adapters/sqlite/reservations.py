@@ -5,17 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
-import orjson
-
+from sidecar.adapters.documents import read_request
 from sidecar.adapters.sqlite.accounts import Account, read_account
 from sidecar.adapters.sqlite.grants import Owner
 from sidecar.adapters.sqlite.journal import Line
 from sidecar.adapters.sqlite.remembered import Remembered
+from sidecar.adapters.sqlite.rollups import Dimensions
 from sidecar.adapters.sqlite.times import KEPT_MS, NEVER, REQUESTS_REMEMBERED_MS
 from sidecar.adapters.sqlite.turn import Turn
-from sidecar.domain.request import Amounts
+from sidecar.domain.request import Amounts, CheckRequest
 from sidecar.domain.usage import ReservationState
 
 _FIND: Final = """
@@ -59,8 +59,7 @@ _UPDATES: Final = {
 
 def user_of(request: str) -> str:
     """For whom a written request was made."""
-    user: str = orjson.loads(request)["subject"]["user_id"]
-    return user
+    return read_request(request).subject.user_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,8 @@ class Record:
     """A reservation as it is stored.
 
     Attributes:
-        stated: what its request says, where that was asked for.
+        asked: the request, where it is known otherwise than as text.
+        written: the account as it was written last, empty where it was changed since.
     """
 
     number: int
@@ -93,7 +93,8 @@ class Record:
     readings: str
     account: Account
     forgotten_at: int
-    stated: dict[str, Any] | None = None
+    asked: CheckRequest | None = None
+    written: str = ""
 
     @property
     def row(self) -> tuple[object, ...]:
@@ -101,12 +102,12 @@ class Record:
         return (
             self.number, self.id, self.app, self.state.value, self.expires_at, self.tokens,
             self.fingerprint, self.decision, self.extension, self.request, self.limits,
-            self.readings, self.account.write(), self.forgotten_at,
+            self.readings, self._account, self.forgotten_at,
         )  # fmt: skip
 
     def columns(self, part: _Part) -> tuple[object, ...]:
         """What the update of a part asks for."""
-        rest = self.account.write(), self.number
+        rest = self._account, self.number
         match part:
             case _Part.ACCOUNT:
                 return rest
@@ -124,16 +125,22 @@ class Record:
         return Answer(self.limits, self.readings)
 
     @property
-    def _stated(self) -> dict[str, Any]:
-        if self.stated is None:
-            self.stated = orjson.loads(self.request)
-        return self.stated
+    def _account(self) -> str:
+        if not self.written:
+            self.written = self.account.write()
+        return self.written
+
+    @property
+    def made_for(self) -> CheckRequest:
+        """The request that it was made for."""
+        if self.asked is None:
+            self.asked = read_request(self.request)
+        return self.asked
 
     @property
     def user(self) -> str:
         """For whom it was made."""
-        user: str = self._stated["subject"]["user_id"]
-        return user
+        return self.made_for.subject.user_id
 
     @property
     def owner(self) -> Owner:
@@ -143,18 +150,18 @@ class Record:
     @property
     def session(self) -> tuple[str, str]:
         """Its user and that user's session, empty for none."""
-        return self.user, self._stated["session_id"]
+        asked = self.made_for
+        return asked.subject.user_id, asked.session_id
 
     @property
     def request_id(self) -> str:
         """The id of its request, empty for none."""
-        name: str = self._stated["request_id"]
-        return name
+        return self.made_for.request_id
 
-    def dimensions(self, model: str) -> tuple[str, str, str, str]:
+    def dimensions(self, model: str) -> Dimensions:
         """What its use is reported under, with the model if it is known better."""
-        stated = self._stated
-        return (model or stated["model"], stated["workflow"], stated["agent"], stated["plugin"])
+        asked = self.made_for
+        return (model or asked.model, asked.workflow, asked.agent, asked.plugin)
 
     def is_little(self, now: int) -> bool:
         """Whether it ended so long ago that only its end is told."""
@@ -247,6 +254,7 @@ class Reservations:
 
     def _change(self, record: Record, part: _Part) -> None:
         self._turn.has_changed = True
+        record.written = ""
         # Until it is written nobody may read it from the file.
         self._live[record.id] = record
         if record.number not in self._fresh_new:

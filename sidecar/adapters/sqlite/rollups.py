@@ -69,6 +69,10 @@ class Rollups:
         told = used.tokens, used.input_tokens, used.output_tokens, used.requests, used.cost
         # Of what is not told nothing is known.
         units = told if min(told) >= 0 else tuple(max(0, unit) for unit in told)
+        self.add_units(hour, user, dimensions, units)
+
+    def add_units(self, hour: int, user: str, dimensions: Dimensions, units: Units) -> None:
+        """The same of units of each meter."""
         if any(units):
             self._add(hour, _ALL_USERS, dimensions, units)
             self._add(hour, user, dimensions, units)
