@@ -18,6 +18,8 @@ _FLAGS = (
     "--disable-dev-shm-usage",
     "--disable-gpu",
     "--font-render-hinting=none",
+    # Names of somebody else that were made to lead to this machine.
+    "--host-resolver-rules=MAP *.rebound.example 127.0.0.1",
 )
 
 
