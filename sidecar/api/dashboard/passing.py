@@ -29,6 +29,8 @@ _USERS: Final = 600
 """Users of one app of whom it is remembered when they were asked after."""
 _APPS: Final = 32
 _LATELY: Final = 20
+_LATELY_S: Final = 5.0
+"""How long these are the latest; files may have to be read for it."""
 _STATED: Final = frozenset(window.value for window in STATED)
 _OWN: Final = frozenset({"app", "user"})
 """Of whom a limit may be counted: a model or a plugin would have to be named."""
@@ -65,6 +67,8 @@ class _App:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: OrderedDict[str, _Asked] = field(default_factory=OrderedDict)
     looked_s: float = float("-inf")
+    lately: tuple[str, ...] = ()
+    lately_s: float = float("-inf")
 
     def due(self, users: Iterable[str], before_s: float) -> list[str]:
         """Those whom nobody has asked after since, the longest time first."""
@@ -108,22 +112,24 @@ class PassingLimits:
             self._apps.popitem(last=False)
         async with app.lock:
             if self._clock.monotonic() >= app.looked_s + _PAUSE_S:
-                lately = await self._lately(app_id)
-                await self._look(app_id, app, lately, others)
+                await self._note_latest(app_id, app)
+                await self._look(app_id, app, others)
                 app.looked_s = self._clock.monotonic()
             return self._found(app)
 
-    async def _lately(self, app_id: str) -> list[str]:
+    async def _note_latest(self, app_id: str, app: _App) -> None:
+        now_s = self._clock.monotonic()
+        if now_s < app.lately_s + _LATELY_S:
+            return
         asked = source("/v1/decisions", app_id=app_id, limit=str(_LATELY))
         told = await self._answers.of(asked) or {"decisions": ()}
-        return [each["request"]["user_id"] for each in told["decisions"]]
+        app.lately = tuple(each["request"]["user_id"] for each in told["decisions"])
+        app.lately_s = now_s
 
-    async def _look(
-        self, app_id: str, app: _App, lately: Iterable[str], others: Iterable[str]
-    ) -> None:
+    async def _look(self, app_id: str, app: _App, others: Iterable[str]) -> None:
         now_s = self._clock.monotonic()
         near = [user for user, asked in app.users.items() if asked.is_near]
-        first = app.due((*lately, *near), now_s - _FRESH_S)
+        first = app.due((*app.lately, *near), now_s - _FRESH_S)
         then = app.due((user for user in others if user not in first), now_s - _FRESH_S)
         # Half of them is for the others, or they would never come to their turn, nor the first.
         some = first[: max(_AT_A_TIME // 2, _AT_A_TIME - len(then))]
