@@ -55,7 +55,8 @@ def measure(
     measured: dict[str, list[Alone]] = {name: [] for name in chosen}
     for _ in range(min(rounds, _MOST)):
         for name in chosen:
-            told = _run([*commands[name], stores[name], "--seconds", str(seconds)])
+            command = [*commands[name], stores[name], "--seconds", str(seconds)]
+            told = _run(command, arena.build.env)
             count = told["requests"]
             measured[name].append(Alone(count / told["us"] * 1e6, told["cpu_us"] / count))
     return measured
@@ -69,8 +70,8 @@ def why_not() -> str:
     return f"LiteLLM does not install: {last}"
 
 
-def _run(command: list[str]) -> dict[str, Any]:
-    env = clean_environment() | {"PYTHONPATH": str(ROOT)}
+def _run(command: list[str], further: Mapping[str, str]) -> dict[str, Any]:
+    env = clean_environment() | dict(further)
     with begun_on(places().server):
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
