@@ -172,7 +172,7 @@ def _limits_text(limits: Sequence[Limit], indexes: Sequence[int]) -> str:
 @lru_cache(_KEPT)
 def read_limits(text: str) -> tuple[tuple[Limit, int], ...]:
     """The limits of `write_limits`, each with the index of its counter."""
-    rows: list[tuple[Any, ...]] = orjson.loads(text)
+    rows: list[list[Any]] = orjson.loads(text)
     return tuple(
         (
             Limit(
