@@ -78,6 +78,7 @@ class Limit:
         head: what begins the key of each of its counters.
         tail: what ends it.
         parts: what stands in between, of each dimension but the app, and whose value follows it.
+        kept_for: the same text for limits of the same parts.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Limit:
     parts: tuple[tuple[str, Callable[[CheckRequest], str]], ...] = field(
         init=False, compare=False, repr=False
     )
+    kept_for: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Asked at every check, and known when the policies are.
@@ -121,6 +123,7 @@ class Limit:
         kept = [dimension for dimension in self.per if dimension is not Dimension.APP]
         parts = tuple((f":{dimension.value}=", _VALUES[dimension]) for dimension in kept)
         object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "kept_for", "".join(name for name, _ in parts))
 
     @property
     def included(self) -> int | None:
@@ -147,18 +150,25 @@ class Limit:
         """Of what its counter holds as used, that which is held against the maximum."""
         return used if self.base is None else max(0, used - self.base)
 
-    def counter(self, request: CheckRequest) -> str:
+    def counter(self, request: CheckRequest, told: dict[str, str] | None = None) -> str:
         """The key of the counter that this request falls into, unique within its app.
 
         The plan, the maximum and the mode are not part of it: an upgrade or a raised limit
         keeps what was used. Values are percent-encoded, so no two sets of values collide.
+
+        Args:
+            told: what parts come to of this request, by `kept_for`: most limits share them.
         """
-        key = self.head
-        for name, value_of in self.parts:
-            value = value_of(request)
-            # As `escaped`, of which each check would wait.
-            key += name + (value if value.isalnum() else _escaped(value))
-        return key + self.tail
+        whose = None if told is None else told.get(self.kept_for)
+        if whose is None:
+            whose = ""
+            for name, value_of in self.parts:
+                value = value_of(request)
+                # As `escaped`, of which each check would wait.
+                whose += name + (value if value.isalnum() else _escaped(value))
+            if told is not None:
+                told[self.kept_for] = whose
+        return self.head + whose + self.tail
 
 
 def takes_summaries(counter: str) -> bool:

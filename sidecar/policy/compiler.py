@@ -12,7 +12,13 @@ from sidecar.domain.modes import Ceiling, FailureMode, Mode
 from sidecar.domain.request import MeterKind
 from sidecar.domain.subscription import Terms
 from sidecar.domain.windows import rough_length_ms
-from sidecar.policy.compiled import CompiledLimit, CompiledPlan, Concerns, PlanPlaces
+from sidecar.policy.compiled import (
+    CompiledLimit,
+    CompiledPlan,
+    Concerns,
+    Fusing,
+    PlanPlaces,
+)
 from sidecar.policy.conditions import Scope, plan_type
 from sidecar.policy.diagnostics import Diagnostic
 from sidecar.policy.directory import default_plan, subscription_terms
@@ -106,7 +112,8 @@ def compile_files(
     if lost or any(unit.findings for unit in units):
         return Compilation(None, units, plans)
     features = _features(files)
-    compiled = {name: _plan(plans, name, limits, rules, features) for name in plans.units}
+    fusing = Fusing()
+    compiled = {name: _plan(plans, name, limits, rules, features, fusing) for name in plans.units}
     for name, plan in compiled.items():
         _refuse_costly(plans.units[name], plan)
     whole = Compiled(compiled, rules, default, terms, mode, failure_mode, ceiling)
@@ -186,6 +193,7 @@ def _plan(
     limits: Limits,
     rules: Sequence[PlannedRule],
     named: Collection[str],
+    fusing: Fusing,
 ) -> CompiledPlan:
     """A plan with all that it inherits, the farthest ancestor first.
 
@@ -222,7 +230,7 @@ def _plan(
         facts={"id": name, "name": display_name, "features": seen},
         origin=unit.origin(("plans", name), key=True),
         places=_places(lineage, writer, plugins),
-        concerns=Concerns(concerned),
+        concerns=Concerns(concerned, fusing),
         is_local=FailureMode.LOCAL in {failure_mode, *(it.limit.failure_mode for it in own)},
         wallet=compiled_wallet(lineage),
     )

@@ -312,8 +312,12 @@ class Context:
             "subscription": _subscription_bindings(subscription or _NOBODY),
             "plan": plan,
             "now": now,
+            "limits": _NOTHING,
+            "wallet": _NOTHING,
         }
-        return cls(base | _counted_bindings(readings, wallet))
+        if readings or wallet is not None:
+            base |= _counted_bindings(readings, wallet)
+        return cls(base)
 
     def counted(self, readings: Sequence[Reading], wallet: Wallet | None) -> "Context":
         """The same facts, with what the counters hold."""
@@ -373,6 +377,7 @@ def _request_bindings(request: CheckRequest) -> dict[str, object]:
 
 
 _NOBODY = Subscription(user_id="")
+_NOTHING: Mapping[str, object] = {}
 
 
 def _subscription_bindings(state: Subscription) -> dict[str, object]:

@@ -3,7 +3,7 @@
 Rules that look at no counter speak here, so that what they refuse is never held.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from sidecar.cel import CelError
@@ -17,7 +17,7 @@ from sidecar.policy.compiled import CompiledLimit, CompiledPlan
 from sidecar.policy.conditions import Context
 from sidecar.policy.limits import with_maximum
 from sidecar.policy.ruling import reasons_of
-from sidecar.policy.wallets import is_unread, refusal_of_unread, wallet_charges
+from sidecar.policy.wallets import refusal_of_unread, wallet_charges
 
 _NONE: Mapping[str, Reason] = {}
 
@@ -33,29 +33,25 @@ def entitle(
 ) -> Entitlement:
     """The plan's refusals and the limits that apply; `reason` is the subscription's own."""
     charges, errors = charges_of(plan, request, subscription, now, wallet)
-    unread = refusal_of_unread(plan) if is_unread(plan, wallet) else ()
-    refusals = _refusals(plan, request) if request.plugin or request.feature else ()
-    concerned = plan.concerns.find(request.plugin)
+    reasons: tuple[Reason, ...] = () if reason is None else (reason,)
+    if plan.wallet is not None and wallet is None:
+        reasons += refusal_of_unread(plan)
+    plugin, feature = request.plugin, request.feature
+    if plugin and not plan.allows_plugin(plugin):
+        reasons += (_no_plugin(plan, plugin),)
+    if feature and not plan.allows_feature(feature):
+        reasons += (_no_feature(plan, feature),)
+    concerned = plan.concerns.find(plugin)
     rule_reasons: Mapping[str, Reason] = _NONE
     context = None
     if concerned.early:
         context = Context.of(request, subscription, plan.facts, now)
         rule_reasons = reasons_of(concerned.early, context, errors)
+    # By their places: names would take longer than all that a plan says itself.
     return Entitlement(
-        subscription=subscription,
-        standing=held,
-        plan=plan.id,
-        mode=plan.mode,
-        failure_mode=plan.failure_mode,
-        reasons=(*((reason,) if reason else ()), *unread, *refusals),
-        charges=charges,
-        rule_reasons=rule_reasons,
-        rules_read_limits=concerned.waits,
-        errors=tuple(errors),
-        is_local=plan.is_local,
-        wallet=wallet,
-        seen=context,
-    )
+        subscription, held, plan.id, plan.mode, plan.failure_mode, reasons, charges, rule_reasons,
+        concerned.waits, tuple(errors), None, plan.is_local, wallet, context,
+    )  # fmt: skip
 
 
 def charges_of(
@@ -66,10 +62,19 @@ def charges_of(
     wallet: Wallet | None = None,
 ) -> tuple[tuple[Charge, ...], list[RuleError]]:
     """The limits that apply; one whose condition errs applies too, and the error is told."""
-    charges = [*wallet_charges(plan, request, subscription, wallet)]
+    charges: list[Charge] = []
+    if plan.wallet is not None:
+        charges += wallet_charges(plan, request, subscription, wallet)
     errors: list[RuleError] = []
     context: Context | None = None
+    estimate, cycle = request.estimate, subscription.cycle
+    told: dict[str, str] = {}
     for compiled in plan.limits:
+        limit = compiled.limit
+        if compiled.is_plain:
+            amount: int = getattr(estimate, limit.meter)
+            charges.append(Charge(limit, limit.counter(request, told), amount, cycle))
+            continue
         if compiled.when is not None:
             context = context or Context.of(request, subscription, plan.facts, now)
             applies = context.evaluate(compiled.when)
@@ -100,13 +105,13 @@ def charge_of(
     return Charge(limit, limit.counter(request), amount, subscription.cycle, held_since=held_since)
 
 
-def _refusals(plan: CompiledPlan, request: CheckRequest) -> Iterator[Reason]:
-    """What the plan itself does not include."""
-    if request.plugin and not plan.allows_plugin(request.plugin):
-        message = f"The plan {plan.name} does not include the plugin {request.plugin}."
-        code = ReasonCode.PLUGIN_NOT_IN_PLAN
-        yield Reason(code, f"{plan.id}.plugins", Effect.DENY, plan.mode, message)
-    if request.feature and not plan.allows_feature(request.feature):
-        message = f"The plan {plan.name} does not include the feature {request.feature}."
-        code = ReasonCode.FEATURE_NOT_IN_PLAN
-        yield Reason(code, f"{plan.id}.features", Effect.DENY, plan.mode, message)
+def _no_plugin(plan: CompiledPlan, name: str) -> Reason:
+    message = f"The plan {plan.name} does not include the plugin {name}."
+    code = ReasonCode.PLUGIN_NOT_IN_PLAN
+    return Reason(code, f"{plan.id}.plugins", Effect.DENY, plan.mode, message)
+
+
+def _no_feature(plan: CompiledPlan, name: str) -> Reason:
+    message = f"The plan {plan.name} does not include the feature {name}."
+    code = ReasonCode.FEATURE_NOT_IN_PLAN
+    return Reason(code, f"{plan.id}.features", Effect.DENY, plan.mode, message)

@@ -29,6 +29,11 @@ def speaking(asked: Asked, context: Context) -> Sequence[CompiledRule]:
     if isinstance(bindings, CelError):
         # Not every rule needs the variable that errs.
         return [rule for rule, _ in asked.tests]
+    if asked.at_once is not None:
+        said = asked.at_once(bindings)
+        if said == asked.silent:
+            return ()
+        return [rule for (rule, _), one in zip(asked.tests, said, strict=True) if one is not False]
     return [rule for rule, test in asked.tests if test(bindings) is not False]
 
 

@@ -1,16 +1,20 @@
 """A decision touches the rules alone whose match names the plugin, and those in file order."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.domain.modes import Ceiling
-from sidecar.policy.compiled import MOST_NAMES, CompiledRule, Concerns
+from sidecar.domain.request import CheckRequest
+from sidecar.policy.compiled import MOST_FUSED, MOST_NAMES, CompiledRule, Concerns
+from sidecar.policy.conditions import Context
 from sidecar.policy.glob_index import GlobIndex
 from sidecar.policy.globs import Globs
 from sidecar.policy.load import load
-from tests.unit.world import ask, decide, ids, policies, subscribed, write
+from sidecar.policy.ruling import speaking
+from tests.unit.world import NOW, ask, decide, ids, policies, subscribed, write
 
 NAMES = st.text("ab_", max_size=5)
 GLOBS = st.lists(st.text("ab_*?", min_size=1, max_size=5), min_size=1, max_size=4)
@@ -78,3 +82,59 @@ def test_names_that_the_same_rules_concern_share_one_answer(tmp_path: Path) -> N
 
     assert concerns.find("pack_1") is concerns.find("pack_2")
     assert concerns.find("pack_1") is not concerns.find("tool_x")
+
+
+CONDITIONS = """
+    mode: advisory
+    plans: {free: {plugins: ["*"]}}
+    variables: [{name: longest, expr: size(request.model)}]
+    rules:
+      - {id: large, when: request.estimated_tokens > 10, effect: warn, message: m}
+      - {id: erring, when: 10 / request.estimated_tokens > 1, effect: warn, message: m}
+      - id: named
+        when: request.model.startsWith("a") && vars.longest > 1
+        effect: warn
+        message: m
+      - id: foreign
+        when: has(request.attributes.to) && request.attributes.to == "x"
+        effect: warn
+        message: m
+      - id: of-pack
+        match: {plugins: ["pack_*"]}
+        when: request.user_id != "u"
+        effect: warn
+        message: m
+"""
+REQUESTS = st.builds(
+    ask,
+    tokens=st.sampled_from([0, 3, 10, 11]),
+    model=st.sampled_from(["", "a", "ab", "b"]),
+    plugin=st.sampled_from(["", "pack_1", "tool"]),
+    attributes=st.sampled_from([{}, {"to": "x"}, {"to": 1}, {"other": None}]),
+)
+
+
+def test_conditions_that_are_asked_at_once_say_what_each_says(tmp_path: Path) -> None:
+    (plan,) = load(write(tmp_path, CONDITIONS), ceiling=Ceiling.AS_WRITTEN).plans
+
+    @given(REQUESTS)
+    def agree(request: CheckRequest) -> None:
+        context = Context.of(request, subscribed(), plan.facts, NOW)
+        (asked,) = plan.concerns.find(request.plugin).early
+        assert asked.at_once is not None
+        one_by_one = replace(asked, at_once=None)
+        assert list(speaking(asked, context)) == list(speaking(one_by_one, context))
+
+    agree()
+
+
+def test_many_conditions_stay_by_themselves(tmp_path: Path) -> None:
+    rule = "{{id: r{0}, when: request.estimated_tokens > {0}, effect: warn, message: m}}"
+    rules = "\n".join(f"  - {rule.format(number)}" for number in range(MOST_FUSED + 1))
+    text = f"mode: advisory\nplans: {{free: {{plugins: ['*']}}}}\nrules:\n{rules}\n"
+    (plan,) = load(write(tmp_path, text), ceiling=Ceiling.AS_WRITTEN).plans
+
+    (asked,) = plan.concerns.find("").early
+
+    assert asked.at_once is None
+    assert len(asked.tests) == MOST_FUSED + 1
