@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from sidecar.adapters.redis.connection import RedisConnection
-from sidecar.adapters.redis.lease import HOT, parent_of
+from sidecar.adapters.redis.lease import HOT, LONGEST_S, parent_of
 from sidecar.adapters.redis.leased import LEASES, LeasedMeter
 from sidecar.adapters.redis.meter import SCRIPTS
 from sidecar.domain.limits import Limit
@@ -40,6 +40,16 @@ async def heat(world: World, *limits: Limit, checks: int = HOT, tokens: int = 10
     for _ in range(checks):
         await world.release(await world.held(*limits, tokens=tokens))
     await made(world)
+
+
+async def calm(world: World, *limits: Limit) -> None:
+    """The same of one of whom it is known that these limits fill up slowly."""
+    for _ in range(4 * HOT):
+        world.clock.advance(milliseconds=60)
+        await heat(world, *limits, checks=1)
+    # Into a bucket that has just begun, when there is no lease any more.
+    world.clock.advance(milliseconds=1_000 * (LONGEST_S + 1) - world.clock.ms % 1_000)
+    await heat(world, *limits)
 
 
 async def made(world: World) -> None:

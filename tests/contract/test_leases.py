@@ -18,6 +18,7 @@ from sidecar.domain.windows import Fixed
 from sidecar.errors import ReservationEnded, UnknownReservation
 from tests.contract.leases import (
     calls,
+    calm,
     heat,
     is_child,
     leased_meter,
@@ -30,8 +31,8 @@ from tests.contract.stores import ManualClock, World, limit, redis_connection, s
 
 EVER = limit(1_000_000, Fixed.LIFETIME, name="ever")
 BURST = limit(100_000, seconds(60), name="burst")
-SLICE = 790
-"""Of requests for 10: half as many again as come in ten seconds, if five came in one, and four."""
+SLICE = 490
+"""Of requests for 10: half as many again as come in ten seconds, if three came in one, and four."""
 LATE_S = 60 + LONGEST_S + 1
 """After this a lease of a minute's requests has expired."""
 
@@ -102,7 +103,7 @@ async def test_the_pace_of_the_time_before_counts_too(world: World) -> None:
 
 
 async def test_who_goes_on_asking_is_answered_in_memory_all_the_time(world: World) -> None:
-    await heat(world, EVER, BURST)
+    await calm(world, EVER, BURST)
     answered = []
     for _ in range(40):
         world.clock.advance(seconds=1)
@@ -110,6 +111,23 @@ async def test_who_goes_on_asking_is_answered_in_memory_all_the_time(world: Worl
         await made(world)
     assert all(map(is_child, answered))
     assert len(set(map(parent_of, answered))) == 5
+
+
+async def test_nobody_is_answered_by_what_may_not_hold_any_more(
+    world: World, elsewhere: World
+) -> None:
+    """A limit of which nobody knows how fast it fills up may be half full in half a second."""
+    tight = limit(10_000, Fixed.LIFETIME, name="tight")
+    await heat(world, tight)
+    world.clock.advance(milliseconds=900)
+    assert await is_answered_in_memory(world, tight)
+    await elsewhere.use(tight, tokens=5_000)
+    world.clock.advance(milliseconds=100)
+    # It is heard of then, and of the half that is left a quarter may be gone after a quarter.
+    assert not await is_answered_in_memory(world, tight)
+    assert await is_answered_in_memory(world, tight)
+    world.clock.advance(milliseconds=480)
+    assert not await is_answered_in_memory(world, tight)
 
 
 async def test_a_slice_grows_with_the_pace(world: World) -> None:
@@ -215,7 +233,7 @@ async def test_the_same_hold_again_is_the_same_reservation(world: World) -> None
 
 
 async def test_what_was_answered_in_memory_counts_from_then_on(world: World) -> None:
-    await heat(world, EVER, BURST)
+    await calm(world, EVER, BURST)
     early, late = await leased(world, EVER, BURST), ""
     for _ in range(7):
         world.clock.advance(seconds=1)
@@ -231,7 +249,7 @@ async def test_what_was_answered_in_memory_counts_from_then_on(world: World) -> 
 async def test_whoever_settles_it_knows_since_when_it_counts(
     world: World, elsewhere: World, has_record: bool
 ) -> None:
-    await heat(world, EVER, BURST)
+    await calm(world, EVER, BURST)
     world.clock.advance(seconds=5)
     name = await leased(world, EVER, BURST)
     if has_record:
@@ -262,7 +280,7 @@ async def test_where_expiry_charges_what_is_held_a_lease_ends_with_its_bucket(
 
 async def test_a_lease_lives_ten_seconds_or_a_sixth_of_a_window(world: World) -> None:
     for lives_s, limits in ((10, [EVER]), (2, [EVER, limit(10**6, seconds(12), name="brief")])):
-        await heat(world, *limits)
+        await calm(world, *limits)
         world.clock.advance(milliseconds=1_000 * lives_s - 1)
         assert await is_answered_in_memory(world, *limits)
         world.clock.advance(milliseconds=1)

@@ -39,7 +39,7 @@ class GuardedMeter:
 
     async def reserve(self, hold: Hold, charges: Sequence[Charge], *, since: float) -> Metering:
         """Hold every charge, or none if an enforced limit has no room."""
-        if self._breaker.is_open and self._at_hand is not None:
+        if self._at_hand is not None:
             answer = self._at_hand(hold, charges)
             if answer is not None:
                 return answer

@@ -13,7 +13,6 @@ from sidecar.adapters.redis.keys import app_prefix
 from sidecar.adapters.redis.lease import Lease
 from sidecar.adapters.redis.lines import Told
 from sidecar.adapters.redis.operation import Operation
-from sidecar.domain.counting import instant_or_none
 
 DONE: Final = "c"
 UNUSUAL: Final = "x"
@@ -71,7 +70,7 @@ def written(apps: Mapping[str, Sequence[Drawn]]) -> tuple[list[str], list[Argume
     return keys, arguments
 
 
-def read(leases: Sequence[Drawn], told: Told) -> Iterator[tuple[Drawn, str]]:
+def read(leases: Sequence[Drawn], told: Told, now_s: float) -> Iterator[tuple[Drawn, str]]:
     """The letters of each lease, which is told what the store tells of its counters."""
     letters, position, offset = told.lines[-1], 0, 0
     for drawn in leases:
@@ -80,12 +79,10 @@ def read(leases: Sequence[Drawn], told: Told) -> Iterator[tuple[Drawn, str]]:
         position = behind
         if UNUSUAL not in found:
             for operation, letter in zip(drawn.operations, found, strict=True):
-                if letter == DONE:
-                    operation.note("committed")
-            numbers = drawn.lease.account.shown.unpack_from(told.numbers, offset)
-            offset += 8 * len(numbers)
-            levels = zip(*[map(int, numbers)] * 3, strict=True)
-            drawn.lease.learn(
-                [(used, held, instant_or_none(resets_ms)) for used, held, resets_ms in levels], ()
-            )
+                child = operation.child
+                if letter == DONE and child is not None:
+                    child.lease.settle(child, operation.used)
+            shown = drawn.lease.account.shown
+            drawn.lease.learn([*map(int, shown.unpack_from(told.numbers, offset))], now_s)
+            offset += shown.size
         yield drawn, found

@@ -203,17 +203,23 @@ class LeasedMeter(RedisMeter):
     def _key_of(self, hold: Hold, charges: Sequence[Charge]) -> Key | None:
         """Which lease may answer, None where none may."""
         request = hold.request
-        if not self._has_leases or request.request_id or not _may_lease(charges):
+        if not self._has_leases or request.request_id or not charges:
             return None
+        counters = []
+        for charge in charges:
+            if charge.limit.base is not None:
+                # A balance may be told anew meanwhile.
+                return None
+            counters.append(charge.counter)
         subject = request.subject
-        counters = [charge.counter for charge in charges]
         return subject.app_id, subject.user_id, request.ttl_s, *counters
 
     def _answer(self, key: Key, hold: Hold, charges: Sequence[Charge]) -> Metering | None:
         """What a lease answers, None if Redis must be asked."""
-        if hold.reservation_id in self._answered:
+        name = hold.reservation_id
+        if name in self._answered:
             # The same again: whoever answered first answers again.
-            return self._answered[hold.reservation_id]
+            return self._answered[name]
         issued = self._leasing.answer(key, hold, charges, self._monotonic())
         answer = None
         if issued is not None:
@@ -226,7 +232,7 @@ class LeasedMeter(RedisMeter):
                 decision_id=hold.decision_id,
                 counters_lost=self._epochs.is_lost(child.lease.app_id),
             )
-        self._answered[hold.reservation_id] = answer
+        self._answered[name] = answer
         if len(self._answered) > _REMEMBERED:
             self._answered.popitem(last=False)
         return answer
@@ -326,14 +332,6 @@ class LeasedMeter(RedisMeter):
         for app_id, epoch in zip(app_ids, lines, strict=False):
             self._epochs.see(app_id, epoch)
         return Told(lines[len(app_ids) :], numbers)
-
-
-def _may_lease(charges: Sequence[Charge]) -> bool:
-    """Whether units may be held in advance: not of a balance, which may be told anew meanwhile."""
-    for charge in charges:  # each check waits for it, and a generator is slower
-        if charge.limit.base is not None:
-            return False
-    return bool(charges)
 
 
 def _promotion(child: Child) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from sidecar.adapters.redis.growth import Growth, growth_of, taken_of
 from sidecar.adapters.redis.lease import (
     HOT,
     LONGEST_S,
@@ -97,20 +98,25 @@ class Leasing:
         if lease.is_over:
             self._drop(key)
             self.note(key, _by_counter(charges), now_s)
+            if (pace := self._paces.get(key)) is not None:
+                pace.growth = lease.growth
         elif lease.is_late(now_s):
             self._follow(key, lease, hold, charges, now_s)
         return issued
 
     def consider(self, key: Key, hold: Hold, charges: Sequence[Charge], answer: Metering) -> None:
         """Begin a lease after this answer of the store, if many ask and there is room."""
-        present = self._paces.get(key)
-        if (
-            present is None
-            or answer.reservation is None
-            or key in self._leases
-            or key in self._making
-            or self._is_drained
-        ):
+        present, lease = self._paces.get(key), self._leases.get(key)
+        if answer.reservation is None:
+            return
+        now_s = self._monotonic()
+        if lease is not None:
+            lease.hear(answer.readings, now_s)
+        if lease is not None or present is None:
+            return
+        growth = present.growth = present.growth or growth_of(answer.readings)
+        growth.hear(taken_of(answer.readings), now_s)
+        if key in self._making or self._is_drained:
             return
         before = self._paces_before.get(key, present)
         pace = max(present, before, key=lambda each: each.checks)
@@ -120,9 +126,9 @@ class Leasing:
         rate = max(
             before.checks / LONGEST_S,
             # Of the first few within a moment nobody knows how they go on.
-            present.checks / max(1.0, self._monotonic() - self._began_s),
+            present.checks / max(1.0, now_s - self._began_s),
         )
-        self._begin(key, hold, charges, pace, rate, made_ms, answer.readings)
+        self._begin(key, hold, charges, pace, growth, rate, made_ms, answer.readings)
 
     def note(self, key: Key, amounts: Sequence[int], now_s: float) -> None:
         """Note that somebody asked the store for so many units by counter."""
@@ -145,7 +151,8 @@ class Leasing:
         if key not in self._making and not self._is_drained:
             rate = lease.pace.checks / max(1.0, now_s - lease.began_s)
             at_ms = lease.now_ms(now_s)
-            self._begin(key, hold, charges, lease.pace, rate, at_ms, lease.readings())
+            readings = lease.readings()
+            self._begin(key, hold, charges, lease.pace, lease.growth, rate, at_ms, readings)
 
     def _begin(
         self,
@@ -153,6 +160,7 @@ class Leasing:
         hold: Hold,
         charges: Sequence[Charge],
         pace: Pace,
+        growth: Growth,
         rate: float,
         at_ms: int,
         readings: Sequence[Reading],
@@ -162,7 +170,7 @@ class Leasing:
         ends_ms = end_of_life(layout.counters, at_ms, is_charged=self._is_charged)
         held = slice_for(pace, rate * (ends_ms - at_ms) / 1_000, layout, readings)
         if held is not None:
-            making = self._make(key, hold, charges, held, pace)
+            making = self._make(key, hold, charges, held, pace, growth)
             self._making[key] = asyncio.create_task(making)
 
     async def drain(self) -> None:
@@ -174,10 +182,16 @@ class Leasing:
             self._drop(key)
 
     async def _make(
-        self, key: Key, hold: Hold, charges: Sequence[Charge], held: Slice, pace: Pace
+        self,
+        key: Key,
+        hold: Hold,
+        charges: Sequence[Charge],
+        held: Slice,
+        pace: Pace,
+        growth: Growth,
     ) -> None:
         try:
-            lease = await self._hold(hold, charges, held)
+            lease = await self._hold(hold, charges, held, growth)
         finally:
             del self._making[key]
         if lease is None:
@@ -189,7 +203,9 @@ class Leasing:
         self._leases[key] = lease
         self._end_in_time(key, lease)
 
-    async def _hold(self, hold: Hold, charges: Sequence[Charge], held: Slice) -> Lease | None:
+    async def _hold(
+        self, hold: Hold, charges: Sequence[Charge], held: Slice, growth: Growth
+    ) -> Lease | None:
         """A lease with so many units, None if they could not be held."""
         began_s, request = self._monotonic(), hold.request
         name = name_reservation(request.subject.app_id, secrets.token_urlsafe(18))
@@ -222,6 +238,7 @@ class Leasing:
             charges,
             metering.readings,
             held,
+            growth,
             made_ms=expires_ms - lives_s * 1_000,
             expires_ms=expires_ms,
             began_s=began_s,

@@ -9,7 +9,6 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import Any, Final
@@ -214,7 +213,9 @@ class Settling:
             self._after_failure(line, batch, (), error, was_late=self._is_late(since))
             return
         again = []
-        for drawn, letters in read(list(chain.from_iterable(apps.values())), told):
+        for drawn, letters in read(
+            list(chain.from_iterable(apps.values())), told, self._monotonic()
+        ):
             lease, readings = drawn.lease, drawn.lease.readings()
             for operation, letter in zip(drawn.operations, letters, strict=True):
                 child = operation.child
@@ -278,7 +279,7 @@ class Settling:
             readings = _readings(*lines[:3])
         else:
             if lines[0]:
-                lease.learn(_levels(lines[0]), [int(units) for units in lines[1].split()])
+                lease.learn(_integers(lines[0]), self._monotonic(), _integers(lines[1]))
             readings = lease.readings()
             if parent.is_last:
                 self._leases.pop(lease.id, None)
@@ -335,22 +336,18 @@ class _Parent:
         ]  # fmt: skip
 
 
-def _levels(text: str) -> list[tuple[int, int, datetime | None]]:
-    """Used, held, and when it resets, of each counter."""
-    numbers = [int(number) for number in text.split()]
-    return [
-        (used, held, instant_or_none(resets_ms))
-        for used, held, resets_ms in zip(*[iter(numbers)] * 3, strict=True)
-    ]
+def _integers(text: str) -> list[int]:
+    return [int(number) for number in text.split()]
 
 
 def _readings(levels: str, granted: str, limits: str) -> tuple[Reading, ...]:
     """What a lease of another process says of its limits; nothing if there is none any more."""
     if not limits:
         return ()
-    known, found = read_limits(limits), _levels(levels)
-    more = [int(units) for units in granted.split()] or [0] * len(known)
-    return tuple(
-        Reading(limit, found[i][0], found[i][1], 0, found[i][2], granted=units)
-        for (limit, i), units in zip(known, more, strict=True)
-    )
+    known, numbers = read_limits(limits), _integers(levels)
+    more = _integers(granted) or [0] * len(known)
+    readings = []
+    for (limit, i), units in zip(known, more, strict=True):
+        used, held, resets_ms = numbers[3 * i : 3 * i + 3]
+        readings.append(Reading(limit, used, held, 0, instant_or_none(resets_ms), granted=units))
+    return tuple(readings)
