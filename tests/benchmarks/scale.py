@@ -8,6 +8,7 @@ when a Cluster is needed, what a hot app can ask for and a sizing table are comp
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -19,7 +20,7 @@ from typing import Final
 
 import uvloop
 
-from tests.benchmarks import load, memory, readme, replicas, report, scaled
+from tests.benchmarks import load, memory, readme, replicas, report, scaled, sizing
 from tests.benchmarks.contestants import LEASED, SIDECARS, Arena, Contestant, Kind, demand_wrk
 from tests.benchmarks.cores import places
 from tests.benchmarks.growing import Growth
@@ -89,12 +90,16 @@ def main(arguments: Sequence[str] | None = None) -> Costs:
         if dimension in given.only and dimension != SIZING:
             with tempfile.TemporaryDirectory(prefix="bench-") as name:
                 costs[dimension] = _grown(Path(name), dimension, extent)
-    weights = _weigh(extent) if SIZING in given.only else {}
-    how = f"{places().told}; medians of {extent.rounds} rounds of {extent.seconds:g} s"
-    lines = [*report.wrapped(how), "", *scaled.told(costs, weights)]
-    print("\n".join(lines))
-    if given.readme:
-        readme.put("make bench-scale", lines)
+    how = f"medians of {extent.rounds} rounds of {extent.seconds:g} s"
+    where = report.wrapped(f"On {os.cpu_count()} cores, {places().told}; {how}.")
+    told = {"make bench-scale": [*where, "", *scaled.told(costs)]}
+    if SIZING in given.only and scaled.LIMITS in costs:
+        cost = costs[scaled.LIMITS][HALF]
+        told["make bench-scale, sizing"] = sizing.table(_weigh(extent), cost)
+    for place, lines in told.items():
+        print("\n".join(["", *lines]))
+        if given.readme:
+            readme.put(place, lines)
     print(f"\n{time.monotonic() - begun:.0f} s in all; {report.setting()}")
     return costs
 

@@ -11,8 +11,8 @@ from tests.benchmarks.contestants import SUBJECTS, Arena
 from tests.benchmarks.growing import Growth
 from tests.benchmarks.memory import ENDED, GOALS, LIVE, LONG_USER_DAY, USER_DAY, Weight
 from tests.benchmarks.rounds import open_loop
-from tests.benchmarks.scaled import HALF, HOT, LIMITS, USERS, told
-from tests.benchmarks.sizing import EXAMPLES, Cost
+from tests.benchmarks.scaled import HALF, HOT, LIMITS, ONE, USERS, told
+from tests.benchmarks.sizing import EXAMPLES, Cost, table
 
 
 def test_each_growth_has_its_costs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,22 +26,31 @@ def test_each_growth_has_its_costs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_a_core_of_redis_holds_follows_from_what_a_request_takes_of_it() -> None:
-    names = (*GOALS, LIVE, ENDED, USER_DAY, LONG_USER_DAY)
     costs = {
         LIMITS: {"3": Cost(100.0, 40.0), HALF: Cost(125.0, 50.0)},
-        USERS: {"1,000": Cost(100.0, 40.0), HOT: Cost(60.0, 10.0)},
+        USERS: {"1,000": Cost(100.0, 40.0), ONE: Cost(90.0, 36.0), HOT: Cost(60.0, 9.0)},
     }
 
-    shown = "\n".join(told(costs, {name: Weight(1, 100.0) for name in names}))
+    shown = "\n".join(told(costs))
 
     # A run has two requests: half of a second is 4,000 times 125 µs, 10,000 times 50 µs.
     assert "one worker, busy for 50% of its time, serves 2,000 runs/s" in shown
-    assert "one core of Redis, busy for 50%, counts 5,000 runs/s, and 10,000 at the" in shown
-    assert "as much as 2.5 such workers ask" in shown
+    assert "one core of Redis, busy for 50%, counts 5,000 runs/s, as much as 2.5 such" in shown
+    assert "12,500 at the very most" in shown
     assert "beyond 5,000 runs/s a Cluster is needed" in shown
-    assert "10.0 µs of Redis a request instead of 50.0: 25,000 runs/s" in shown
+    assert "36.0 µs of Redis a request, with leases 9.0: 4.0 times as many" in shown
     assert f"| {LIMITS} | {HALF} | 125 | 50.0 | 1.25 |" in shown
-    assert all(f"| {each.rate:,g} | {each.users:,} |" in shown for each in EXAMPLES)
+
+
+def test_each_installation_has_its_workers_and_its_memory() -> None:
+    names = (*GOALS, LIVE, ENDED, USER_DAY, LONG_USER_DAY)
+    weights = {name: Weight(1, 100.0) for name in names}
+
+    _, _, *rows = table(weights, Cost(server_us=125.0, redis_us=50.0))
+
+    assert len(rows) == len(EXAMPLES)
+    assert rows[0].startswith("| 1 | 1,000 | 1 | 0.0001 | 300 kB | 66 kB | ")
+    assert rows[3].startswith("| 1,000 | 1,000,000 | 1 | 0.1 | 300 MB | 66 MB | ")
 
 
 def test_policies_grow_in_one_way_at_a_time(tmp_path: Path) -> None:
