@@ -7,7 +7,6 @@ bucket of the hold, but counts whatever its bucket is.
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
 from functools import cache
 from typing import Final
 
@@ -33,6 +32,11 @@ ON CONFLICT DO UPDATE SET used = used + excluded.used, held = held + excluded.he
 _PROLONG: Final = "UPDATE counter SET ends_at = ? WHERE app = ? AND name = ? AND bucket = ?"
 _DELETE: Final = "DELETE FROM counter WHERE app = ? AND name = ? AND bucket = ?"
 _BURY: Final = "DELETE FROM counter WHERE app = ? AND name = ? AND bucket < ? AND held = 0"
+# What becomes of a row when a change is written.
+_ADDED: Final = 0
+_PROLONGED: Final = 1
+_DELETED: Final = 2
+_IF_ANY: Final = 3
 _TOGETHER: Final = 64
 """Counters that one question is for."""
 _DEAD: Final = 60
@@ -44,15 +48,6 @@ _REMEMBERED: Final = 4_096
 Place = Counter | Entry
 """What says which counter is meant."""
 _Row = tuple[str, str, int, int, int, int]
-
-
-class Fate(IntEnum):
-    """What becomes of a row when a change is written."""
-
-    ADDED = 0
-    PROLONGED = 1
-    DELETED = 2
-    NOTHING = 3
 
 
 class Counters:
@@ -247,11 +242,11 @@ class Counters:
     def settle(self) -> None:
         """End what one turn does: from now on each counter that it changed is there."""
         for cell in self._settling:
-            if cell.kind == "p":
+            if cell.kind == "p" and (cell.is_used or not cell.more):
                 ends_at = self._ends_at(cell)
                 if not cell.more:
                     cell.more = ends_at
-                elif cell.is_used and cell.more < ends_at:
+                elif cell.more < ends_at:
                     cell.more, cell.is_prolonged = ends_at, True
             if cell.is_used and cell.name.endswith(BALANCE):
                 mark(self._connection, cell.app, cell.name, self._turn.now, cell.used)
@@ -263,19 +258,28 @@ class Counters:
         """What has changed in counters that were changed since this was asked last."""
         lines: list[Line] = []
         for cell in self._fresh:
-            for bucket, change in cell.changes.items():
-                lines.append((*_row(cell, bucket, change), _what_becomes(cell, change)))
+            app, name, a, b = cell.app, cell.name, cell.a, cell.b
+            if cell.kind == "s":
+                for bucket, (used, held) in cell.changes.items():
+                    lines.append((app, name, bucket, used, held, (bucket + 2) * a + b, _IF_ANY))
+            else:
+                used, held = cell.changes[a]
+                lines.append((app, name, a, used, held, cell.more, _what_becomes(cell)))
         self._fresh.clear()
         return lines
 
     def restore(self, lines: Sequence[Line]) -> None:
         """Write what somebody has noted."""
         latest = {tuple(line[:3]): line for line in lines}
-        added = [line[:6] for line in latest.values() if line[6] in (Fate.ADDED, Fate.PROLONGED)]
+        added = [
+            line[:6]
+            for line in latest.values()
+            if line[6] != _DELETED and (line[6] != _IF_ANY or line[3] or line[4])
+        ]
         self._connection.executemany(_ADD, added)
-        prolonged = [(line[5], *key) for key, line in latest.items() if line[6] == Fate.PROLONGED]
+        prolonged = [(line[5], *key) for key, line in latest.items() if line[6] == _PROLONGED]
         self._connection.executemany(_PROLONG, prolonged)
-        empty = [key for key, line in latest.items() if line[6] == Fate.DELETED]
+        empty = [key for key, line in latest.items() if line[6] == _DELETED]
         self._connection.executemany(_DELETE, empty)
 
     def write(self) -> None:
@@ -296,12 +300,15 @@ class Counters:
         self._cells.tidy()
 
     def _rows(self, cell: Cell) -> Iterable[_Row]:
-        if _is_empty(cell):
-            return
-        is_new = cell.kind == "p" and not cell.is_stored
-        for bucket, change in cell.changes.items():
-            if is_new or any(change):
-                yield _row(cell, bucket, change)
+        app, name, a, b = cell.app, cell.name, cell.a, cell.b
+        if cell.kind == "s":
+            for bucket, (used, held) in cell.changes.items():
+                if used or held:
+                    yield app, name, bucket, used, held, (bucket + 2) * a + b
+        elif not _is_empty(cell):
+            used, held = cell.changes[a]
+            if used or held or not cell.is_stored:
+                yield app, name, a, used, held, cell.more
 
     def _finish(self, cell: Cell) -> None:
         key = cell.app, cell.name
@@ -335,17 +342,11 @@ def _kind(cell: Cell) -> str:
     return cell.kind
 
 
-def _row(cell: Cell, bucket: int, change: Sequence[int]) -> _Row:
-    ends_at = cell.more if cell.kind == "p" else (bucket + 2) * cell.a + cell.b
-    return cell.app, cell.name, bucket, change[0], change[1], ends_at
-
-
-def _what_becomes(cell: Cell, change: Sequence[int]) -> Fate:
-    if cell.kind == "s":
-        return Fate.ADDED if any(change) else Fate.NOTHING
-    if _is_empty(cell):
-        return Fate.DELETED
-    return Fate.PROLONGED if cell.is_prolonged else Fate.ADDED
+def _what_becomes(cell: Cell) -> int:
+    """What is to be done with the row of a period."""
+    if cell.b == 0 and _is_empty(cell):
+        return _DELETED
+    return _PROLONGED if cell.is_prolonged else _ADDED
 
 
 def _is_empty(cell: Cell) -> bool:

@@ -126,7 +126,10 @@ class Rollups:
 
     def note(self) -> list[Line]:
         """What was added to rows of which more was added since this was asked last."""
-        lines: list[Line] = [(*key, *map(_bounded, units)) for key, units in self._fresh.items()]
+        lines: list[Line] = [
+            (*key, *(units if max(units) <= MAX_INTEGER else map(_bounded, units)))
+            for key, units in self._fresh.items()
+        ]
         self._fresh.clear()
         return lines
 
