@@ -1,7 +1,7 @@
 """Is this the commit that nearly all are, and what does it charge then?
 
 The first thing that is told of a hold is what it came to, no grant is drawn and no session is
-filled: then each counter is changed once. What it comes to is what the ledger makes of any commit.
+filled: then each counter is changed once. What it comes to is what charging makes of any commit.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from sidecar.domain.request import MAX_INTEGER, Amounts
 from sidecar.domain.usage import ReservationState
 
 if TYPE_CHECKING:
-    from sidecar.adapters.sqlite.ledger import Ledger
+    from sidecar.adapters.sqlite.charging import Charging
     from sidecar.adapters.sqlite.reservations import Record
 
 
 def finish(
-    ledger: "Ledger", record: "Record", amounts: Mapping[str, int], used: Amounts, model: str
+    charging: "Charging", record: "Record", amounts: Mapping[str, int], used: Amounts, model: str
 ) -> bool:
     """Charge a total and let go of the rest, if it is one of these; whether it is.
 
@@ -28,7 +28,7 @@ def finish(
     account, user, session = record.account, *record.session
     if session or record.state is not ReservationState.HELD or not _is_plain(account, amounts):
         return False
-    app, counters, statements = record.app, ledger.counters, ledger.statements
+    app, counters, statements = record.app, charging.counters, charging.statements
     for entry, cell in zip(account.entries, counters.load(app, account.entries), strict=True):
         due, is_new = amounts.get(entry.meter, 0), cell.more == 0
         counted = counters.finish(cell, entry.bucket, entry.held, due)
@@ -41,7 +41,7 @@ def finish(
     ]  # fmt: skip
     account.requests = 1
     units = tokens, received, sent, 1, cost
-    ledger.rollups.add_units(ledger.now // HOUR_MS, user, record.dimensions(model), units)
+    charging.rollups.add_units(charging.now // HOUR_MS, user, record.dimensions(model), units)
     return True
 
 

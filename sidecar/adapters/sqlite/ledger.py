@@ -2,22 +2,18 @@
 
 The same promises as the Redis scripts keep: read all, decide, only then write; holds apart
 from use; each operation once. Times are milliseconds since 1970.
-
-A unit is paid by the allowance of each counter or, above that, by a grant; then it is neither
-used nor held in the counters that draw the grant.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from operator import sub
 from typing import Final
 
 from sidecar.adapters.documents import digest
 from sidecar.adapters.sqlite.accounts import TOLD, Account, Draw, Entry, read_account
 from sidecar.adapters.sqlite.cells import Cell
+from sidecar.adapters.sqlite.charging import Charging, totals_by_meter
 from sidecar.adapters.sqlite.counters import Counters, Place
-from sidecar.adapters.sqlite.finishing import finish
 from sidecar.adapters.sqlite.grants import Grants, Owner
 from sidecar.adapters.sqlite.journal import Journal, Part
 from sidecar.adapters.sqlite.reservations import Record, Reservations, user_of
@@ -30,7 +26,7 @@ from sidecar.adapters.sqlite.unfinished import Unfinished
 from sidecar.domain.counting import Content, Counter, Layout, lay_out
 from sidecar.domain.limits import Charge, Limit
 from sidecar.domain.prices import NO_RATES
-from sidecar.domain.request import MAX_INTEGER, UNTOLD, Amounts, MeterKind
+from sidecar.domain.request import MAX_INTEGER, Amounts, MeterKind
 from sidecar.domain.usage import ChargedEvent, EventKind, ReservationState, Tally
 from sidecar.domain.windows import to_ms
 
@@ -63,6 +59,9 @@ class Ledger:
         self.rollups = Rollups(connection, turn)
         self._sessions = Sessions(connection, turn, self.counters, self.rollups)
         self.statements = Statements(connection, turn, self.counters)
+        self.charging = Charging(
+            turn, self.counters, self.grants, self.statements, self.rollups, self._sessions
+        )
         self.accepted: list[ChargedEvent] = []
         self._parts: tuple[Part, ...] = (
             self.counters, self.reservations, self.statements, self.rollups,
@@ -92,11 +91,6 @@ class Ledger:
         """Let `has_changed` tell of what comes."""
         self._turn.has_changed = False
         self._before = self.connection.total_changes
-
-    @property
-    def now(self) -> int:
-        """The instant of the present turn, in milliseconds since 1970."""
-        return self._turn.now
 
     @property
     def has_changed(self) -> bool:
@@ -248,140 +242,6 @@ class Ledger:
                 self.grants.give_back(record.owner, draw.grant, draw.held)
                 draw.held = 0
 
-    # -- charging ---------------------------------------------------------------------------
-
-    def charge(self, record: Record, used: Amounts, *, model: str, finishes: bool) -> None:
-        """Charge the total use so far, of which what was told before is part.
-
-        Of what is UNTOLD nothing is charged, unless the reservation `finishes`: then it is
-        what is held, within the tokens in all.
-        """
-        amounts = _totals(used)
-        if finishes and finish(self, record, amounts, used, model):
-            return
-        self.correct(record)
-        account = record.account
-        told, held = account.sums()
-        due: dict[str, int] = {}
-        for entry in account.entries:
-            name, amount = entry.name, amounts.get(entry.meter, 0)
-            if amount == UNTOLD:
-                amount = min(told[name] + held[name], used.tokens) if finishes else 0
-            due[name] = max(0, amount - told[name])
-        before = account.told
-        account.told = list(map(max, before, totals_of(used)))
-        tokens, received, sent, cost = map(sub, account.told, before)
-        news = Amounts(tokens, received, sent, 1 - account.requests, cost)
-        account.requests = 1
-        reported = self._sessions.fill(record.session, news, used, account.entries, due)
-        self._pay(account, due, record.owner)
-        self.rollups.add(self._turn.now // HOUR_MS, record.user, record.dimensions(model), reported)
-
-    def knows(self, record: Record, used: Amounts) -> bool:
-        """Whether a total is no more than what a reservation was told before."""
-        if record.is_little(self._turn.now):
-            return used.tokens <= record.account.told[0]
-        return record.account.knows(_totals(used))
-
-    def correct(self, record: Record) -> None:
-        """Let an expired reservation hold nothing, and take back what its expiry charged."""
-        if record.state is not ReservationState.EXPIRED:
-            return
-        account = record.account
-        if account.charges:
-            estimates = [
-                (entry, entry.bucket, entry.held)
-                for entry in account.entries
-                if entry.held and entry.meter != MeterKind.CONCURRENCY
-            ]
-            if estimates:
-                taken = self.counters.take_back(record.app, estimates)
-                for (entry, _, _), units in zip(estimates, taken, strict=True):
-                    self.statements.add(record.app, entry, used=-units)
-            for draw in account.draws:
-                if draw.held:
-                    self.grants.take_back(record.owner, draw.grant, draw.held)
-                    self._note_paid(record.app, account, draw, -draw.held)
-        for entry in account.entries:
-            entry.held = 0
-        for draw in account.draws:
-            draw.held = 0
-
-    def _pay(self, account: Account, due: dict[str, int], owner: Owner) -> None:
-        """Charge what is due, by the names of the counters.
-
-        First what is held of the allowance, then what is held of grants, then, as when units
-        are held, what is free of the allowance, then what is left in grants. What nobody pays
-        for is charged past the maximum.
-        """
-        entries = account.entries
-        cells = self.counters.load(owner[0], entries)
-        for entry, cell in zip(entries, cells, strict=True):
-            units = min(due[entry.name], entry.held)
-            if units:
-                self.counters.hold(cell, entry.bucket, -units)
-                entry.held -= units
-                due[entry.name] -= units
-                self._count_use(owner[0], cell, entry, units)
-                entry.told = min(entry.told + units, MAX_INTEGER)
-        if account.draws:
-            self._pay_from_draws(account, due, owner)
-        excess = {name: units for name, units in due.items() if units}
-        if excess:
-            self._pay_excess(entries, excess, owner)
-
-    def _pay_from_draws(self, account: Account, due: dict[str, int], owner: Owner) -> None:
-        last = {entry.name: entry for entry in account.entries}
-        for draw in account.draws:
-            names = account.names(draw)
-            units = min(draw.held, max(due[name] for name in names))
-            if units:
-                self.grants.use_held(owner, draw.grant, units)
-                draw.held -= units
-                for entry, paid in _settle(last, due, names, units):
-                    self.statements.add(owner[0], entry, paid=paid)
-
-    def _pay_excess(self, entries: Sequence[Entry], due: dict[str, int], owner: Owner) -> None:
-        """Charge what nobody held: what is above the allowances to grants, the rest as use."""
-        last = {entry.name: entry for entry in entries}
-        cells = {name: self.counters.of(owner[0], last[name]) for name in due}
-        over = {
-            name: max(0, units - self._room(cells[name], last[name])) for name, units in due.items()
-        }
-        paid = dict.fromkeys(due, 0)
-        if any(over.values()):
-            for purse in self.grants.drawable(owner):
-                drawing = {entry.name for entry in entries if purse.scope in entry.scopes}
-                drawing &= due.keys()
-                units = min(purse.left, max((over[name] for name in drawing), default=0))
-                if units > 0:
-                    self.grants.use(owner, purse, units)
-                    for name in drawing:
-                        paid[name] = min(due[name], paid[name] + units)
-                        over[name] = max(0, over[name] - units)
-        for name, units in due.items():
-            entry = last[name]
-            self._count_use(owner[0], cells[name], entry, units - paid[name])
-            self.statements.add(owner[0], entry, paid=paid[name])
-            entry.told = min(entry.told + units, MAX_INTEGER)
-
-    def _room(self, cell: Cell, entry: Entry) -> int:
-        """Units of the allowance that nobody used or holds."""
-        if entry.bound is None or self.counters.is_past(cell, entry.bucket):
-            return MAX_INTEGER
-        return max(0, entry.bound - cell.used - cell.held)
-
-    def _count_use(self, app: str, cell: Cell, entry: Entry, units: int) -> None:
-        is_new = cell.more == 0
-        counted = self.counters.use(cell, entry.bucket, units)
-        self.statements.add(app, entry, is_new=is_new, used=counted)
-
-    def _note_paid(self, app: str, account: Account, draw: Draw, units: int) -> None:
-        """Note what a grant pays for in its counters until somebody says better."""
-        last = {account.entries[position].name: position for position in reversed(draw.entries)}
-        for position in last.values():
-            self.statements.add(app, account.entries[position], paid=units)
-
     # -- events -----------------------------------------------------------------------------
 
     def record(self, events: Sequence[ChargedEvent]) -> Tally:
@@ -423,20 +283,22 @@ class Ledger:
                 due = {counter.name: used.of(counter.meter) for counter in counters}
             else:
                 used = self._sessions.fill(session, used, used, entries, due)
-            self._pay(Account(False, NO_RATES, entries=entries), due, (self._turn.app, user))
+            self.charging.pay(
+                Account(False, NO_RATES, entries=entries), due, (self._turn.app, user)
+            )
         self.rollups.add(at_ms // HOUR_MS, user, dimensions, used)
         return used.tokens if event.kind is EventKind.SUMMARY else event.used.tokens
 
     def _draw_down(self, hold: Record, used: Amounts, session: tuple[str, str]) -> Amounts:
         """Charge a hold, in the buckets in which it was made; what is to be reported of it."""
-        self.correct(hold)
+        self.charging.correct(hold)
         account = hold.account
         # The reservation is the request: it is counted once, however many events it has.
         used = replace(used, requests=1 - account.requests)
-        amounts = _totals(used) | {"requests": used.requests}
+        amounts = totals_by_meter(used) | {"requests": used.requests}
         due = {entry.name: amounts.get(entry.meter, 0) for entry in account.entries}
         reported = self._sessions.fill(session, used, used, account.entries, due)
-        self._pay(account, due, hold.owner)
+        self.charging.pay(account, due, hold.owner)
         account.requests = 1
         account.told = [
             min(told + used.of(meter), MAX_INTEGER)
@@ -457,13 +319,13 @@ class Ledger:
                     cell = self.counters.of(app, entry)
                     self.counters.hold(cell, entry.bucket, -entry.held)
                     if account.charges and entry.meter != MeterKind.CONCURRENCY:
-                        self._count_use(app, cell, entry, entry.held)
+                        self.charging.count_use(app, cell, entry, entry.held)
             for draw in account.draws:
                 if draw.held:
                     owner = app, user_of(request)
                     if account.charges:
                         self.grants.use_held(owner, draw.grant, draw.held)
-                        self._note_paid(app, account, draw, draw.held)
+                        self.charging.note_paid(app, account, draw, draw.held)
                     else:
                         self.grants.give_back(owner, draw.grant, draw.held)
         self.settle()
@@ -477,31 +339,3 @@ def _above(counter: Counter, cell: Cell) -> int:
     if counter.bound is None:
         return 0
     return min(counter.amount, max(0, cell.used + cell.held + counter.amount - counter.bound))
-
-
-def _settle(
-    last: Mapping[str, Entry], due: dict[str, int], names: set[str], units: int
-) -> Iterator[tuple[Entry, int]]:
-    """Units that a grant pays are paid in every counter that draws it; how many in each."""
-    for name in names:
-        paid = min(due[name], units)
-        due[name] -= paid
-        entry = last[name]
-        entry.told = min(entry.told + paid, MAX_INTEGER)
-        yield entry, paid
-
-
-def totals_of(used: Amounts) -> tuple[int, int, int, int]:
-    """Of the meters of `TOLD`."""
-    return used.tokens, used.input_tokens, used.output_tokens, used.cost
-
-
-def _totals(used: Amounts) -> dict[str, int]:
-    """What a commit states, by meter; a run is one request, and concurrency uses nothing up."""
-    return {
-        "tokens": used.tokens,
-        "input_tokens": used.input_tokens,
-        "output_tokens": used.output_tokens,
-        "cost": used.cost,
-        "requests": 1,
-    }

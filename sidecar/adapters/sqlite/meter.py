@@ -218,10 +218,10 @@ class SqliteMeter:
                 case ReservationState.RELEASED:
                     raise ReservationEnded(reservation_id, record.state)
                 case ReservationState.COMMITTED:
-                    if not ledger.knows(record, total):
+                    if not ledger.charging.knows(record, total):
                         raise ReservationEnded(reservation_id, record.state)
                 case ReservationState.HELD | ReservationState.EXPIRED:
-                    ledger.charge(record, total, model=model, finishes=final)
+                    ledger.charging.charge(record, total, model=model, finishes=final)
                     if final:
                         ledger.let_go(record)
                         ledger.reservations.end(record, ReservationState.COMMITTED, now)
@@ -265,7 +265,7 @@ class SqliteMeter:
             if record.state is ReservationState.COMMITTED or record.is_little(now):
                 raise ReservationEnded(reservation_id, record.state)
             # Nobody ran it: what its expiry charged comes back too.
-            ledger.correct(record)
+            ledger.charging.correct(record)
             ledger.let_go(record)
             ledger.settle()
             ledger.reservations.delete(record)
