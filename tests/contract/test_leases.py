@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sidecar.adapters.redis.lease import HOT, LONGEST_S, parent_of
-from sidecar.domain.limits import Limit
+from sidecar.domain.limits import Dimension, Limit
 from sidecar.domain.modes import Mode
 from sidecar.domain.prices import Rates
 from sidecar.domain.request import UNTOLD, Amounts, MeterKind
@@ -437,6 +437,40 @@ async def test_of_what_a_commit_does_not_tell_what_was_held_counts(world: World)
     world.clock.advance(seconds=LATE_S)
     await commit_untold(world, late.reservation.id, 20)
     assert [used for used, _ in await world.levels(parts, cost)] == [6, 80]
+
+
+async def test_what_ends_together_in_one_counter_is_all_counted_in_it(world: World) -> None:
+    of_all = limit(1_000_000, seconds(60), name="of-all", per=[Dimension.APP])
+    monthly = limit(1_000_000, Fixed.BILLING_MONTH, name="monthly")
+    others, names = [world.of("app", f"user-{number}") for number in range(4)], []
+    for each in others:
+        await heat(each, of_all, monthly)
+        names += [(each, await leased(each, of_all, monthly)) for _ in range(2)]
+    world.clock.advance(milliseconds=900)
+    names += [(each, await leased(each, of_all, monthly)) for each in others]
+    before = await calls(world)
+    await asyncio.gather(*(each.commit(name, 7) for each, name in names))
+    assert await calls(world) == before + 1
+    await meter_of(world).drain()
+    assert await world.level(of_all) == (12 * 7, 0)
+    for each in others:
+        assert await each.level(monthly) == (3 * 7, 0)
+        assert (await each.statement()).used == 3 * 7
+        (row,) = await each.usage(each.user)
+        assert row.used == Amounts(3 * 7, requests=3)
+    assert sum(row.used.tokens for row in await world.usage()) == 12 * 7
+
+
+async def test_a_grant_that_comes_meanwhile_pays_for_what_comes_after_it(world: World) -> None:
+    await heat(world, EVER)
+    first, second = await leased(world, EVER), await leased(world, EVER)
+    await world.grant(100)
+    settled = await world.commit(first, 7)
+    assert settled.readings[0].granted == 100
+    assert not await is_answered_in_memory(world, EVER)
+    await world.commit(second, 10)
+    await meter_of(world).drain()
+    assert await world.level(EVER) == (17, 10)
 
 
 async def test_concurrency_comes_back_with_each_end(world: World) -> None:

@@ -29,6 +29,8 @@ from sidecar.errors import MeterUnavailable
 
 _MOST_PACES = 20_000
 """Users of one time that are told apart; among so many, nobody is hot."""
+_MOST_LEASES = 10_000
+"""That answer at one time: each takes some five kilobytes."""
 
 Key = tuple[str | int, ...]
 """What one lease is for: requests of one app and user, of one life, in the same counters."""
@@ -116,7 +118,7 @@ class Leasing:
             return
         growth = present.growth = present.growth or growth_of(answer.readings)
         growth.hear(taken_of(answer.readings), now_s)
-        if key in self._making or self._is_drained:
+        if key in self._making or self._is_drained or len(self._leases) >= _MOST_LEASES:
             return
         before = self._paces_before.get(key, present)
         pace = max(present, before, key=lambda each: each.checks)

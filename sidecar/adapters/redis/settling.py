@@ -148,6 +148,13 @@ class Settling:
         if len(batch) > _TOGETHER:
             self._waiting[line] = batch[_TOGETHER:]
             del batch[_TOGETHER:]
+        try:
+            self._start_calls(line, batch)
+        except BaseException:
+            self._cut_short(batch)
+            raise
+
+    def _start_calls(self, line: str, batch: Sequence[Operation]) -> None:
         groups: dict[str, list[Operation]] = {}
         for operation in batch:
             groups.setdefault(parent_of(operation.reservation_id), []).append(operation)
@@ -182,12 +189,20 @@ class Settling:
         self._sending[line].discard(task)
         if not self._sending[line]:
             del self._sending[line]
-        if task.cancelled() or task.exception() is not None:
-            for operation in (*batch, *self._waiting.pop(line, ())):
-                # Where this was cut short, nobody waits for ever.
-                operation.fail(MeterUnavailable("the store was closed"))
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            told = {"message": "ends of reservations were not sent", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(told)
+        if task.cancelled() or error is not None:
+            self._cut_short((*batch, *self._waiting.pop(line, ())))
         elif line in self._waiting or line in self._ending:
             self._send(line)
+
+    @staticmethod
+    def _cut_short(batch: Sequence[Operation]) -> None:
+        """Nobody waits for ever."""
+        for operation in batch:
+            operation.fail(MeterUnavailable("the store was closed"))
 
     def _drawn(self, lease: Lease, operations: list[Operation]) -> Drawn | None:
         """What is told of a lease, None where anything is unusual, or the last child ends."""
