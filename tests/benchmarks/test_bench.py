@@ -25,6 +25,7 @@ from tests.benchmarks.contestants import (
     USUAL,
     WORKERS,
     Arena,
+    Contestant,
 )
 from tests.benchmarks.cores import listens, places
 from tests.benchmarks.load import Crowd
@@ -32,7 +33,7 @@ from tests.benchmarks.open_loop import Client
 from tests.benchmarks.parts import Phase
 from tests.benchmarks.rooms import HTTP, KERNEL, POLICY, ROAD, counted, entered
 from tests.benchmarks.rooms import PARTS as SAMPLED
-from tests.benchmarks.rounds import BOTH, CHECKS, Mismatch, Round, closed, open_loop
+from tests.benchmarks.rounds import BOTH, CHECKS, Mismatch, Round, alternate, closed, open_loop
 from tests.benchmarks.shows import Measured, Start, shows_of
 
 ROUND = Round(
@@ -97,6 +98,23 @@ def test_a_round_is_no_figure_if_the_server_refuses(tmp_path: Path) -> None:
 
         with pytest.raises(Mismatch, match="answers that are none"):
             closed(server, loads, 1)
+
+
+def test_a_round_that_is_no_figure_is_repeated_and_told_of() -> None:
+    server = Contestant(ECHO, "http://127.0.0.1:1", 0)
+    told: list[str] = []
+    tries = iter([Mismatch("one answer too few"), ROUND, *3 * [Mismatch("always")]])
+
+    def measure(_: Contestant) -> Round:
+        found = next(tries)
+        if isinstance(found, Mismatch):
+            raise found
+        return found
+
+    assert alternate([server], 1, measure, told.append) == {ECHO: [ROUND]}
+    assert told[0] == "a round is no figure and is repeated: one answer too few"
+    with pytest.raises(Mismatch, match="always"):
+        alternate([server], 1, measure, told.append)
 
 
 def test_a_port_belongs_to_the_process_that_listens_there() -> None:
