@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def test_a_round_is_no_figure_if_the_server_refuses(tmp_path: Path) -> None:
 def test_a_round_that_is_no_figure_is_repeated_and_told_of() -> None:
     server = Contestant(ECHO, "http://127.0.0.1:1", 0)
     told: list[str] = []
-    tries = iter([Mismatch("one answer too few"), ROUND, *3 * [Mismatch("always")]])
+    always = [Mismatch("always")] * 3
+    tries: Iterator[Mismatch | Round] = iter([Mismatch("one answer too few"), ROUND, *always])
 
     def measure(_: Contestant) -> Round:
         found = next(tries)
