@@ -93,10 +93,13 @@ def _calls(rounds: Sequence[Round]) -> Show:
 
 
 def _policy(phase: Phase) -> Show:
-    """Of the server's CPU alone, which is stricter than with Redis's."""
+    """Of the server's CPU alone, which is stricter than of it and Redis's."""
     share, whole = phase.shares[POLICY], phase.server_us + phase.redis_us
     with_redis = share * phase.server_us / whole
-    told = f"{share:.1%} ± {phase.error(POLICY):.1%} of the server's, {with_redis:.1%} with Redis's"
+    ways = "".join(f", {way} {part:.1%}" for way, part in phase.ways.items())
+    told = (
+        f"{share:.1%} ± {phase.error(POLICY):.1%} of the server's{ways}; {with_redis:.1%} of both"
+    )
     return Show("policy part of a check's CPU", told, "<= 10 %", share <= 0.1)
 
 
