@@ -25,6 +25,10 @@ SERVICE: Final = "counters"
 SLOTS: Final = 16_384
 
 
+_IN_TESTS: Final = {
+    "SIDECAR_DRAIN_S": "0",  # nobody looks elsewhere meanwhile
+    "SIDECAR_STORE_TIMEOUT_MS": "5000",  # a busy machine is no finding
+}
 FRESH: Final = ("-m", "sidecar")
 """A process of its own from the first byte on."""
 
@@ -52,8 +56,7 @@ class Sidecar:
         told = ("--policies", str(ROOT / policies), "--store", store)
         self._arguments = ("serve", "--port", "0", *told, *arguments)
         self._cwd = cwd
-        # Nobody looks elsewhere meanwhile.
-        self._env = clean_environment() | {"SIDECAR_DRAIN_S": "0"} | dict(env or {})
+        self._env = clean_environment() | _IN_TESTS | dict(env or {})
         # Workers are begun by what begins them, which a copy knows nothing of.
         is_copy = not program and "--workers" not in arguments and can_be_copied(self._env)
         self._program = () if is_copy else program or FRESH

@@ -135,7 +135,8 @@ async def break_all(folder: Path, mode: str, lasts_s: float) -> Broken:
     (policies / "policy.yaml").write_text(POLICY.format(mode=mode))
     with redis_node(folder, DURABLE) as node, FaultProxy(url_of(node)) as proxy:
         place = Place(node, proxy)
-        with Sidecar(policies=policies, store=proxy.url, cwd=folder) as sidecar:
+        env = {"SIDECAR_STORE_TIMEOUT_MS": "50"}
+        with Sidecar(policies=policies, store=proxy.url, cwd=folder, env=env) as sidecar:
             callers = Callers(lambda: sidecar.url, folder)
             async with callers.calling(CALLERS) as ledger:
                 await _becomes(lambda: _is_normal(ledger, 0.0), "the first answers")

@@ -114,7 +114,7 @@ async def fill_disk(folder: Path, full_s: float) -> Filled:
     (policies / "policy.yaml").write_text(POLICY.format(mode="open"))
     with small_disk(folder / "disk") as disk:
         store = f"sqlite:///{disk.folder / 'store.db'}"
-        env = {"SIDECAR_SPOOL": str(disk.folder / "spool")}
+        env = {"SIDECAR_SPOOL": str(disk.folder / "spool"), "SIDECAR_STORE_TIMEOUT_MS": "50"}
         with Sidecar(policies=policies, store=store, cwd=folder, env=env) as sidecar:
             callers = Callers(lambda: sidecar.url, folder)
             async with callers.calling(CALLERS) as ledger:

@@ -54,7 +54,10 @@ async def kill_often(folder: Path, store: str, kills: int, seed: int) -> Killed:
     policies, log, spool = folder / "policies", folder / "decisions", folder / "spool"
     policies.mkdir(parents=True)
     (policies / "policy.yaml").write_text(POLICY.format(mode="open"))
-    env = {"SIDECAR_DECISION_LOG": str(log), "SIDECAR_SPOOL": str(spool)}
+    env = {
+        "SIDECAR_DECISION_LOG": str(log), "SIDECAR_SPOOL": str(spool),
+        "SIDECAR_STORE_TIMEOUT_MS": "50",
+    }  # fmt: skip
     spooled = damaged = 0
     with _store(folder, store) as (url, proxy):
         sidecar = Sidecar(policies=policies, store=url, cwd=folder, env=env)

@@ -26,10 +26,10 @@ def logged(folder: Path) -> list[str]:
 
 
 async def test_nobody_misses_an_answer_when_one_of_two_servers_ends(tmp_path: Path) -> None:
-    ended = await end_under_load(tmp_path, rate=500, before_s=2)
+    ended = await end_under_load(tmp_path, rate=250, before_s=2)
 
     assert ended.failed == [], f"not ready was seen after {ended.not_ready_s:.2f} s"
-    assert ended.asked > 1_000
+    assert ended.asked > 800
     assert ended.exit_code == 0
     assert ended.exit_s < 10
     assert ended.missing == ["running"]
@@ -43,7 +43,7 @@ async def test_nobody_misses_an_answer_when_one_of_two_servers_ends(tmp_path: Pa
 
 
 def test_it_serves_on_for_a_while_and_asks_for_other_connections(tmp_path: Path) -> None:
-    with Sidecar(store=STORE, cwd=tmp_path, env={"SIDECAR_DRAIN_S": "1.5"}) as sidecar:
+    with Sidecar(store=STORE, cwd=tmp_path, env={"SIDECAR_DRAIN_S": "2.5"}) as sidecar:
         before = sidecar.client.post("/v1/check", json=ASK)
         sidecar.process.terminate()
         began = time.monotonic()
@@ -63,7 +63,7 @@ def test_it_serves_on_for_a_while_and_asks_for_other_connections(tmp_path: Path)
     )
     assert (after.status_code, after.headers["connection"]) == (200, "close")
     assert alive.status_code == 200
-    assert 1.3 < took_s < 9
+    assert 2.3 < took_s < 10
 
 
 def test_a_second_signal_waits_for_nobody_and_what_was_decided_is_on_record(
@@ -151,9 +151,12 @@ def test_workers_finish_at_the_first_signal_and_wait_for_nobody_at_the_second(
 def test_folders_of_servers_that_were_killed_are_taken_away_and_no_others(tmp_path: Path) -> None:
     env = {"TMPDIR": str(tmp_path)}
     with Sidecar(store=STORE, cwd=tmp_path, env=env, arguments=("--workers", "2")) as running:
+        await_that(lambda: any(tmp_path.glob("sidecar-policies-*")), "they are published")
         (kept,) = tmp_path.glob("sidecar-policies-*")
         killed = Sidecar(store=STORE, cwd=tmp_path, env=env, arguments=("--workers", "2"))
         killed.start()
+        await_that(lambda: len([*tmp_path.glob("sidecar-policies-*")]) == 2, "they are published")
+        await_that(lambda: len(killed.workers()) == 2, "its workers begin")
         workers = killed.workers()
         killed.kill()
         (left,) = set(tmp_path.glob("sidecar-policies-*")) - {kept}

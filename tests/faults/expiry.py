@@ -10,6 +10,7 @@ from sidecar.errors import MeterUnavailable
 from tests.contract.stores import PATIENCE_S, ManualClock, World
 from tests.faults.callers import EVER, HOUR, OF_THE_APP, meter_at
 from tests.faults.server import redis_node, url_of
+from tests.processes import RedisNode
 
 TIMEOUT_S: Final = 0.05
 TTL_S: Final = 60
@@ -27,6 +28,7 @@ class Expiry:
         slowest_ms: of all calls.
         longest_script_ms: for so long nobody else was served.
         held: units held when all were answered.
+        work_ms: what the calls of each time cost Redis, of its processor.
     """
 
     overdue: int
@@ -35,9 +37,17 @@ class Expiry:
     slowest_ms: float
     longest_script_ms: float
     held: int
+    work_ms: tuple[float, ...]
 
 
-async def expire(folder: Path, overdue: int, *, together: int = 1, calls: int = 100) -> Expiry:
+async def expire(
+    folder: Path,
+    overdue: int,
+    *,
+    together: int = 1,
+    calls: int = 100,
+    timeout_s: float = TIMEOUT_S,
+) -> Expiry:
     """Let so many reservations expire at once, then make calls, so many at a time."""
     clock = ManualClock()
     unanswered, slowest_s = 0, 0.0
@@ -54,7 +64,7 @@ async def expire(folder: Path, overdue: int, *, together: int = 1, calls: int = 
             )
         clock.advance(seconds=TTL_S)
         node.ask("CONFIG", "SET", "slowlog-log-slower-than", 0, "slowlog-max-len", 10_000)
-        async with meter_at(url_of(node), clock, TIMEOUT_S) as meter:
+        async with meter_at(url_of(node), clock, timeout_s) as meter:
             await meter.ping(since=time.monotonic())
             world = replace(patient, meter=meter)
 
@@ -67,8 +77,25 @@ async def expire(folder: Path, overdue: int, *, together: int = 1, calls: int = 
                     unanswered += 1
                 slowest_s = max(slowest_s, time.monotonic() - began)
 
+            work_ms = []
             for _ in range(calls // together):
+                before = _worked_ms(node)
                 await asyncio.gather(*(call() for _ in range(together)))
+                work_ms.append(_worked_ms(node) - before)
             _, held = await world.level(OF_THE_APP)
         longest_us = max(entry[2] for entry in node.ask("SLOWLOG", "GET", -1))
-    return Expiry(overdue, together, unanswered, slowest_s * 1_000, longest_us / 1_000, held)
+    return Expiry(
+        overdue,
+        together,
+        unanswered,
+        slowest_s * 1_000,
+        longest_us / 1_000,
+        held,
+        tuple(work_ms),
+    )
+
+
+def _worked_ms(node: RedisNode) -> float:
+    """What the thread that runs scripts has taken of a processor until now."""
+    told = dict(line.split(":") for line in node.ask("INFO", "cpu").splitlines() if ":" in line)
+    return sum(float(told[f"used_cpu_{part}_main_thread"]) * 1_000 for part in ("user", "sys"))

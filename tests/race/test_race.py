@@ -13,9 +13,12 @@ from tests.race.run import Figures, run_race
 
 @pytest.fixture(params=["redis", "cluster", "sqlite"])
 def course(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Course]:
-    """A short race over a store of its own."""
+    """A short race over a store of its own.
+
+    Of so few users each asks for more than a lifetime has, however slow the machine is.
+    """
     short = Course(
-        str(tmp_path / "race.db"), tmp_path, operations=2_000, users=3, windows_ms=(400, 900)
+        str(tmp_path / "race.db"), tmp_path, operations=2_000, users=2, windows_ms=(400, 900)
     )
     if request.param == "sqlite":
         yield short
@@ -55,7 +58,8 @@ def test_no_window_is_exceeded_though_processes_answer_in_memory(tmp_path: Path)
             operations=8_000,
             users=1,
             processes=2,
-            windows_ms=(12_000, 30_000),
+            # Nothing leaves a window before the end, on a slow machine neither.
+            windows_ms=(60_000, 120_000),
             scale=10,
             leases=True,
         )

@@ -33,9 +33,9 @@ def _milliseconds(source: str) -> float:
     import time
 
     def once() -> float:
-        start = time.perf_counter()
+        start = time.thread_time()
         compile_cel(source, ENVIRONMENT)
-        return (time.perf_counter() - start) * 1000
+        return (time.thread_time() - start) * 1000
 
     return min(once() for _ in range(3))
 
