@@ -58,8 +58,7 @@ def test_no_window_is_exceeded_though_processes_answer_in_memory(tmp_path: Path)
             operations=8_000,
             users=1,
             processes=2,
-            # Nothing leaves a window before the end, on a slow machine neither.
-            windows_ms=(60_000, 120_000),
+            windows_ms=(12_000, 30_000),
             scale=10,
             leases=True,
         )
