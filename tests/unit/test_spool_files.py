@@ -21,7 +21,7 @@ from sidecar.errors import NotKept, SubscriptionsUnavailable, Unavailable, Unkno
 
 AT = datetime(2026, 5, 5, 12, 0, tzinfo=UTC)
 MB = 1 << 20
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def event(name: str) -> DeferredEvents:
