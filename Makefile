@@ -14,9 +14,9 @@ run: $(VENV)/run
 test: system-packages helm-tool $(VENV)/dev
 	$(MAKE) --no-print-directory check
 
-# A file of tests stays with one process; they share nothing but the machine. Types are checked
-# beside them, in the time in which tests wait.
-PROCESSES ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 2 ? 2 : cores > 4 ? 4 : cores)))
+# A file of tests stays with one process; they share nothing but the machine. As tests wait for
+# processes a good part of their time, there is one more than cores, and types are checked beside.
+PROCESSES ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 2 ? 2 : cores > 4 ? 5 : cores + 1)))
 # What is compiled once is kept, whatever the environment says: hundreds of processes begin.
 check: export PYTHONDONTWRITEBYTECODE =
 check: style
