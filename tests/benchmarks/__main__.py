@@ -21,11 +21,9 @@ from typing import Final
 
 from tests.benchmarks import beside, load, parts, readme, report, starting
 from tests.benchmarks.beside import LIBRARY, LITELLM
-from tests.benchmarks.builds import SOURCES, Build, unpacked
 from tests.benchmarks.contestants import (
     ECHO,
     EXACT,
-    INTERPRETED,
     MILLION,
     NAMES,
     Arena,
@@ -69,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> Measured:
     parser = argparse.ArgumentParser(
         prog="make bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    every = tuple(NAMES + FURTHER)
+    every = (*NAMES, *FURTHER)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="of " + ", ".join(every))
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=3.0, help="of a round of one server")
@@ -78,13 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> Measured:
     parser.add_argument("--starts", type=int, default=5, help="of a worker, one after another")
     parser.add_argument("--users", type=int, default=USERS, help="who ask")
     parser.add_argument("--subjects", type=int, default=MILLION, help="where there are many")
-    parser.add_argument("--wheel", type=Path, help="compiled, for the servers to run")
     parser.add_argument("--readme", action="store_true", help="put the figures there")
     parser.add_argument("--quick", action="store_true", help="too short to say anything")
     given = parser.parse_args(arguments)
-    # Beside those that are compiled alone.
-    told = [name for name in every if given.wheel or name != INTERPRETED]
-    wanted = list(given.only or told)
+    wanted = list(given.only or every)
     unknown = [name for name in wanted if name not in every]
     if unknown:
         parser.error(f"nothing is called {', '.join(unknown)}; there are {', '.join(every)}")
@@ -93,26 +88,22 @@ def main(arguments: Sequence[str] | None = None) -> Measured:
         extent = Extent(2, 1.0, 2, 1.0, 100, 10_000, 1)
     demand_wrk()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        build = unpacked(given.wheel, Path(name) / "wheel") if given.wheel else SOURCES
-        measured = _run(Path(name), wanted, extent, build)
-    if given.readme:
-        readme.put("make bench", _for_readme(measured, extent))
-    return measured
+        return _run(Path(name), wanted, extent, into_readme=given.readme)
 
 
 def _note(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
-def _run(folder: Path, wanted: Sequence[str], extent: Extent, build: Build) -> Measured:
+def _run(folder: Path, wanted: Sequence[str], extent: Extent, *, into_readme: bool) -> Measured:
     begun = time.monotonic()
     print(report.setting())
     print(f"{places().told}; {extent.rounds} alternating rounds: medians, and least-most beneath")
     starts: list[Start] = []
-    with Arena(folder, users=extent.users, subjects=extent.subjects, build=build) as arena:
+    with Arena(folder, users=extent.users, subjects=extent.subjects) as arena:
         if STARTS in wanted:
             store, _, _ = arena.redis(_made(folder / "starts"))
-            starts = [starting.start_once(store, folder, build) for _ in range(extent.starts)]
+            starts = [starting.start_once(store, folder) for _ in range(extent.starts)]
         servers: list[Contestant] = []
         for name in NAMES:
             if name in wanted:
@@ -133,6 +124,8 @@ def _run(folder: Path, wanted: Sequence[str], extent: Extent, build: Build) -> M
     told = {each.name: each.told for each in servers}
     measured = Measured(full, half, starts, phases, alone, told)
     _print(measured)
+    if into_readme:
+        readme.put("make bench", _for_readme(measured, extent))
     print(f"\n{time.monotonic() - begun:.0f} s in all; {report.setting()}")
     return measured
 

@@ -15,7 +15,6 @@ import httpx
 
 from sidecar.domain.modes import Ceiling
 from sidecar.policy.load import load
-from tests.benchmarks.builds import SOURCES, Build
 from tests.benchmarks.cores import Cores, begun_on, listens, places
 from tests.benchmarks.growing import Growth
 from tests.benchmarks.load import INTERNAL_KEY, RUNTIME_KEY, USERS
@@ -42,7 +41,6 @@ ECHO_WORKERS: Final = "echo-workers"
 WORKERS: Final = "workers"
 RECORDED: Final = "recorded"
 SHADOWED: Final = "shadow"
-INTERPRETED: Final = "interpreted"
 USUAL: Final = "usual"
 TITLES: Final = {
     ECHO: "bare echo",
@@ -55,7 +53,6 @@ TITLES: Final = {
     WORKERS: "checks, two workers",
     RECORDED: "… decisions recorded",
     SHADOWED: "… beside a shadow",
-    INTERPRETED: "… interpreted, not compiled",
     USUAL: "FastAPI, celpy, limits",
 }
 """What each server is called in tables; its name is what it is asked for by."""
@@ -118,8 +115,6 @@ class Kind:
     growth: Growth = field(default_factory=Growth)
     own_folder: tuple[str, ...] = ()
     """Settings whose value is a folder of its own."""
-    is_interpreted: bool = False
-    """Whether it runs the sources, whatever the others run."""
 
     @property
     def may_lease(self) -> bool:
@@ -136,7 +131,6 @@ SIDECARS: Final[Mapping[str, Kind]] = {
     WORKERS: Kind(workers=2),
     RECORDED: Kind(own_folder=("SIDECAR_DECISION_LOG",)),
     SHADOWED: Kind(env={"SIDECAR_SHADOW_POLICIES": str(ROOT / "policies/platform")}),
-    INTERPRETED: Kind(is_interpreted=True),
 }
 _APPLICATIONS: Final = {
     ECHO: ("tests.benchmarks.echo:app", "echo", 1),
@@ -155,7 +149,6 @@ class Arena:
         subjects: how many there are where there are many.
         program: what sidecars begin with; if nothing, they are copies of a process that has begun,
             which are soon there and not what anybody deploys.
-        build: what they run.
     """
 
     def __init__(
@@ -165,13 +158,11 @@ class Arena:
         users: int = USERS,
         subjects: int = MILLION,
         program: tuple[str, ...] = FRESH,
-        build: Build = SOURCES,
     ) -> None:
         self._folder = folder
         self._users = users
         self._subjects = subjects
         self._program = program
-        self.build = build
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -214,9 +205,8 @@ class Arena:
         policies = kind.growth.written(home / "policies")
         program = program or self._program
         env = KEYS | dict(kind.env)
-        build = SOURCES if kind.is_interpreted else self.build
         if program:
-            env |= build.env
+            env |= {"PYTHONPATH": str(ROOT)}
         env |= {setting: str(home / setting.lower()) for setting in kind.own_folder}
         redis, process = None, 0
         store = f"sqlite:///{home}/counters.db"
@@ -246,8 +236,6 @@ class Arena:
             calls=None if redis is None or kind.may_lease else 1,
         )
         _identify(sidecar.client, policies, store)
-        if program:
-            build.demand(contestant.process)
         if redis is not None and kind.is_filled:
             contestant.told["bytes a subject"] = fill(sidecar.client, redis, users)
         elif shared is None:

@@ -12,7 +12,6 @@ from tests.benchmarks.contestants import Arena
 from tests.benchmarks.cores import begun_on, places
 from tests.benchmarks.rooms import PARTS, POLICY, counted, entered
 from tests.benchmarks.rounds import BOTH, CHECKS, closed
-from tests.benchmarks.symbols import in_python
 
 PHASES: Final = {BOTH: "checks and commits", CHECKS: "checks alone"}
 _A_SECOND: Final = 250
@@ -52,8 +51,6 @@ def measure(arena: Arena, folder: Path, loads: Path, seconds: float) -> dict[str
     for what in PHASES:
         command = [str(_SAMPLER), "record", "--pid", str(server.process), "--format", "raw"]
         command += ["--rate", str(_A_SECOND), "--duration", str(max(1, round(seconds)))]
-        # What is compiled has frames of C alone.
-        command += ["--native"] if arena.build.is_compiled else []
         command += ["--threads", "--function", "--full-filenames", "--output", str(file)]
         with begun_on(places().client):
             sampler = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -61,8 +58,6 @@ def measure(arena: Arena, folder: Path, loads: Path, seconds: float) -> dict[str
         told, _ = sampler.communicate()
         assert sampler.returncode == 0, told.decode()
         stacks = file.read_text().splitlines()
-        if arena.build.is_compiled:
-            stacks = [*in_python(stacks, arena.build.folder)]
         counts, ways = counted(stacks), entered(stacks, POLICY)
         samples = sum(counts.values())
         shares = {part: counts[part] / samples for part in PARTS}

@@ -8,22 +8,21 @@ from typing import Final
 
 import httpx
 
-from tests.benchmarks.builds import Build
 from tests.benchmarks.contestants import KEYS
 from tests.benchmarks.cores import begun_on, places, resident_mb
 from tests.benchmarks.load import POLICIES
 from tests.benchmarks.shows import Start
-from tests.processes import START_S, clean_environment, free_port
+from tests.processes import ROOT, START_S, clean_environment, free_port
 
 _IDLE_S: Final = 1.0
 """Until all that is done after the start has been done."""
 
 
-def start_once(store: str, home: Path, build: Build) -> Start:
+def start_once(store: str, home: Path) -> Start:
     """Begin a worker from nothing, look at it, end it."""
     port = free_port()
     command = [sys.executable, "-m", "sidecar", "serve", "--port", str(port), "--store", store]
-    env = clean_environment() | KEYS | build.env | {"SIDECAR_DRAIN_S": "0"}
+    env = clean_environment() | KEYS | {"PYTHONPATH": str(ROOT), "SIDECAR_DRAIN_S": "0"}
     begun = time.monotonic()
     command += ["--policies", str(POLICIES)]
     with begun_on(places().server), (home / "starts.log").open("ab") as log:
