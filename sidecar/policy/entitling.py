@@ -17,7 +17,7 @@ from sidecar.policy.compiled import CompiledLimit, CompiledPlan
 from sidecar.policy.conditions import Context
 from sidecar.policy.limits import with_maximum
 from sidecar.policy.ruling import reasons_of
-from sidecar.policy.wallets import refusal_of_unread, wallet_charges
+from sidecar.policy.wallets import is_unread, refusal_of_unread, wallet_charges
 
 _NONE: Mapping[str, Reason] = {}
 
@@ -34,7 +34,7 @@ def entitle(
     """The plan's refusals and the limits that apply; `reason` is the subscription's own."""
     charges, errors = charges_of(plan, request, subscription, now, wallet)
     reasons: tuple[Reason, ...] = () if reason is None else (reason,)
-    if plan.wallet is not None and wallet is None:
+    if is_unread(plan, wallet):
         reasons += refusal_of_unread(plan)
     plugin, feature = request.plugin, request.feature
     if plugin and not plan.allows_plugin(plugin):

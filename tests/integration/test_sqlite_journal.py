@@ -4,8 +4,8 @@ import asyncio
 import shutil
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +13,12 @@ import pytest
 
 from sidecar.adapters.sqlite import database as databases
 from sidecar.adapters.sqlite import ledger as ledgers
-from sidecar.adapters.sqlite.database import Database
 from sidecar.adapters.sqlite.ledger import Ledger
 from sidecar.adapters.sqlite.meter import SqliteMeter
 from sidecar.domain.request import MeterKind
 from sidecar.domain.windows import Fixed
 from tests.contract.stores import PATIENCE_S, ManualClock, World, limit, seconds
+from tests.integration.test_sqlite import opened
 
 MONTHLY = limit(40_000, Fixed.BILLING_MONTH, name="monthly")
 MINUTE = limit(9_000, seconds(60), name="minute")
@@ -30,16 +30,6 @@ LIMITS = (MONTHLY, MINUTE, RUNNING)
 def _alone_at_once_and_never_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledgers, "_ALONE", 0)
     monkeypatch.setattr(databases, "_IDLE_S", 60.0)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[Database]:
-    database = Database(path, timeout_s=PATIENCE_S)
-    database.open()
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 @asynccontextmanager
